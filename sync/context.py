@@ -1,0 +1,56 @@
+"""What every stage is handed: the chosen real things, and the facts of this run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from config.settings import Settings
+from config.world import World
+from connectors.base import Connector
+from scoring.model import Model
+from sync.mirror.engine import Mirror
+
+
+class Progress(Protocol):
+    """Where a stage says how far it is; the command line draws it."""
+
+    def step(self, what: str, done: int, total: int | None = None) -> None:
+        """`done` of `total` (None: unknown) of `what` are finished."""
+        ...
+
+
+class Silent:
+    """Progress that nobody looks at."""
+
+    def step(self, what: str, done: int, total: int | None = None) -> None:
+        """Say nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunClock:
+    """The moments of one run, epoch seconds, read once at its start (decisions 42).
+
+    `now` stamps what the run does; `as_of` and `known_at` bound the engagements that are scored.
+    """
+
+    run_id: str
+    now: int
+    as_of: int
+    known_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """Everything a stage may use. `models` are the live ones first, then the shadow ones, in file order."""
+
+    settings: Settings
+    world: World
+    mirror: Mirror
+    connectors: Mapping[str, Connector]
+    models: Sequence[Model]
+    run: RunClock
+    mapping_hash: str = ""
+    lease_epoch: int = 0
+    progress: Progress = field(default_factory=Silent)

@@ -1,0 +1,48 @@
+"""The schema, once: one file a family of tables."""
+
+from sync.mirror.tables.outbox import Approval, Intent, PauseRow, Plan, Turn, VerifiedValue
+from sync.mirror.tables.people import MatchKey, Person, PersonAlias, PersonMember
+from sync.mirror.tables.records import (
+    CompanyRow,
+    DealRow,
+    EngagementRow,
+    LinkRow,
+    OwnerRow,
+    ParkedRow,
+    PersonRow,
+    TombstoneRow,
+)
+from sync.mirror.tables.runs import AuditRow, BudgetRow, FeedCursor, LeaseRow, Meta, Run
+from sync.mirror.tables.scores import ModelVersion, Score, ScoreHit, Spell, SpellReading
+
+__all__ = [
+    "Approval",
+    "AuditRow",
+    "BudgetRow",
+    "CompanyRow",
+    "DealRow",
+    "EngagementRow",
+    "FeedCursor",
+    "Intent",
+    "LeaseRow",
+    "LinkRow",
+    "MatchKey",
+    "Meta",
+    "ModelVersion",
+    "OwnerRow",
+    "ParkedRow",
+    "PauseRow",
+    "Person",
+    "PersonAlias",
+    "PersonMember",
+    "PersonRow",
+    "Plan",
+    "Run",
+    "Score",
+    "ScoreHit",
+    "Spell",
+    "SpellReading",
+    "TombstoneRow",
+    "Turn",
+    "VerifiedValue",
+]

@@ -1,0 +1,77 @@
+"""Who the records are: people, their records, and the keys by which records meet."""
+
+from sqlalchemy import BigInteger, Index, Text
+from sqlmodel import Field, SQLModel
+
+
+class Person(SQLModel, table=True):
+    """One human, with the facts that the model reads (by `mapping.precedence`)."""
+
+    __tablename__ = "person"
+
+    person_id: str = Field(primary_key=True)  # decisions 52
+    founding_crm: str
+    founding_object: str
+    founding_id: str
+    ambiguous: bool = False
+    ambiguous_why: str | None = None  # the candidates, as JSON
+    email: str | None = None  # primary address (decisions 11)
+    emails: str = Field(default="[]", sa_type=Text)  # JSON array, normalised
+    email_domain: str | None = None
+    first_name: str | None = None
+    last_name: str | None = None
+    name: str | None = None
+    company: str | None = None
+    company_size: int | None = Field(default=None, sa_type=BigInteger)
+    industry: str | None = None
+    country: str | None = None
+    state: str | None = None
+    city: str | None = None
+    lead_source: str | None = None
+    job_title: str | None = None
+    seniority: int | None = None
+    student_domain: bool = False  # e-mail domain classes, computed in Python when stored
+    free_mail: bool = False
+    disposable: bool = False
+    fields: str = Field(default="{}", sa_type=Text)  # JSON: mapped custom facts
+    crm_stage: str = "lead"  # stage by CRM evidence alone (decisions 15, 27, 31)
+    crm_mql: bool = False  # the CRMs call this person an MQL (decisions 29)
+    rejected_reason: str | None = None
+    stage: str = "lead"  # CRM evidence plus open spell
+    touched: bool = Field(default=True, index=True)  # to be scored again
+    due_at: int | None = Field(default=None, sa_type=BigInteger, index=True)  # score changes by time alone then
+
+
+class PersonMember(SQLModel, table=True):
+    """Which person a live record belongs to."""
+
+    __tablename__ = "person_member"
+    __table_args__ = (Index("member_of", "person_id"),)
+
+    crm: str = Field(primary_key=True)
+    object: str = Field(primary_key=True)
+    id: str = Field(primary_key=True)
+    person_id: str
+    evidence: str = ""  # "alone", "native_link", "email", "confirmed", ...
+
+
+class PersonAlias(SQLModel, table=True):
+    """An earlier person id that now means another person."""
+
+    __tablename__ = "person_alias"
+
+    alias: str = Field(primary_key=True)
+    person_id: str = Field(index=True)
+
+
+class MatchKey(SQLModel, table=True):
+    """One thing by which a record may meet another: `email:…`, `sf:Lead:…`, `link:…`."""
+
+    __tablename__ = "match_key"
+    __table_args__ = (Index("key_of_record", "crm", "object", "id"),)
+
+    key: str = Field(primary_key=True)
+    crm: str = Field(primary_key=True)
+    object: str = Field(primary_key=True)
+    id: str = Field(primary_key=True)
+    additional: bool = False  # from an additional e-mail (decisions 26)

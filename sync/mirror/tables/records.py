@@ -1,0 +1,190 @@
+"""What the CRMs showed us: people, companies, deals, links, engagements, owners, what went, what was parked.
+
+Times called `_ms` are epoch milliseconds by the CRM's clock, others epoch seconds; booleans are real
+booleans; `raw` and `fields` are JSON text.
+"""
+
+from sqlalchemy import BigInteger, Index, Text
+from sqlmodel import Field, SQLModel
+
+
+class PersonRow(SQLModel, table=True):
+    """One Lead, Contact or HubSpot contact; the columns of `PersonRecord`, then our own."""
+
+    __tablename__ = "person_record"
+
+    crm: str = Field(primary_key=True)
+    object: str = Field(primary_key=True)
+    id: str = Field(primary_key=True)
+    email: str | None = None
+    additional_emails: str | None = Field(default=None, sa_type=Text)
+    first_name: str | None = None
+    last_name: str | None = None
+    job_title: str | None = None
+    company_name: str | None = None
+    company_id: str | None = Field(default=None, index=True)
+    company_size: int | None = Field(default=None, sa_type=BigInteger)
+    industry: str | None = None
+    country: str | None = None
+    state: str | None = None
+    city: str | None = None
+    lead_source: str | None = None
+    status: str | None = None
+    lifecycle: str | None = None
+    owner_id: str | None = None
+    opted_out: bool | None = None
+    record_type: str | None = None
+    sf_lead_id: str | None = None
+    sf_contact_id: str | None = None
+    created_ms: int | None = Field(default=None, sa_type=BigInteger)
+    modified_ms: int = Field(sa_type=BigInteger)
+    version: str = ""
+    fields: str = Field(default="{}", sa_type=Text)
+    raw: str = Field(default="{}", sa_type=Text)
+    # computed when stored, with the version of the rules that computed them (decisions 39)
+    email_key: str | None = Field(default=None, index=True)  # normalised address
+    email_domain: str | None = None
+    seniority: int | None = None  # rank, scoring.titles.Seniority
+    rules_version: int = 0
+    gone: bool = Field(default=False)  # a tombstone exists: not live any more
+    touched_run: str = ""  # the run that last changed this row
+    first_seen: int = Field(default=0, sa_type=BigInteger)
+
+
+class CompanyRow(SQLModel, table=True):
+    """One Account or HubSpot company; the columns of `CompanyRecord`, then our own."""
+
+    __tablename__ = "company_record"
+
+    crm: str = Field(primary_key=True)
+    object: str = Field(primary_key=True)
+    id: str = Field(primary_key=True)
+    name: str | None = None
+    domain: str | None = None
+    company_size: int | None = Field(default=None, sa_type=BigInteger)
+    industry: str | None = None
+    country: str | None = None
+    state: str | None = None
+    city: str | None = None
+    owner_id: str | None = None
+    created_ms: int | None = Field(default=None, sa_type=BigInteger)
+    modified_ms: int = Field(sa_type=BigInteger)
+    version: str = ""
+    fields: str = Field(default="{}", sa_type=Text)
+    raw: str = Field(default="{}", sa_type=Text)
+    gone: bool = Field(default=False)
+    touched_run: str = ""
+
+
+class DealRow(SQLModel, table=True):
+    """One Opportunity or HubSpot deal; the columns of `DealRecord`, then our own."""
+
+    __tablename__ = "deal_record"
+
+    crm: str = Field(primary_key=True)
+    object: str = Field(primary_key=True)
+    id: str = Field(primary_key=True)
+    name: str | None = None
+    stage: str | None = None
+    is_closed: bool = False
+    is_won: bool = False
+    amount: float | None = None
+    company_id: str | None = None
+    created_ms: int | None = Field(default=None, sa_type=BigInteger)
+    closed_ms: int | None = Field(default=None, sa_type=BigInteger)
+    modified_ms: int = Field(sa_type=BigInteger)
+    version: str = ""
+    fields: str = Field(default="{}", sa_type=Text)
+    raw: str = Field(default="{}", sa_type=Text)
+    gone: bool = Field(default=False)
+    touched_run: str = ""
+
+
+class LinkRow(SQLModel, table=True):
+    """One association of two records of one CRM (`Link`)."""
+
+    __tablename__ = "link"
+    __table_args__ = (Index("link_to", "crm", "to_object", "to_id"),)
+
+    crm: str = Field(primary_key=True)
+    from_object: str = Field(primary_key=True)
+    from_id: str = Field(primary_key=True)
+    to_object: str = Field(primary_key=True)
+    to_id: str = Field(primary_key=True)
+    types: str = ""
+    is_primary: bool = False
+
+
+class EngagementRow(SQLModel, table=True):
+    """One engagement (`EngagementRecord`), with the person it was resolved to."""
+
+    __tablename__ = "engagement"
+    __table_args__ = (
+        Index("engagement_of_person", "person_id", "kind", "occurred_at"),
+        Index("engagement_by_record", "crm", "person_object", "person_record_id"),
+        Index("engagement_by_email", "email_key"),
+    )
+
+    crm: str = Field(primary_key=True)
+    source: str = Field(primary_key=True)
+    id: str = Field(primary_key=True)
+    person_object: str | None = None
+    person_record_id: str | None = None
+    person_email: str | None = None
+    kind: str
+    asset: str | None = Field(default=None, sa_type=Text)
+    occurred_at: int | None = Field(default=None, sa_type=BigInteger)
+    is_bot: bool = False
+    deleted: bool = False
+    modified_ms: int = Field(default=0, sa_type=BigInteger)
+    raw: str = Field(default="{}", sa_type=Text)
+    # our own
+    asset_key: str | None = Field(default=None, sa_type=Text)  # normalised asset (decisions 4)
+    email_key: str | None = None
+    first_seen: int = Field(default=0, sa_type=BigInteger)
+    person_id: str | None = None  # resolved by matching; None until then
+    touched_run: str = ""
+
+
+class OwnerRow(SQLModel, table=True):
+    """Who may own records (`Owner`)."""
+
+    __tablename__ = "owner"
+
+    crm: str = Field(primary_key=True)
+    id: str = Field(primary_key=True)
+    email: str | None = None
+    name: str | None = None
+    kind: str = "person"
+    active: bool = True
+    email_key: str | None = Field(default=None, index=True)
+
+
+class TombstoneRow(SQLModel, table=True):
+    """A record that went, why, and where to."""
+
+    __tablename__ = "tombstone"
+    __table_args__ = (Index("tombstone_to", "crm", "to_object", "to_id"),)
+
+    crm: str = Field(primary_key=True)
+    object: str = Field(primary_key=True)
+    id: str = Field(primary_key=True)
+    reason: str
+    at_ms: int = Field(sa_type=BigInteger)
+    to_object: str | None = None
+    to_id: str | None = None
+    touched_run: str = ""
+
+
+class ParkedRow(SQLModel, table=True):
+    """A row of a CRM that could not be read, with the reason."""
+
+    __tablename__ = "parked_record"
+
+    crm: str = Field(primary_key=True)
+    object: str = Field(primary_key=True)
+    id: str = Field(primary_key=True)
+    reason: str = Field(sa_type=Text)
+    raw: str = Field(sa_type=Text)
+    since: int = Field(sa_type=BigInteger)
+    attempts: int = 1

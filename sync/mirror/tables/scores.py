@@ -1,0 +1,93 @@
+"""Models, scores with their parts, and spells. Points are thousandths, as integers."""
+
+from sqlalchemy import BigInteger, Index, Text, text
+from sqlmodel import Field, SQLModel
+
+
+class ModelVersion(SQLModel, table=True):
+    """A published model: its text never changes (decisions 45)."""
+
+    __tablename__ = "model_version"
+
+    name: str = Field(primary_key=True)
+    version: int = Field(primary_key=True)
+    hash: str
+    text: str = Field(sa_type=Text)
+    status: str
+    published_at: int = Field(sa_type=BigInteger)
+
+
+class Score(SQLModel, table=True):
+    """A person's score under one model."""
+
+    __tablename__ = "score"
+
+    person_id: str = Field(primary_key=True)
+    model: str = Field(primary_key=True)
+    version: int
+    model_hash: str
+    total: int = Field(sa_type=BigInteger)
+    fit: int = Field(sa_type=BigInteger)
+    engagement: int = Field(sa_type=BigInteger)
+    grade: str
+    suppressed: str | None = None  # the reason
+    eligible: bool = False  # applies_to, segment, required fields, not suppressed
+    over_enter: bool = False  # total and both minimums
+    fast_track: str | None = None  # id of the first fast track that holds
+    under_leave: bool = False
+    as_of: int = Field(sa_type=BigInteger)
+    known_at: int = Field(sa_type=BigInteger)
+
+
+class ScoreHit(SQLModel, table=True):
+    """One part of a score; the parts of a person always add up to the total."""
+
+    __tablename__ = "score_hit"
+
+    person_id: str = Field(primary_key=True)
+    model: str = Field(primary_key=True)
+    rule: str = Field(primary_key=True)  # rule id, or "limit:GROUP_OR_AXIS"
+    axis: str
+    group: str | None = None
+    points: int = Field(sa_type=BigInteger)
+    count: int
+    first_at: int | None = Field(default=None, sa_type=BigInteger)
+    last_at: int | None = Field(default=None, sa_type=BigInteger)
+    sources: str = ""  # comma-separated CRMs
+
+
+class Spell(SQLModel, table=True):
+    """One uninterrupted time as an MQL."""
+
+    __tablename__ = "spell"
+    __table_args__ = (
+        Index(
+            "one_open_spell",
+            "model",
+            "person_id",
+            unique=True,
+            sqlite_where=text("left_at IS NULL"),
+            postgresql_where=text("left_at IS NULL"),
+        ),
+    )
+
+    id: str = Field(primary_key=True)
+    person_id: str = Field(index=True)
+    model: str
+    version: int
+    model_hash: str
+    entered_at: int = Field(sa_type=BigInteger)
+    entered_by: str  # "threshold", "fast_track:ID", "crm"
+    left_at: int | None = Field(default=None, sa_type=BigInteger)
+    left_why: str | None = None
+    snapshot: str = Field(default="{}", sa_type=Text)  # hits, facts and hash it was decided on
+
+
+class SpellReading(SQLModel, table=True):
+    """One look a day at every open spell, for leaving (decisions 53)."""
+
+    __tablename__ = "spell_reading"
+
+    spell_id: str = Field(primary_key=True)
+    day: int = Field(primary_key=True)  # whole UTC days since 1970
+    below: bool
