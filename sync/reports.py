@@ -68,9 +68,7 @@ class WriteCounts:
     @property
     def balanced(self) -> bool:
         """Every decided change has one fate."""
-        return self.decided == (
-            self.verified + self.waiting + self.conflict + self.parked + self.superseded
-        )
+        return self.decided == (self.verified + self.waiting + self.conflict + self.parked + self.superseded)
 
 
 @dataclass(frozen=True, slots=True)
