@@ -1,0 +1,294 @@
+"""The database behind the mirror: connections, transactions, and what can be wrong with it.
+
+SQLite (`sqlite:///path`) and PostgreSQL (`postgresql+psycopg://…`) behave alike here: one writer at a
+time, readers that see a steady picture, and a `durable` switch for transactions that must survive a
+power cut. Everything that a broken database does to us leaves as one of the four errors below.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import shutil
+import sqlite3
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+from sqlalchemy import create_engine, event
+from sqlalchemy.engine import URL, Connection, Engine, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError
+from sqlalchemy.pool import ConnectionPoolEntry
+
+from config.errors import ConfigError, Problem
+from config.world import World
+
+__all__ = [
+    "Connection",
+    "DatabaseDamaged",
+    "DatabaseLocked",
+    "DatabaseNewer",
+    "DatabaseUnusable",
+    "DiskFull",
+    "Mirror",
+]
+
+BUSY_TIMEOUT: Final = 30_000  # milliseconds that a statement waits for another process's transaction
+CACHE_SIZE: Final = 64 * 1024  # KiB
+WAL_PAGES: Final = 20_000  # pages in the write-ahead log before it is folded into the database
+UNUSABLE: Final = (
+    sqlite3.SQLITE_CANTOPEN,
+    sqlite3.SQLITE_READONLY,
+    sqlite3.SQLITE_PERM,
+    sqlite3.SQLITE_IOERR,
+)
+ADVISORY_LOCK: Final = 0x6D716C73  # "mqls": one writer of the mirror at a time on PostgreSQL
+
+
+class DatabaseUnusable(Exception):  # noqa: N818 (states of a database, worded as such)
+    """The database cannot be opened, read or written as it should. `where` is the file or the URL."""
+
+    def __init__(self, where: str, detail: str) -> None:
+        super().__init__(f"{where}: {detail}")
+        self.where = where
+        self.detail = detail
+
+
+class DatabaseDamaged(DatabaseUnusable):
+    """The file is not a database, or parts of it contradict each other. Exit code 12."""
+
+
+class DatabaseNewer(DatabaseUnusable):
+    """A newer mqlsync migrated this database: we do not know revision `found`. Exit code 12."""
+
+    def __init__(self, where: str, found: str, known: str) -> None:
+        super().__init__(where, f"schema {found} is newer than {known}")
+        self.found = found
+        self.known = known
+
+
+class DatabaseLocked(DatabaseUnusable):
+    """Another process held the database for `waited` seconds. Try later."""
+
+    def __init__(self, where: str, waited: float) -> None:
+        super().__init__(where, f"locked by another process for {waited:.0f} s")
+        self.waited = waited
+
+
+class DiskFull(DatabaseUnusable):
+    """No room left where the database lies; nothing of the transaction was kept. Exit code 13."""
+
+    def __init__(self, where: str, free_bytes: int | None) -> None:
+        super().__init__(where, "the disk is full" if free_bytes is None else f"{free_bytes} bytes are free")
+        self.free_bytes = free_bytes
+
+
+class Mirror:
+    """One database. Threads may share it; a thread must not open a write inside a write."""
+
+    def __init__(self, url: str, world: World) -> None:
+        self._world = world
+        self._url = _parsed(url)
+        self._writing = threading.local()
+        self.is_sqlite: Final = self._url.get_backend_name() == "sqlite"
+        self.path: Final = Path(self._url.database or "") if self.is_sqlite else None
+        self.where: Final = str(self.path or self._url.render_as_string(hide_password=True))
+        self._engine = self._sqlite_engine() if self.is_sqlite else create_engine(self._url, pool_size=4)
+        event.listen(self._engine, "begin", self._begin)
+
+    @property
+    def engine(self) -> Engine:
+        """The SQLAlchemy engine, for the migrations."""
+        return self._engine
+
+    def migrate(self) -> None:
+        """Create the schema or bring it up to date, in one transaction. Raises DatabaseNewer."""
+        from sync.mirror.migrations import upgrade  # Alembic loads only when it is needed
+
+        with self.write(durable=True) as conn:
+            newer = upgrade(conn)
+        if newer is not None:
+            raise DatabaseNewer(self.where, found=newer[0], known=newer[1])
+
+    @contextmanager
+    def write(self, *, durable: bool = False) -> Iterator[Connection]:
+        """One writing transaction: committed when the block ends well, undone when it raises.
+
+        `durable`: the commit is on the disk before this returns. Without it a power cut (never a killed
+        process) may undo the last transactions, in order, never halfway.
+        """
+        if getattr(self._writing, "now", False):
+            raise RuntimeError("a writing transaction is already open in this thread")
+        self._writing.now = True
+        try:
+            with self._translated(), self._engine.connect() as plain:
+                conn = plain.execution_options(mqlsync_write=True, mqlsync_durable=durable)
+                with conn.begin():
+                    yield conn
+        finally:
+            self._writing.now = False
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """One reading transaction: everything in it sees the same committed state."""
+        with self._translated(), self._engine.connect() as conn, conn.begin():
+            yield conn
+
+    def close(self) -> None:
+        """Let go of all connections."""
+        self._engine.dispose()
+
+    def _begin(self, conn: Connection) -> None:
+        """Open the transaction explicitly: SQLite's driver would open one too late, and too weak."""
+        options = conn.get_execution_options()
+        write, durable = options.get("mqlsync_write", False), options.get("mqlsync_durable", False)
+        if self.is_sqlite:
+            # the level belongs to the connection, and the connection to a pool: so it is always set
+            conn.exec_driver_sql(f"PRAGMA synchronous={'FULL' if durable else 'NORMAL'}")
+            conn.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN DEFERRED")
+        elif write:
+            conn.exec_driver_sql(f"SET LOCAL synchronous_commit TO {'on' if durable else 'off'}")
+            conn.exec_driver_sql(f"SELECT pg_advisory_xact_lock({ADVISORY_LOCK})")
+        else:
+            conn.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        """Turn what the driver says about the database into one of our errors."""
+        started = self._world.monotonic()
+        try:
+            yield
+        except DBAPIError as error:
+            waited = self._world.monotonic() - started
+            known = _known_trouble(error.orig, self.where, self.path, waited)
+            if known is None:
+                raise
+            raise known from error
+
+    def _sqlite_engine(self) -> Engine:
+        if self.path is None or self.path.name in ("", ":memory:"):
+            raise ConfigError(
+                [Problem("the mirror needs a file", key="database_url", expected="sqlite:///path")]
+            )
+        engine = create_engine(
+            self._url, connect_args={"check_same_thread": False, "timeout": BUSY_TIMEOUT / 1000}
+        )
+        path = self.path
+
+        def before_connect(*_: object) -> None:
+            _private_file(path)
+
+        event.listen(engine, "do_connect", before_connect)
+        event.listen(engine, "connect", _prepare_sqlite)
+        return engine
+
+
+def _parsed(url: str) -> URL:
+    expected = "sqlite:///path or postgresql+psycopg://user@host/name"
+    try:
+        parsed = make_url(url)
+    except ArgumentError:
+        raise ConfigError([Problem("not a database URL", key="database_url", expected=expected)]) from None
+    if parsed.drivername not in ("sqlite", "postgresql+psycopg"):
+        problem = f"{parsed.drivername} is not a database that mqlsync can use"
+        raise ConfigError([Problem(problem, key="database_url", expected=expected)])
+    return parsed
+
+
+def _private_file(path: Path) -> None:
+    """The file exists and only its owner may read it; so do the log files that SQLite puts beside it."""
+    if not path.parent.exists():
+        path.parent.mkdir(parents=True, mode=0o700)
+    if not path.exists():
+        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+    elif path.stat().st_mode & 0o077 and path.stat().st_uid == os.getuid():
+        path.chmod(0o600)
+
+
+def _prepare_sqlite(dbapi: Any, _record: ConnectionPoolEntry | None = None) -> None:
+    """Settings that every connection needs, and the mathematical functions that scoring uses."""
+    dbapi.isolation_level = None  # the driver opens no transaction by itself
+    for pragma in (
+        f"busy_timeout={BUSY_TIMEOUT}",
+        "journal_mode=WAL",
+        "synchronous=NORMAL",
+        "foreign_keys=ON",
+        f"cache_size=-{CACHE_SIZE}",
+        "temp_store=MEMORY",
+        f"wal_autocheckpoint={WAL_PAGES}",
+    ):
+        dbapi.execute(f"PRAGMA {pragma}").close()
+    if not _has_math(dbapi):
+        register_math(dbapi)
+
+
+def _has_math(dbapi: sqlite3.Connection) -> bool:
+    """Whether this SQLite was built with its mathematical functions."""
+    try:
+        row = dbapi.execute("SELECT exp(0.0), pow(2.0, 3.0), floor(-1.5), ln(1.0), sqrt(4.0)").fetchone()
+    except sqlite3.OperationalError:
+        return False
+    return bool(row == (1.0, 8.0, -2.0, 0.0, 2.0))
+
+
+def register_math(dbapi: sqlite3.Connection) -> None:
+    """Give SQLite the mathematical functions that it was built without, from Python's."""
+    one: dict[str, Callable[[float], float]] = {
+        "exp": math.exp,
+        "floor": lambda x: float(math.floor(x)),
+        "ceil": lambda x: float(math.ceil(x)),
+        "ln": math.log,
+        "log": math.log10,
+        "sqrt": math.sqrt,
+    }
+    for name, function in one.items():
+        dbapi.create_function(name, 1, _null_safe(function), deterministic=True)
+    for name in ("pow", "power"):
+        dbapi.create_function(name, 2, _null_safe(math.pow), deterministic=True)
+
+
+def _null_safe(function: Callable[..., float]) -> Callable[..., float | None]:
+    """As SQL has it: NULL in, NULL out; outside the domain, NULL; too large, infinity."""
+
+    def wrapped(*values: float | None) -> float | None:
+        try:
+            return None if None in values else function(*values)
+        except ValueError:
+            return None
+        except OverflowError:
+            return math.inf
+
+    return wrapped
+
+
+def _known_trouble(
+    error: BaseException | None, where: str, path: Path | None, waited: float
+) -> DatabaseUnusable | None:
+    """Our error for a driver's error, or None when it is about a statement and not about the database."""
+    detail = str(error)
+    if isinstance(error, sqlite3.Error):
+        code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # the primary code of an extended one
+        if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+            return DatabaseDamaged(where, detail)
+        if code == sqlite3.SQLITE_FULL:
+            return DiskFull(where, None if path is None else shutil.disk_usage(path.parent).free)
+        if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+            return DatabaseLocked(where, waited)
+        if code in (
+            sqlite3.SQLITE_CANTOPEN,
+            sqlite3.SQLITE_READONLY,
+            sqlite3.SQLITE_PERM,
+            sqlite3.SQLITE_IOERR,
+        ):
+            return DatabaseUnusable(where, detail)
+        return None
+    state = getattr(error, "sqlstate", None) or ""
+    if state == "53100":  # disk_full
+        return DiskFull(where, None)
+    if state in ("XX001", "XX002"):  # data_corrupted, index_corrupted
+        return DatabaseDamaged(where, detail)
+    if state.startswith(("08", "57")):  # connection exception, operator intervention
+        return DatabaseUnusable(where, detail)
+    return None
