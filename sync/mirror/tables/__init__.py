@@ -1,6 +1,6 @@
 """The schema, once: one file a family of tables."""
 
-from sync.mirror.tables.outbox import Approval, Intent, PauseRow, Plan, Turn, VerifiedValue
+from sync.mirror.tables.outbox import Approval, Intent, PauseRow, Plan, PlanItem, Turn, VerifiedValue
 from sync.mirror.tables.people import MatchKey, Person, PersonAlias, PersonMember
 from sync.mirror.tables.records import (
     CompanyRow,
@@ -37,6 +37,7 @@ __all__ = [
     "PersonMember",
     "PersonRow",
     "Plan",
+    "PlanItem",
     "Run",
     "Score",
     "ScoreHit",

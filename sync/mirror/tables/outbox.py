@@ -47,6 +47,7 @@ class Intent(SQLModel, table=True):
     message: str | None = Field(default=None, sa_type=Text)
     attempts: int = 0
     base_version: str | None = None  # the record version the write was conditional on
+    base_ms: int | None = Field(default=None, sa_type=BigInteger)  # the record's modification time then
     verified_version: str | None = None  # the echo key
     verified_at_ms: int | None = Field(default=None, sa_type=BigInteger)
     epoch: int = 0  # lease epoch that sent it
@@ -54,8 +55,11 @@ class Intent(SQLModel, table=True):
     model_hash: str = ""
     created_at: int = Field(sa_type=BigInteger)
     sent_at: int | None = Field(default=None, sa_type=BigInteger)
+    sent_ms: int | None = Field(default=None, sa_type=BigInteger)  # the same moment by the CRM's clock
     next_at: int | None = Field(default=None, sa_type=BigInteger)  # not before
     done_at: int | None = Field(default=None, sa_type=BigInteger)
+    ended_run: str | None = Field(default=None, index=True)  # the run in which it reached an end state
+    parent_id: str | None = None  # the intent it follows: repaired, moved to the survivor
 
 
 class VerifiedValue(SQLModel, table=True):
@@ -79,12 +83,23 @@ class Plan(SQLModel, table=True):
     __tablename__ = "plan"
 
     digest: str = Field(primary_key=True)
-    state: str  # "pending", "approved", "rejected", "expired", "done"
+    state: str  # "pending" (holds its intents back), "saved" (shown only), "approved", "rejected", "expired"
     created_at: int = Field(sa_type=BigInteger)
     blocked_by: str = Field(default="[]", sa_type=Text)  # JSON array of reasons
     model_hash: str = ""
     mapping_hash: str = ""
     decided_at: int | None = Field(default=None, sa_type=BigInteger)
+
+
+class PlanItem(SQLModel, table=True):
+    """One line of a saved plan, frozen as it was shown."""
+
+    __tablename__ = "plan_item"
+
+    digest: str = Field(primary_key=True)
+    intent_id: str = Field(primary_key=True, index=True)
+    before: str | None = Field(default=None, sa_type=Text)
+    after: str | None = Field(default=None, sa_type=Text)
 
 
 class Approval(SQLModel, table=True):
@@ -105,6 +120,7 @@ class Turn(SQLModel, table=True):
 
     id: str = Field(primary_key=True)
     pool: str
+    roster: str = ""  # who was eligible, as a hash: turns are counted among the same people
     member: str  # normalised e-mail
     person_id: str = Field(index=True)
     state: str  # "reserved", "consumed", "returned"
