@@ -1,0 +1,5 @@
+"""Salesforce on loopback."""
+
+from connectors.sandbox.salesforce.half import Salesforce
+
+__all__ = ["Salesforce"]

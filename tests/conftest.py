@@ -1,0 +1,5 @@
+"""Shared fixtures."""
+
+from tests.sandbox_fixture import sandbox, world
+
+__all__ = ["sandbox", "world"]
