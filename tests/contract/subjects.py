@@ -64,7 +64,7 @@ class Subject(Protocol):
         ...
 
     def fault(self, name: str, *, writes: bool = False, count: int = 1) -> None:
-        """Arm one for the next `count` data requests: 503, html, cut, empty, drop_before, drop_after, quota."""
+        """Arm 503, html, cut, empty, drop_before, drop_after or quota for the next `count` requests."""
         ...
 
     def expire_tokens(self) -> None:
