@@ -1,0 +1,94 @@
+"""Who counts as a director or higher, in the languages that titles come in."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from scoring.titles import LEVELS, Seniority, seniority
+
+DIRECTOR_OR_HIGHER = """
+Director | Senior Director | Managing Director | Executive Director | Head of Marketing | VP Sales |
+V.P. of Sales | Vice President, Marketing | Vice-President Sales | SVP Product | EVP | CTO | C.E.O.
+| Chief Technology Officer | Chief Executive | President | President & CEO | Co-Founder | Cofounder
+& CTO | Owner | Business Owner | Owner/Operator | Partner | Managing Partner | Partner, Tax |
+Partner at Foo LLP | General Manager | Geschäftsführer | Geschäftsführerin | Account Director | Art
+Director | Geschäftsführender Gesellschafter | Leiter Marketing | Vertriebsleiter | Bereichsleiterin
+Einkauf | Marketingleiter | Inhaber | Gründer | Vorstand | Mitglied des Vorstands | Mitglied der
+Geschäftsleitung | Directeur commercial | Directrice marketing | Directeur général | PDG | Président
+| Vice-président | Gérant | Fondatrice | Director de Ventas | Directora General | Gerente General |
+Socio | Dueño | Presidente | Vicepresidente | Diretor de Marketing | Sócio | Sócia-gerente |
+Fundadora | Eigenaar | Oprichter | Algemeen directeur | Hoofd Marketing | Zaakvoerder | Direktor |
+Vertriebsdirektor | Direttore commerciale | Amministratore delegato | Titolare | Interim CFO |
+Global Head of HR | Marketing Head | Regional Head | Sales Dir | Dir. of Engineering |
+Geschäftsführer/in | Leiter:in Vertrieb | Director, Assistant Programs | Group CFO | Deputy Director
+| Chief Financial Officer (CFO) | Director of Student Affairs | Managing director | director
+"""
+
+BELOW = """
+Assistant to the Director | Executive Assistant to the CEO | Assistant Director | Associate Director
+| Product Owner | Process Owner | Partner Manager | HR Business Partner | Business Partner | Partner
+Marketing Manager | Director's Office | Office of the Director | Directors Office Coordinator |
+Executive Assistant, Office of the CEO | Assistant to CEO & CFO | Assistant Vice President | Chief
+of Staff | Chief Accountant | Head Chef | Head Nurse | Software Engineer | Marketing Manager |
+Senior Manager | Teamleiter | Projektleiter | Assistentin der Geschäftsführung | Vorstandsassistenz
+| Assistante de direction | Assistante du directeur | Secrétaire de direction | Chef de projet |
+Responsable marketing | Jefe de ventas | Gerente de ventas | Asistente de dirección | Subdirector |
+Coordenador | Adjunct-directeur | Intern | Werkstudent | Student | Team Lead | Team Head | Sales
+Associate | Account Executive | Executive | Advisor to the CEO | Secretary to the President |
+Referent der Geschäftsführung | Data Owner | Customer Success Manager | Principal Engineer | Former
+CEO | Office Manager | Manager | Channel Partner Manager | Board Secretary | Filialleiter | Direct
+Sales | Direction | Product eigenaar | AVP | Homeowner | Sous-directeur | Directorate Officer |
+Police Officer | Chief Engineer | Assistant General Manager | Personal Assistant of the Managing
+Director
+"""
+
+
+def _titles(block: str) -> list[str]:
+    return [" ".join(title.split()) for title in block.split("|")]
+
+
+@pytest.mark.parametrize("title", _titles(DIRECTOR_OR_HIGHER))
+def test_director_or_higher(title: str) -> None:
+    rank = seniority(title)
+    assert rank is not None
+    assert rank >= LEVELS["director"]
+
+
+@pytest.mark.parametrize("title", _titles(BELOW))
+def test_below_a_director(title: str) -> None:
+    rank = seniority(title)
+    assert rank is not None
+    assert rank < LEVELS["director"]
+
+
+@pytest.mark.parametrize(
+    ("title", "rank"),
+    [
+        ("Marketing Intern", Seniority.INTERN),
+        ("Junior Developer", Seniority.JUNIOR),
+        ("Software Engineer", Seniority.SPECIALIST),
+        ("Senior Software Engineer", Seniority.SENIOR),
+        ("Marketing Manager", Seniority.MANAGER),
+        ("Assistant Director", Seniority.MANAGER),
+        ("Head of Sales", Seniority.DIRECTOR),
+        ("VP Sales", Seniority.VP),
+        ("CTO", Seniority.C_LEVEL),
+        ("Founder & CEO", Seniority.OWNER),
+    ],
+)
+def test_ranks(title: str, rank: Seniority) -> None:
+    assert seniority(title) == rank
+
+
+@pytest.mark.parametrize("title", [None, "", "   ", " - ", "123", "\u0301"])
+def test_no_title_has_no_rank(title: str | None) -> None:
+    assert seniority(title) is None
+
+
+@given(st.text(max_size=60))
+def test_every_text_is_read(title: str) -> None:
+    rank = seniority(title)
+    assert rank is None or rank in set(Seniority)
+    assert seniority(title.upper()) is None or rank is not None or title.upper() != title
