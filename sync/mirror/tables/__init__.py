@@ -1,10 +1,11 @@
 """The schema, once: one file a family of tables."""
 
 from sync.mirror.tables.outbox import Approval, Intent, PauseRow, Plan, PlanItem, Turn, VerifiedValue
-from sync.mirror.tables.people import MatchKey, Person, PersonAlias, PersonMember
+from sync.mirror.tables.people import MatchKey, Person, PersonAlias, PersonFormer, PersonMember
 from sync.mirror.tables.records import (
     CompanyRow,
     DealRow,
+    EmailDomainRow,
     EngagementRow,
     LinkRow,
     OwnerRow,
@@ -21,6 +22,7 @@ __all__ = [
     "BudgetRow",
     "CompanyRow",
     "DealRow",
+    "EmailDomainRow",
     "EngagementRow",
     "FeedCursor",
     "Intent",
@@ -34,6 +36,7 @@ __all__ = [
     "PauseRow",
     "Person",
     "PersonAlias",
+    "PersonFormer",
     "PersonMember",
     "PersonRow",
     "Plan",

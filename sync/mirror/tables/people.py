@@ -55,6 +55,18 @@ class PersonMember(SQLModel, table=True):
     evidence: str = ""  # "alone", "native_link", "email", "confirmed", ...
 
 
+class PersonFormer(SQLModel, table=True):
+    """Which person a record belonged to when it went: its survivor inherits the person's id."""
+
+    __tablename__ = "person_former"
+    __table_args__ = (Index("former_of", "person_id"),)
+
+    crm: str = Field(primary_key=True)
+    object: str = Field(primary_key=True)
+    id: str = Field(primary_key=True)
+    person_id: str
+
+
 class PersonAlias(SQLModel, table=True):
     """An earlier person id that now means another person."""
 
@@ -65,7 +77,8 @@ class PersonAlias(SQLModel, table=True):
 
 
 class MatchKey(SQLModel, table=True):
-    """One thing by which a record may meet another: `email:…`, `sf:Lead:…`, `link:…`."""
+    """One thing by which a live record may meet another: `email:…`, or `salesforce:Lead:…` (15 characters)
+    for the record itself, what went into it, and what links to it."""
 
     __tablename__ = "match_key"
     __table_args__ = (Index("key_of_record", "crm", "object", "id"),)

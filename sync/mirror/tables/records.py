@@ -1,7 +1,8 @@
 """What the CRMs showed us: people, companies, deals, links, engagements, owners, what went, what was parked.
 
 Times called `_ms` are epoch milliseconds by the CRM's clock, others epoch seconds; booleans are real
-booleans; `raw` and `fields` are JSON text.
+booleans; `raw` and `fields` are JSON text. `changed` is the round of matching that has to look at a row:
+the one after the last that was finished when the row (or a link of it) last changed.
 """
 
 from sqlalchemy import BigInteger, Index, Text
@@ -42,12 +43,15 @@ class PersonRow(SQLModel, table=True):
     fields: str = Field(default="{}", sa_type=Text)
     raw: str = Field(default="{}", sa_type=Text)
     # computed when stored, with the version of the rules that computed them (decisions 39)
-    email_key: str | None = Field(default=None, index=True)  # normalised address
+    email_key: str | None = None  # normalised address (its index is `match_key`)
+    additional_keys: str | None = Field(default=None, sa_type=Text)  # JSON array, normalised, sorted
     email_domain: str | None = None
     seniority: int | None = None  # rank, scoring.titles.Seniority
     rules_version: int = 0
+    founder_id: str = ""  # the id of a person that this record founds
+    # our own
     gone: bool = Field(default=False)  # a tombstone exists: not live any more
-    touched_run: str = ""  # the run that last changed this row
+    changed: int = Field(default=0, index=True)
     first_seen: int = Field(default=0, sa_type=BigInteger)
 
 
@@ -73,7 +77,7 @@ class CompanyRow(SQLModel, table=True):
     fields: str = Field(default="{}", sa_type=Text)
     raw: str = Field(default="{}", sa_type=Text)
     gone: bool = Field(default=False)
-    touched_run: str = ""
+    changed: int = Field(default=0, index=True)
 
 
 class DealRow(SQLModel, table=True):
@@ -97,7 +101,7 @@ class DealRow(SQLModel, table=True):
     fields: str = Field(default="{}", sa_type=Text)
     raw: str = Field(default="{}", sa_type=Text)
     gone: bool = Field(default=False)
-    touched_run: str = ""
+    changed: int = Field(default=0, index=True)
 
 
 class LinkRow(SQLModel, table=True):
@@ -141,9 +145,10 @@ class EngagementRow(SQLModel, table=True):
     # our own
     asset_key: str | None = Field(default=None, sa_type=Text)  # normalised asset (decisions 4)
     email_key: str | None = None
+    rules_version: int = 0
+    changed: int = Field(default=0, index=True)
     first_seen: int = Field(default=0, sa_type=BigInteger)
     person_id: str | None = None  # resolved by matching; None until then
-    touched_run: str = ""
 
 
 class OwnerRow(SQLModel, table=True):
@@ -173,13 +178,13 @@ class TombstoneRow(SQLModel, table=True):
     at_ms: int = Field(sa_type=BigInteger)
     to_object: str | None = None
     to_id: str | None = None
-    touched_run: str = ""
+    changed: int = Field(default=0, index=True)
 
 
 class ParkedRow(SQLModel, table=True):
     """A row of a CRM that could not be read, with the reason."""
 
-    __tablename__ = "parked_record"
+    __tablename__ = "parked_record"  # a row without an id is kept under "?" and a hash of it
 
     crm: str = Field(primary_key=True)
     object: str = Field(primary_key=True)
@@ -188,3 +193,15 @@ class ParkedRow(SQLModel, table=True):
     raw: str = Field(sa_type=Text)
     since: int = Field(sa_type=BigInteger)
     attempts: int = 1
+
+
+class EmailDomainRow(SQLModel, table=True):
+    """What kind of e-mail domain a domain is, computed when one of its addresses is first stored."""
+
+    __tablename__ = "email_domain"
+
+    domain: str = Field(primary_key=True)
+    student: bool = False
+    free_mail: bool = False
+    disposable: bool = False
+    rules_version: int = 0
