@@ -1,0 +1,94 @@
+"""The lease: one holder, an epoch that grows, nobody waits for the dead."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from sync.mirror.engine import Mirror
+from sync.mirror.lease import Lease, LeaseHeld, LeaseLost, current_epoch, holder
+from tests.world import SimulatedWorld
+
+
+@pytest.fixture
+def clock() -> SimulatedWorld:
+    return SimulatedWorld()
+
+
+@pytest.fixture
+def mirror(tmp_path: Path, clock: SimulatedWorld) -> Iterator[Mirror]:
+    mirror = Mirror(f"sqlite:///{tmp_path / 'mirror.db'}", clock)
+    mirror.migrate()
+    yield mirror
+    mirror.close()
+
+
+def now(clock: SimulatedWorld) -> int:
+    return int(clock.clock())
+
+
+def test_one_holder_at_a_time(mirror: Mirror, clock: SimulatedWorld) -> None:
+    first, second = (Lease(mirror, clock, 30, kind) for kind in ("daemon", "sync"))
+    assert first.acquire() == 1
+    with pytest.raises(LeaseHeld) as caught:
+        second.acquire()
+    assert caught.value.holder.startswith("daemon on ")
+    first.release()
+    assert second.acquire() == 2
+
+
+def test_waiting_ends_when_the_lease_is_let_go(mirror: Mirror, clock: SimulatedWorld) -> None:
+    first, second = (Lease(mirror, clock, 30, "sync") for _ in range(2))
+    first.acquire()
+    before = clock.monotonic()
+    with pytest.raises(LeaseHeld):
+        second.acquire(wait=10)
+    assert clock.monotonic() - before == pytest.approx(10, abs=0.6)
+
+
+def test_a_holder_that_stood_still_has_lost_it(mirror: Mirror, clock: SimulatedWorld) -> None:
+    stopped, successor = (Lease(mirror, clock, 30, "daemon") for _ in range(2))
+    stopped.acquire()
+    clock.advance(31)
+    assert successor.acquire() == 2
+    with pytest.raises(LeaseLost):
+        stopped.renew()
+    with mirror.read() as conn:
+        assert current_epoch(conn) == 2
+        assert holder(conn, now(clock)) == successor.holder
+    stopped.release()
+    with mirror.read() as conn:
+        assert holder(conn, now(clock)) == successor.holder, "only the holder lets go"
+
+
+def test_renewing_keeps_it(mirror: Mirror, clock: SimulatedWorld) -> None:
+    lease, other = (Lease(mirror, clock, 30, "daemon") for _ in range(2))
+    lease.acquire()
+    for _ in range(5):
+        clock.advance(20)
+        lease.renew()
+        with pytest.raises(LeaseHeld):
+            other.acquire()
+
+
+def test_the_lease_of_a_killed_process_is_free_at_once(mirror: Mirror, clock: SimulatedWorld) -> None:
+    mirror.close()
+    child = os.fork()
+    if child == 0:
+        Lease(mirror, clock, 3600, "daemon").acquire()
+        os.kill(os.getpid(), signal.SIGKILL)
+    os.waitpid(child, 0)
+    with mirror.read() as conn:
+        assert holder(conn, now(clock)) is not None
+    assert Lease(mirror, clock, 30, "sync").acquire() == 2
+
+
+def test_a_block_lets_go_when_it_fails(mirror: Mirror, clock: SimulatedWorld) -> None:
+    lease = Lease(mirror, clock, 30, "sync")
+    with pytest.raises(ZeroDivisionError), lease.held(heartbeat=True):
+        raise ZeroDivisionError
+    assert Lease(mirror, clock, 30, "sync").acquire() == 2
