@@ -31,6 +31,7 @@ class Score(SQLModel, table=True):
     engagement: int = Field(sa_type=BigInteger)
     grade: str
     suppressed: str | None = None  # the reason
+    shown: bool = False  # the one that is shown: of the first live model that applies to the person
     eligible: bool = False  # applies_to, segment, required fields, not suppressed
     over_enter: bool = False  # total and both minimums
     fast_track: str | None = None  # id of the first fast track that holds
