@@ -1,4 +1,4 @@
-"""Every setting, with its unit and default under it. Nothing is read at import."""
+"""Every setting, with its unit and default under it. Nothing is read at import; see `config.load`."""
 
 from __future__ import annotations
 
@@ -6,45 +6,89 @@ import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, Strict, model_validator
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+
+DURATION_TEXT = re.compile(r"\s*(\d{1,9})\s*([smhd]?)\s*", re.ASCII)
 
 
 def parse_duration(value: object) -> object:
     """`"90s"`, `"5m"`, `"24h"`, `"30d"` or a whole number of seconds → seconds (int)."""
     if isinstance(value, str):
-        match = re.fullmatch(r"\s*(\d+)\s*([smhd]?)\s*", value)
+        match = DURATION_TEXT.fullmatch(value)
         if match is None:
             raise ValueError('a duration looks like "90s", "5m", "24h" or "30d"')
         return int(match[1]) * _UNITS[match[2] or "s"]
     return value
 
 
-Duration = Annotated[int, BeforeValidator(parse_duration), Field(ge=0)]
+Duration = Annotated[int, Strict(), BeforeValidator(parse_duration), Field(ge=0)]
 """Whole seconds; written as "5m" in TOML."""
+
+Flag = Annotated[bool, Strict()]
+"""`true` or `false`, nothing that looks like it."""
+
+Count = Annotated[int, Strict(), Field(ge=1)]
+"""A whole number, 1 or more."""
+
+Share = Annotated[float, Strict(), Field(gt=0, le=1)]
+"""A part of the whole: over 0, up to 1."""
+
+STAGES = ("subscriber", "lead", "mql", "sql", "opportunity", "customer", "recycled", "disqualified")
+"""Stages a person can be in."""
+
+PolicyName = Literal["machine", "fill", "last_supplied", "human_wins", "ladder", "owner_claim"]
+
+PURPOSES: dict[str, PolicyName] = {
+    "status": "last_supplied",
+    "stage": "ladder",
+    "owner": "owner_claim",
+    "score": "machine",
+    "grade": "machine",
+    "reason": "machine",
+    "mql_date": "machine",
+}
+"""What write-back may set, in this order, with the policy that applies when none is named."""
 
 
 class Section(BaseModel):
     """A table of mqlsync.toml: unknown keys are errors."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True, populate_by_name=True)
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        hide_input_in_errors=True,
+        populate_by_name=True,
+        use_attribute_docstrings=True,
+    )
 
 
 class SalesforceSettings(Section):
-    """Where Salesforce is and how to sign in."""
+    """Where Salesforce is and how to sign in. Without credentials Salesforce is off."""
 
     login_url: str = "https://login.salesforce.com"
+    """Where to sign in: login, test or your My Domain URL (client credentials need the last)."""
     instance_url: str | None = None
+    """Where the API is, together with an access token; otherwise learnt at sign-in."""
     access_token: SecretStr | None = None
+    """A session or OAuth token obtained elsewhere; needs `instance_url`."""
     client_id: str | None = None
+    """Consumer key of the External Client App."""
     client_secret: SecretStr | None = None
+    """Consumer secret: sign-in by client credentials, or by password together with a username."""
     username: str | None = None
+    """User name of the integration user, for JWT or password sign-in."""
     password: SecretStr | None = None
+    """Password of the integration user."""
     security_token: SecretStr | None = None
+    """Security token of the integration user, where the org asks for it."""
     private_key_file: Path | None = None
+    """Private key (PEM) for JWT bearer sign-in; needs `client_id` and `username`."""
     api_version: str = "64.0"
+    """REST API version; password sign-in without a client needs one below 65.0."""
     ca_file: Path | None = None
+    """Certificate authorities (PEM) to trust instead of the system's."""
 
     @property
     def enabled(self) -> bool:
@@ -53,23 +97,33 @@ class SalesforceSettings(Section):
 
 
 class HubSpotRateLimit(Section):
-    """Burst limits, in requests; None: by what the headers say, 100 and 5 until known."""
+    """Burst limits, in requests. Unset: by what the headers say, 100 and 5 until known."""
 
-    per_10s: int | None = None
-    search_per_second: float | None = None
+    per_10s: Count | None = None
+    """Requests in any ten seconds."""
+    search_per_second: Annotated[float, Strict(), Field(gt=0)] | None = None
+    """Search requests a second."""
 
 
 class HubSpotSettings(Section):
-    """Where HubSpot is and how to sign in."""
+    """Where HubSpot is and how to sign in. Without credentials HubSpot is off."""
 
     access_token: SecretStr | None = None
+    """Service Key or private-app token."""
     client_id: str | None = None
+    """Client id of an OAuth app."""
     client_secret: SecretStr | None = None
+    """Client secret of an OAuth app."""
     refresh_token: SecretStr | None = None
+    """OAuth refresh token; needs `client_id` and `client_secret`."""
     base_url: str = "https://api.hubapi.com"
+    """Where the API is."""
     api_version: str = "v3"
+    """`v3`, or a dated version such as `2026-03`."""
     ca_file: Path | None = None
+    """Certificate authorities (PEM) to trust instead of the system's."""
     rate_limit: HubSpotRateLimit = HubSpotRateLimit()
+    """Burst limits that replace what the headers say."""
 
     @property
     def enabled(self) -> bool:
@@ -78,19 +132,25 @@ class HubSpotSettings(Section):
 
 
 class ScheduleSettings(Section):
-    """When the daemon does what: an interval ("5m") or a cron line ("0 2 * * *")."""
+    """When the daemon does what: an interval ("5m") or a cron line ("0 2 * * *", in UTC)."""
 
     pull: str = "5m"
+    """Pull, match, score, decide and write."""
     full: str = "0 3 * * 0"
+    """The same with every record read again and the id sweep."""
 
 
 class PullSettings(Section):
     """What is pulled."""
 
     fields: Literal["needed", "all"] = "needed"
-    reserve: Annotated[float, Field(ge=0, lt=1)] = 0.2
-    sweep_limit: Annotated[float, Field(gt=0, le=1)] = 0.05
+    """`needed`: fields that matching, model, mapping or write-back use; `all`: every readable field."""
+    reserve: Annotated[float, Strict(), Field(ge=0, lt=1)] = 0.2
+    """Share of the daily calls that pulling leaves for writing and for others."""
+    sweep_limit: Share = 0.05
+    """A sweep that would mark more than this share of an object as gone stops and asks."""
     overlap: dict[str, Duration] = {}
+    """Per feed name: how much to read again before the last cursor, over the built-in overlap."""
 
 
 class MappingSettings(Section):
@@ -103,6 +163,7 @@ class MappingSettings(Section):
         "hubspot.companies",
         "hubspot.contacts",
     )
+    """Where records of one person differ, the first of these that has the fact wins."""
     fields: dict[str, dict[str, str]] = {}
     """`[mapping.fields."salesforce.Lead"] segment = "Segment__c"`: name in the model → field in the CRM."""
 
@@ -111,78 +172,123 @@ class Condition(Section):
     """How one field of an engagement source is compared; text is compared ignoring case."""
 
     glob: str | None = None
+    """The value matches this pattern (`*` and `?`)."""
     equals: str | None = None
+    """The value is this."""
     in_: tuple[str, ...] | None = Field(default=None, alias="in")
+    """The value is one of these."""
 
 
 class EngagementRule(Section):
     """One row of the engagement mapping; the first that matches wins."""
 
     source: str
+    """Where the row comes from, for example `hubspot.form_submission`."""
     when: dict[str, Condition] = {}
+    """Field of the row → condition; all must hold."""
     kind: str
+    """The kind of engagement it is, or `ignore`."""
     asset: str | None = None
+    """The field whose value is the asset; unset: the source's own choice."""
     time: str | None = None
+    """The field whose value is the time; unset: the source's own choice."""
 
 
 class EngagementSettings(Section):
     """Own engagement rules; they are looked at before the shipped ones."""
 
     rules: tuple[EngagementRule, ...] = ()
+    """`[[engagement.rules]]`, in order."""
 
 
 class FieldPolicy(Section):
     """One field that write-back may set, and when."""
 
     field: str
-    policy: Literal["machine", "fill", "last_supplied", "human_wins", "ladder", "owner_claim"]
+    """API name of the field."""
+    policy: PolicyName
+    """When it may be set; unset: the usual policy of its purpose."""
     values: dict[str, str] = {}
+    """Stage → the value that says so in this CRM."""
     from_: tuple[str, ...] | None = Field(default=None, alias="from")
+    """Values that `last_supplied` may replace at the first meeting; "" means empty."""
     ladder: tuple[str, ...] = ()
+    """Values from low to high, for `ladder`."""
     human_only: tuple[str, ...] = ()
+    """Values that only people move away from."""
     demote_from: tuple[str, ...] = ()
+    """Values that may be lowered."""
     record_types: dict[str, dict[str, str]] = {}
+    """Salesforce record type (DeveloperName) → values that replace `values` there."""
     via_native: Literal["salesforce", "hubspot"] | None = None
+    """Written in that CRM only; the CRMs' own sync carries it to the other."""
 
 
 class ObjectTargets(Section):
     """What write-back may set on one kind of record."""
 
     status: FieldPolicy | None = None
+    """Lead status."""
     stage: FieldPolicy | None = None
+    """Lifecycle stage."""
     owner: FieldPolicy | None = None
+    """Owner."""
     score: FieldPolicy | None = None
+    """Total score."""
     grade: FieldPolicy | None = None
+    """Grade such as B2."""
     reason: FieldPolicy | None = None
+    """What made the person an MQL, as text."""
     mql_date: FieldPolicy | None = None
+    """When the person became an MQL."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _usual_policies(cls, value: Any) -> Any:
+        """A table without `policy` has the usual one of its purpose."""
+        if not isinstance(value, dict):
+            return value
+        return {
+            name: {"policy": PURPOSES[name], **target}
+            if name in PURPOSES and isinstance(target, dict)
+            else target
+            for name, target in value.items()
+        }
 
     def items(self) -> list[tuple[str, FieldPolicy]]:
         """The configured ones as (purpose, policy), in a fixed order."""
-        names = ("status", "stage", "owner", "score", "grade", "reason", "mql_date")
-        return [(name, policy) for name in names if (policy := getattr(self, name)) is not None]
+        return [(name, policy) for name in PURPOSES if (policy := getattr(self, name)) is not None]
 
 
 class SalesforceTargets(Section):
     """`[writeback.salesforce.Lead]` and `[writeback.salesforce.Contact]`."""
 
     Lead: ObjectTargets = ObjectTargets()
+    """Fields of Leads."""
     Contact: ObjectTargets = ObjectTargets()
+    """Fields of Contacts."""
 
 
 class HubSpotTargets(Section):
     """`[writeback.hubspot.contacts]`, and who counts as a person in property history."""
 
     contacts: ObjectTargets = ObjectTargets()
+    """Fields of contacts."""
     person_sources: tuple[str, ...] = ("CRM_UI", "MOBILE_ANDROID", "MOBILE_IOS")
+    """Source types in property history that mean a person did it."""
 
 
 class WritebackSettings(Section):
     """What is written, and how patiently."""
 
     quiet_period: Duration = 300
+    """A field that a person touched this recently is left alone until then."""
     settle_time: Duration = 120
+    """HubSpot: no resend sooner after an unknown outcome."""
     salesforce: SalesforceTargets = SalesforceTargets()
+    """Targets in Salesforce, per object."""
     hubspot: HubSpotTargets = HubSpotTargets()
+    """Targets in HubSpot, per object."""
 
     def targets(self, crm: str, object_name: str) -> ObjectTargets:
         """The targets of one kind of record; empty ones when nothing is configured."""
@@ -195,61 +301,82 @@ class PoolMember(Section):
     """Somebody who takes leads."""
 
     email: str
-    weight: Annotated[int, Field(ge=1, le=1000)] = 1
-    capacity: Annotated[int, Field(ge=0)] | None = None
+    """Address by which both CRMs know this colleague."""
+    weight: Annotated[int, Strict(), Field(ge=1, le=1000)] = 1
+    """Turns in relation to the others'."""
+    capacity: Annotated[int, Strict(), Field(ge=0)] | None = None
+    """Most new leads a day; unset: no limit."""
     hours: str | None = None
+    """Working hours, for example `Mo-Fr 09:00-17:00 Europe/Berlin`."""
     absent: tuple[str, ...] = ()
+    """Days or ranges of days away, for example `2026-12-24/2027-01-01`."""
 
 
 class Pool(Section):
     """People who take turns."""
 
     members: tuple[PoolMember, ...] = ()
+    """Who takes turns."""
     fallback: str | None = None
+    """Who takes over when no member can: an address, or `queue:NAME`."""
 
 
 class RoutingRule(Section):
     """Which pool takes a person; the first rule that matches wins."""
 
     when: dict[str, Any] = {}
+    """Condition in the language of scoring.toml."""
     pool: str
+    """Name of a `[routing.pools.NAME]`."""
 
 
 class RoutingSettings(Section):
-    """Who gets a new MQL."""
+    """Who gets a new MQL. Without a pool, owners are not decided."""
 
     pools: dict[str, Pool] = {}
+    """`[routing.pools.NAME]`; `default` takes everyone whom no rule sends elsewhere."""
     rules: tuple[RoutingRule, ...] = ()
+    """`[[routing.rules]]`, in order."""
     unowned: tuple[str, ...] = ()
+    """Addresses whose records count as nobody's; our own integration user always does."""
 
 
 class LimitsSettings(Section):
     """Over a limit the plan waits for `mqlsync approve`."""
 
-    first_run_needs_approval: bool = True
-    records_per_run: Annotated[int, Field(ge=1)] = 500
-    share_of_people: Annotated[float, Field(gt=0, le=1)] = 0.05
-    per_owner_per_day: Annotated[int, Field(ge=1)] = 50
+    first_run_needs_approval: Flag = True
+    """The first writing run after `init`, and after a model or mapping change, waits."""
+    records_per_run: Count = 500
+    """Most records that one run may change unasked."""
+    share_of_people: Share = 0.05
+    """Most of all people that one run may change unasked; looked at from 100 people on."""
+    per_owner_per_day: Count = 50
+    """Most records that one owner may get in a day unasked."""
 
 
 class DaemonSettings(Section):
     """The daemon's own clockwork."""
 
     lease: Duration = 30
+    """How long the right to write is held without renewal."""
     lease_wait: Duration = 30
+    """How long a command waits for another one that holds the lease."""
 
 
 class AlertsSettings(Section):
     """Where alerts go."""
 
-    webhook: str | None = None
+    webhook: str | None = Field(default=None, repr=False)
+    """URL that gets a POST when a problem opens and when it closes."""
 
 
 class CrmStages(Section):
     """Status values per CRM."""
 
     salesforce: tuple[str, ...] = ()
+    """Values of the mapped Salesforce status fields."""
     hubspot: tuple[str, ...] = ()
+    """Values of `lifecyclestage` or `hs_lead_status`."""
 
 
 class StagesSettings(Section):
@@ -259,18 +386,20 @@ class StagesSettings(Section):
         salesforce=("Working - Contacted", "Sales Accepted", "Qualified", "SQL"),
         hubspot=("salesqualifiedlead", "IN_PROGRESS", "CONNECTED", "OPEN_DEAL"),
     )
+    """Sales took the lead: stage sql."""
     recycled: CrmStages = CrmStages(
         salesforce=("Closed - Not Converted", "Rejected"), hubspot=("BAD_TIMING",)
     )
-    disqualified: CrmStages = CrmStages(
-        salesforce=("Disqualified", "Unqualified"), hubspot=("UNQUALIFIED",)
-    )
+    """Sales gave the lead back: stage recycled."""
+    disqualified: CrmStages = CrmStages(salesforce=("Disqualified", "Unqualified"), hubspot=("UNQUALIFIED",))
+    """Never a customer: stage disqualified, until a person changes the status."""
 
 
 class Settings(Section):
     """Everything mqlsync.toml and the environment say."""
 
-    database_url: str = ""
+    database_url: str = Field(default="", repr=False)
+    """Where the mirror is: `sqlite:///PATH` or `postgresql+psycopg://…`; "" is in the user's state folder."""
     salesforce: SalesforceSettings = SalesforceSettings()
     hubspot: HubSpotSettings = HubSpotSettings()
     schedule: ScheduleSettings = ScheduleSettings()
