@@ -1,0 +1,148 @@
+"""Records that went: tombstones, what they do to the rows, and how a record comes back.
+
+A tombstone that names a survivor is never replaced by one that does not, and "absent" (we looked and it
+was not there) replaces nothing. A row counts as live again only when the CRM showed it with a change
+after it went, or when it was asked for by its id: feeds show archived records from a late index.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final
+
+from connectors.records import CompanyRecord, DealRecord, GoneReason, PersonRecord, Tombstone
+from sync.mirror.dialect import id_list, sql
+from sync.mirror.engine import Connection
+
+TABLE_OF: Final[Mapping[str, str]] = {
+    "Lead": "person_record",
+    "Contact": "person_record",
+    "contacts": "person_record",
+    "Account": "company_record",
+    "companies": "company_record",
+    "Opportunity": "deal_record",
+    "deals": "deal_record",
+}
+"""Object → its table; a tombstone of any other object is an engagement's."""
+
+SOURCE_OF: Final[Mapping[str, str]] = {
+    "Task": "salesforce.task",
+    "Event": "salesforce.event",
+    "CampaignMember": "salesforce.campaign_member",
+}
+"""Object → engagement source, where it is not simply `crm.object`."""
+
+SURVIVING: Final = (GoneReason.MERGED, GoneReason.CONVERTED)
+"""A record that went into another one does not come back by an older row."""
+
+
+def revive(
+    conn: Connection,
+    rows: Sequence[PersonRecord | CompanyRecord | DealRecord],
+    round_: int,
+    *,
+    direct: bool,
+) -> None:
+    """Rows that were just stored are live unless their tombstone stands."""
+    for crm, object_name in sorted({(row.crm, row.object) for row in rows}):
+        here = {row.id: row.modified_ms for row in rows if (row.crm, row.object) == (crm, object_name)}
+        graves = conn.execute(
+            sql(
+                conn,
+                "SELECT id, at_ms FROM tombstone WHERE crm = :crm AND object = :object AND id IN [[ids]]",
+            ),
+            {"crm": crm, "object": object_name, "ids": id_list(here)},
+        ).all()
+        back = [grave.id for grave in graves if direct or here[grave.id] > grave.at_ms]
+        dead = [grave.id for grave in graves if grave.id not in set(back)]
+        _forget(conn, crm, object_name, back)
+        _mark(conn, crm, object_name, back, round_, gone=False)
+        _mark(conn, crm, object_name, dead, round_, gone=True)
+
+
+def bury(conn: Connection, tombstones: Sequence[Tombstone], round_: int) -> int:
+    """Store tombstones and mark their records; the number that said something new."""
+    new = 0
+    for stone in tombstones:
+        if not _outlived(conn, stone) and _store(conn, stone, round_):
+            new += 1
+            _bury_row(conn, stone, round_)
+    return new
+
+
+def _outlived(conn: Connection, stone: Tombstone) -> bool:
+    """The record was changed after this tombstone: it has come back since."""
+    table = TABLE_OF.get(stone.object)
+    if table is None or stone.reason in SURVIVING:
+        return False
+    return bool(
+        conn.execute(
+            sql(
+                conn,
+                "SELECT 1 FROM [[table]] WHERE crm = :crm AND object = :object AND id = :id "
+                "AND NOT gone AND modified_ms > :at_ms",
+                table=table,
+            ),
+            stone._asdict(),
+        ).scalar()
+    )
+
+
+def _store(conn: Connection, stone: Tombstone, round_: int) -> bool:
+    done = conn.execute(
+        sql(
+            conn,
+            "INSERT INTO tombstone (crm, object, id, reason, at_ms, to_object, to_id, changed) "
+            "VALUES (:crm, :object, :id, :reason, :at_ms, :to_object, :to_id, :round) "
+            "ON CONFLICT (crm, object, id) DO UPDATE SET reason = excluded.reason, "
+            "at_ms = excluded.at_ms, to_object = excluded.to_object, to_id = excluded.to_id, "
+            "changed = excluded.changed "
+            "WHERE excluded.reason <> 'absent' "
+            "AND (excluded.to_id IS NOT NULL OR tombstone.to_id IS NULL) "
+            "AND (excluded.reason <> tombstone.reason OR excluded.at_ms > tombstone.at_ms "
+            "OR COALESCE(excluded.to_id, '') <> COALESCE(tombstone.to_id, '') "
+            "OR COALESCE(excluded.to_object, '') <> COALESCE(tombstone.to_object, ''))",
+        ),
+        {**stone._asdict(), "reason": str(stone.reason), "round": round_},
+    )
+    return done.rowcount > 0
+
+
+def _bury_row(conn: Connection, stone: Tombstone, round_: int) -> None:
+    table = TABLE_OF.get(stone.object)
+    if table is not None:
+        _mark(conn, stone.crm, stone.object, [stone.id], round_, gone=True)
+        return
+    source = SOURCE_OF.get(stone.object, f"{stone.crm}.{stone.object}")
+    conn.execute(
+        sql(
+            conn,
+            "UPDATE engagement SET deleted = :yes, changed = :round "
+            "WHERE crm = :crm AND source = :source AND id = :id AND NOT deleted",
+        ),
+        {"yes": True, "round": round_, "crm": stone.crm, "source": source, "id": stone.id},
+    )
+
+
+def _forget(conn: Connection, crm: str, object_name: str, ids: Iterable[str]) -> None:
+    rows = [{"crm": crm, "object": object_name, "id": id_} for id_ in ids]
+    if rows:
+        conn.execute(
+            sql(conn, "DELETE FROM tombstone WHERE crm = :crm AND object = :object AND id = :id"), rows
+        )
+
+
+def _mark(
+    conn: Connection, crm: str, object_name: str, ids: Sequence[str], round_: int, *, gone: bool
+) -> None:
+    if not ids:
+        return
+    conn.execute(
+        sql(
+            conn,
+            "UPDATE [[table]] SET gone = :gone, changed = :round "
+            "WHERE crm = :crm AND object = :object AND id = :id AND gone <> :gone",
+            table=TABLE_OF[object_name],
+        ),
+        [{"gone": gone, "round": round_, "crm": crm, "object": object_name, "id": id_} for id_ in ids],
+    )

@@ -1,0 +1,142 @@
+"""Runs and their reports, and the few facts that the mirror keeps about itself."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from sqlalchemy import text
+
+from sync.mirror.engine import Connection
+
+MATCHED_ROUND = "matched_round"
+
+
+class RunStamp(Protocol):
+    """What the mirror must know of the run that stores something."""
+
+    @property
+    def run_id(self) -> str:
+        """The run."""
+        ...
+
+    @property
+    def now(self) -> int:
+        """The moment of the run, epoch seconds."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class RunView:
+    """One run as it is listed. `state`: the outcome, "running", or "killed" when a later run began."""
+
+    run_id: str
+    kind: str
+    state: str
+    started_at: int
+    finished_at: int | None
+    report: Mapping[str, Any]
+
+
+def get_meta(conn: Connection, key: str) -> str | None:
+    """A fact about this mirror."""
+    found = conn.execute(text("SELECT value FROM meta WHERE key = :key"), {"key": key}).scalar()
+    return None if found is None else str(found)
+
+
+def set_meta(conn: Connection, key: str, value: str | None) -> None:
+    """Remember a fact, or forget it (None)."""
+    if value is None:
+        conn.execute(text("DELETE FROM meta WHERE key = :key"), {"key": key})
+        return
+    conn.execute(
+        text(
+            "INSERT INTO meta (key, value) VALUES (:key, :value) "
+            "ON CONFLICT (key) DO UPDATE SET value = excluded.value"
+        ),
+        {"key": key, "value": value},
+    )
+
+
+def meta_like(conn: Connection, prefix: str) -> dict[str, str]:
+    """All facts whose key begins with `prefix`, by the rest of the key."""
+    rows = conn.execute(
+        text("SELECT key, value FROM meta WHERE key >= :low AND key < :high ORDER BY key"),
+        {"low": prefix, "high": prefix + "\U0010ffff"},
+    )
+    return {key.removeprefix(prefix): value for key, value in rows}
+
+
+def current_round(conn: Connection) -> int:
+    """The round of matching that will look at what is stored now."""
+    return int(get_meta(conn, MATCHED_ROUND) or 0) + 1
+
+
+def begin_run(conn: Connection, run: RunStamp, kind: str) -> None:
+    """Write down that a run has begun; until it is finished its outcome is unknown."""
+    conn.execute(
+        text("INSERT INTO run (id, kind, started_at, report) VALUES (:id, :kind, :now, '{}')"),
+        {"id": run.run_id, "kind": kind, "now": run.now},
+    )
+
+
+def finish_run(conn: Connection, run_id: str, finished_at: int, report: Mapping[str, Any]) -> None:
+    """Write down how a run ended; `report` is the JSON of `sync --json`."""
+    conn.execute(
+        text("UPDATE run SET finished_at = :at, outcome = :outcome, report = :report WHERE id = :id"),
+        {
+            "id": run_id,
+            "at": finished_at,
+            "outcome": str(report.get("outcome", "failed")),
+            "report": json.dumps(report, separators=(",", ":")),
+        },
+    )
+
+
+def runs(conn: Connection, limit: int = 50) -> list[RunView]:
+    """The last runs, newest first.
+
+    One pipeline runs at a time, so a run without an outcome that is not the newest was killed.
+    """
+    rows = conn.execute(
+        text(
+            "SELECT id, kind, started_at, finished_at, outcome, report FROM run "
+            "ORDER BY started_at DESC, id DESC LIMIT :limit"
+        ),
+        {"limit": limit},
+    ).all()
+    newest = conn.execute(text("SELECT id FROM run ORDER BY started_at DESC, id DESC LIMIT 1")).scalar()
+    return [
+        RunView(
+            run_id=row.id,
+            kind=row.kind,
+            state=row.outcome or ("running" if row.id == newest else "killed"),
+            started_at=row.started_at,
+            finished_at=row.finished_at,
+            report=json.loads(row.report),
+        )
+        for row in rows
+    ]
+
+
+def last_run(conn: Connection) -> RunView | None:
+    """The newest run."""
+    found = runs(conn, limit=1)
+    return found[0] if found else None
+
+
+def killed_runs(conn: Connection, but: str) -> list[str]:
+    """Runs that never ended, other than the one under way: their process was killed."""
+    rows = conn.execute(
+        text("SELECT id FROM run WHERE outcome IS NULL AND id <> :but ORDER BY started_at, id"), {"but": but}
+    )
+    return list(rows.scalars())
+
+
+def close_killed(conn: Connection, but: str) -> list[str]:
+    """Give runs that were killed their outcome, and say which they were."""
+    found = killed_runs(conn, but)
+    conn.execute(text("UPDATE run SET outcome = 'killed' WHERE outcome IS NULL AND id <> :but"), {"but": but})
+    return found

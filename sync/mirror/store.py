@@ -1,0 +1,220 @@
+"""Pages into rows: everything that a CRM showed us is stored, unchanged, parked or gone, and counted so."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from typing import Any, Final
+
+from connectors.records import (
+    CompanyRecord,
+    DealRecord,
+    EngagementRecord,
+    Owner,
+    Page,
+    PersonRecord,
+    Poison,
+)
+from sync.core.identity import email_key
+from sync.mirror import cursors, graves, links, optout
+from sync.mirror.computed import engagement_columns, person_columns, store_domains
+from sync.mirror.dialect import sql
+from sync.mirror.engine import Connection
+from sync.mirror.runs import RunStamp, current_round
+from sync.mirror.tables import CompanyRow, DealRow, EngagementRow, OwnerRow, PersonRow
+from sync.mirror.upserts import Unstorable, Upsert, upsert
+from sync.reports import FeedCounts
+
+PERSON_OWN: Final = (
+    "email_key",
+    "additional_keys",
+    "email_domain",
+    "seniority",
+    "rules_version",
+    "founder_id",
+)
+PEOPLE: Final = Upsert(
+    PersonRow,
+    (*PersonRecord._fields, *PERSON_OWN, "gone", "changed", "first_seen"),
+    insert_only=("gone", "first_seen"),
+    silent=(*PERSON_OWN, "changed"),
+    newest="modified_ms",
+)
+COMPANIES: Final = Upsert(
+    CompanyRow,
+    (*CompanyRecord._fields, "gone", "changed"),
+    insert_only=("gone",),
+    silent=("changed",),
+    newest="modified_ms",
+)
+DEALS: Final = Upsert(
+    DealRow,
+    (*DealRecord._fields, "gone", "changed"),
+    insert_only=("gone",),
+    silent=("changed",),
+    newest="modified_ms",
+)
+ENGAGEMENTS: Final = Upsert(
+    EngagementRow,
+    (
+        *(name if name != "person_id" else "person_record_id" for name in EngagementRecord._fields),
+        "asset_key",
+        "email_key",
+        "rules_version",
+        "changed",
+        "first_seen",
+    ),
+    insert_only=("first_seen",),
+    silent=("asset_key", "email_key", "rules_version", "changed"),
+    newest="modified_ms",
+)
+OWNERS: Final = Upsert(OwnerRow, (*Owner._fields, "email_key"))
+
+
+def save_page(conn: Connection, page: Page, run: RunStamp) -> FeedCounts:
+    """Store a page and the cursor that follows it; the caller's transaction commits both or neither."""
+    counts = save_rows(conn, page, run)
+    cursors.save(conn, page.feed, page.cursor, run.now, complete=page.complete)
+    return counts
+
+
+def save_rows(conn: Connection, page: Page, run: RunStamp, *, direct: bool = False) -> FeedCounts:
+    """Store a page's rows without a cursor.
+
+    `direct`: the rows were asked for by id, so a live one is alive whatever we thought before (a feed may
+    show a late index).
+    """
+    round_ = current_round(conn)
+    counts = FeedCounts(seen=page.seen, calls=page.calls)
+    poison = list(page.poison)
+    _save_people(conn, page.people, run, round_, counts, poison)
+    _save_plain(conn, COMPANIES, page.companies, (False, round_), counts, poison)
+    _save_plain(conn, DEALS, page.deals, (False, round_), counts, poison)
+    _save_engagements(conn, page, run, round_, counts, poison)
+    _save_owners(conn, page.owners, counts, poison)
+    _add(counts, len(page.links), links.save(conn, page.links, round_))
+    graves.revive(conn, (*page.people, *page.companies, *page.deals), round_, direct=direct)
+    counts.gone += graves.bury(conn, page.tombstones, round_)
+    _park(conn, page, poison, run)
+    counts.parked += len(poison)
+    return counts
+
+
+def _save_people(
+    conn: Connection,
+    rows: Sequence[PersonRecord],
+    run: RunStamp,
+    round_: int,
+    counts: FeedCounts,
+    poison: list[Poison],
+) -> None:
+    if not rows:
+        return
+    flags = optout.turned(conn, rows)
+    full = [(*row, *person_columns(row), False, round_, run.now) for row in rows]
+    store_domains(conn, (row[len(PersonRecord._fields) + 2] for row in full))
+    changed, bad = upsert(conn, PEOPLE, full)
+    _count(counts, rows, changed, bad, poison)
+    upsert(conn, ENGAGEMENTS, [(*row, *engagement_columns(row), round_, run.now) for row in flags])
+
+
+def _save_plain(
+    conn: Connection,
+    how: Upsert,
+    rows: Sequence[CompanyRecord] | Sequence[DealRecord],
+    own: tuple[Any, ...],
+    counts: FeedCounts,
+    poison: list[Poison],
+) -> None:
+    changed, bad = upsert(conn, how, [(*row, *own) for row in rows])
+    _count(counts, rows, changed, bad, poison)
+
+
+def _save_engagements(
+    conn: Connection, page: Page, run: RunStamp, round_: int, counts: FeedCounts, poison: list[Poison]
+) -> None:
+    rows = page.engagements
+    full = [(*row, *engagement_columns(row), round_, run.now) for row in rows]
+    changed, bad = upsert(conn, ENGAGEMENTS, full)
+    _add(counts, len(rows) - len(bad), changed)
+    for one in bad:
+        row = rows[one.index]
+        poison.append(Poison(row.crm, page.feed.object, row.id, one.reason, row.raw))
+
+
+def _save_owners(conn: Connection, rows: Sequence[Owner], counts: FeedCounts, poison: list[Poison]) -> None:
+    changed, bad = upsert(conn, OWNERS, [(*row, email_key(row.email)) for row in rows])
+    _add(counts, len(rows) - len(bad), changed)
+    poison.extend(Poison(rows[one.index].crm, "owner", rows[one.index].id, one.reason, "") for one in bad)
+
+
+def _count(
+    counts: FeedCounts,
+    rows: Sequence[PersonRecord] | Sequence[CompanyRecord] | Sequence[DealRecord],
+    changed: int,
+    bad: Sequence[Unstorable],
+    poison: list[Poison],
+) -> None:
+    _add(counts, len(rows) - len(bad), changed)
+    for one in bad:
+        row = rows[one.index]
+        poison.append(Poison(row.crm, row.object, row.id, one.reason, row.raw))
+
+
+def _add(counts: FeedCounts, shown: int, changed: int) -> None:
+    counts.stored += changed
+    counts.unchanged += shown - changed
+
+
+def _park(conn: Connection, page: Page, poison: Sequence[Poison], run: RunStamp) -> None:
+    """Keep unreadable rows with their reasons, and let go of those that came readable or went."""
+    for crm, object_name, ids in _readable(page, {(row.object, row.id) for row in poison}):
+        parked = conn.execute(
+            sql(conn, "SELECT id FROM parked_record WHERE crm = :crm AND object = :object"),
+            {"crm": crm, "object": object_name},
+        ).scalars()
+        done = [{"crm": crm, "object": object_name, "id": id_} for id_ in parked if id_ in ids]
+        if done:
+            conn.execute(
+                sql(conn, "DELETE FROM parked_record WHERE crm = :crm AND object = :object AND id = :id"),
+                done,
+            )
+    if poison:
+        conn.execute(
+            sql(
+                conn,
+                "INSERT INTO parked_record (crm, object, id, reason, raw, since, attempts) "
+                "VALUES (:crm, :object, :id, :reason, :raw, :now, 1) ON CONFLICT (crm, object, id) "
+                "DO UPDATE SET reason = excluded.reason, raw = excluded.raw, "
+                "attempts = parked_record.attempts + 1",
+            ),
+            [_parked(row, run.now) for row in poison],
+        )
+
+
+def _readable(page: Page, poison: set[tuple[str, str]]) -> Iterable[tuple[str, str, set[str]]]:
+    """(crm, object, ids) of what this page showed whole, or showed as gone."""
+    found: dict[str, set[str]] = {}
+    named: list[tuple[str, str]] = [(row.object, row.id) for row in page.people]
+    named += [(row.object, row.id) for row in page.companies]
+    named += [(row.object, row.id) for row in page.deals]
+    named += [(row.object, row.id) for row in page.tombstones]
+    for object_name, id_ in named:
+        found.setdefault(object_name, set()).add(id_)
+    for engagement in page.engagements:
+        found.setdefault(page.feed.object, set()).add(engagement.id)
+    for object_name, ids in found.items():
+        yield page.feed.crm, object_name, {id_ for id_ in ids if (object_name, id_) not in poison}
+
+
+def _parked(row: Poison, now: int) -> dict[str, Any]:
+    raw = row.raw.encode("utf-8", "backslashreplace").decode()
+    known = row.id.encode("utf-8", "backslashreplace").decode()
+    return {
+        "crm": row.crm,
+        "object": row.object,
+        "id": known or "?" + hashlib.sha256(raw.encode()).hexdigest()[:16],
+        "reason": row.reason,
+        "raw": raw,
+        "now": now,
+    }

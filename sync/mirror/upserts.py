@@ -1,0 +1,108 @@
+"""Bulk upserts: Core writes the SQL once, the driver is given the tuples as they are.
+
+A row goes in when it is new, or when it is not older than the stored one and differs from it. What the
+statement changed is exactly what the driver counts, so "stored" needs no second look.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from sqlalchemy import Table, and_, bindparam, or_
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlmodel import SQLModel
+
+from sync.mirror.engine import Connection
+
+LARGEST_INTEGER: Final = 2**63 - 1
+"""What a BIGINT holds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Upsert:
+    """How rows of a table meet the stored ones.
+
+    `columns` in the order of the tuples. `insert_only` are set once; `silent` are replaced along with
+    others but are no reason to replace. `newest`: the column by which an older row never wins.
+    """
+
+    table: type[SQLModel]
+    columns: tuple[str, ...]
+    insert_only: tuple[str, ...] = ()
+    silent: tuple[str, ...] = ()
+    newest: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Unstorable:
+    """A row that no database can hold, by its place among the rows given."""
+
+    index: int
+    reason: str
+
+
+def table_of(model: type[SQLModel]) -> Table:
+    """The Core table of a model."""
+    return SQLModel.metadata.tables[str(model.__tablename__)]
+
+
+def upsert(conn: Connection, how: Upsert, rows: Sequence[tuple[Any, ...]]) -> tuple[int, list[Unstorable]]:
+    """Store rows; the number of rows inserted or changed, and the rows that cannot be stored.
+
+    Those are left out: text with half a surrogate pair, integers beyond 64 bits.
+    """
+    if not rows:
+        return 0, []
+    sql = _sql(conn.dialect.name, how)
+    savepoint = conn.begin_nested()
+    try:
+        changed = conn.exec_driver_sql(sql, list(rows)).rowcount
+    except (UnicodeEncodeError, OverflowError):
+        savepoint.rollback()
+    else:
+        savepoint.commit()
+        return changed, []
+    found = [(index, _why_unstorable(row)) for index, row in enumerate(rows)]
+    good = [row for row, (_, reason) in zip(rows, found, strict=True) if not reason]
+    changed = conn.exec_driver_sql(sql, good).rowcount if good else 0
+    return changed, [Unstorable(index, reason) for index, reason in found if reason]
+
+
+def _why_unstorable(row: tuple[Any, ...]) -> str:
+    for value in row:
+        if isinstance(value, str):
+            try:
+                value.encode()
+            except UnicodeEncodeError:
+                return "text that is not Unicode (half a surrogate pair)"
+        elif isinstance(value, int) and abs(value) > LARGEST_INTEGER:
+            return "a number beyond 64 bits"
+    return ""
+
+
+@functools.lru_cache(maxsize=64)
+def _sql(dialect_name: str, how: Upsert) -> str:
+    """`INSERT … ON CONFLICT DO UPDATE … WHERE newer AND different`, with positional parameters."""
+    table = table_of(how.table)
+    key = [column.name for column in table.primary_key]
+    kind = sqlite if dialect_name == "sqlite" else postgresql
+    statement = kind.insert(table).values({name: bindparam(name) for name in how.columns})
+    replaced = [name for name in how.columns if name not in key and name not in how.insert_only]
+    compared = [name for name in replaced if name not in how.silent]
+    conditions = [or_(*(table.c[name].is_distinct_from(statement.excluded[name]) for name in compared))]
+    if how.newest is not None:
+        conditions.insert(0, statement.excluded[how.newest] >= table.c[how.newest])
+    statement = statement.on_conflict_do_update(
+        index_elements=key,
+        set_={name: statement.excluded[name] for name in replaced},
+        where=and_(*conditions),
+    )
+    style = "qmark" if dialect_name == "sqlite" else "format"
+    compiled = statement.compile(dialect=kind.dialect(paramstyle=style))
+    order = tuple(compiled.positiontup or ())
+    if order != how.columns:
+        raise AssertionError(f"{table.name}: columns {how.columns} are compiled as {order}")
+    return str(compiled)
