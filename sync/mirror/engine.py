@@ -92,6 +92,8 @@ class Mirror:
         self._world = world
         self._url = _parsed(url)
         self._writing = threading.local()
+        #: CRMs that this process is pulling: their budget keeps the reserve (see `budget`)
+        self.pulling: Final[set[str]] = set()
         self.is_sqlite: Final = self._url.get_backend_name() == "sqlite"
         self.path: Final = Path(self._url.database or "") if self.is_sqlite else None
         self.where: Final = str(self.path or self._url.render_as_string(hide_password=True))
