@@ -1,0 +1,121 @@
+"""Associations of records, a thousand records a call, every page of every record.
+
+An answer pages per record (`{id, after}` is sent again for those that have more), leaves out records that
+have none, and answers 207 when it does. One pair of records may have several types: they make one link.
+
+Source: HubSpot's "Associations v4" pages (batch read) and issue threads of the official clients.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from connectors.errors import BrokenReply, RightMissing
+from connectors.hubspot.account import Account
+from connectors.hubspot.reader import Associated, AssociatedTo, AssociationBatch, AssociationType, Problem
+from connectors.hubspot.replies import CRM
+from connectors.records import Link, LinkSet
+
+BATCH: Final = 1000
+PRIMARY_TYPE: Final = 1  # "Contact to Primary company", HubSpot-defined
+_ABSENT: Final = ("NO_ASSOCIATIONS", "NOT_FOUND", "DOES_NOT_EXIST")
+
+
+class Associations:
+    """Reads all associations of records of one kind to another kind."""
+
+    def __init__(self, account: Account) -> None:
+        self._account = account
+
+    def link_sets(self, object_name: str, ids: Sequence[str], to: str) -> list[LinkSet]:
+        """One LinkSet for each of `ids`, empty where a record has no association."""
+        found = self.read(object_name, ids, to)
+        return [
+            LinkSet(
+                CRM, object_name, record_id, to, tuple(_links(object_name, record_id, to, found[record_id]))
+            )
+            for record_id in ids
+        ]
+
+    def read(
+        self, object_name: str, ids: Sequence[str], to: str
+    ) -> Mapping[str, Mapping[str, list[AssociationType]]]:
+        """Per record of `ids`: the other record's id → the types of that pair."""
+        found: dict[str, dict[str, list[AssociationType]]] = {record_id: {} for record_id in ids}
+        asked: list[tuple[str, str | None]] = [(record_id, None) for record_id in found]
+        while asked:
+            now, asked = asked[:BATCH], asked[BATCH:]
+            for entry in self._batch(object_name, now, to):
+                record_id = str(entry.source.id)
+                known = found.get(record_id)
+                if known is None:
+                    continue  # a merge may answer for its survivor, whom nobody asked for
+                grew = _take(known, entry.to)
+                after = _after(entry)
+                if after is None:
+                    continue
+                if not grew or (record_id, after) in now:
+                    raise BrokenReply(f"associations of {object_name} go in circles", crm=CRM, code="circle")
+                asked.append((record_id, after))
+        return found
+
+    def _batch(self, object_name: str, asked: Sequence[tuple[str, str | None]], to: str) -> list[Associated]:
+        inputs = [
+            {"id": record_id} if after is None else {"id": record_id, "after": after}
+            for record_id, after in asked
+        ]
+        answer = self._account.read(
+            AssociationBatch, "associations", body={"inputs": inputs}, object=object_name, to=to
+        )
+        batch: AssociationBatch = answer.value
+        for problem in batch.errors:
+            _check(problem, object_name, to)
+        return batch.results
+
+
+def _check(problem: Problem, object_name: str, to: str) -> None:
+    """A record without associations is named as an error; any other error makes the answer unusable."""
+    said = f"{problem.category or ''} {problem.subCategory or ''}".upper()
+    if "SCOPE" in said or "FORBIDDEN" in said:
+        raise RightMissing(f"no right to read associations to {to}", crm=CRM, code="MISSING_SCOPES")
+    absent = any(word in said for word in _ABSENT) or (problem.message or "").lower().startswith("no ")
+    if not absent:
+        raise BrokenReply(f"associations of {object_name} to {to} came in part", crm=CRM, code="partial")
+
+
+def _take(known: dict[str, list[AssociationType]], pairs: Sequence[AssociatedTo]) -> bool:
+    """Add a page of pairs; whether any of them is new."""
+    before = len(known)
+    for pair in pairs:
+        known.setdefault(str(pair.toObjectId), []).extend(pair.associationTypes)
+    return len(known) > before
+
+
+def _after(entry: Associated) -> str | None:
+    token = entry.paging.next.after if entry.paging is not None and entry.paging.next is not None else None
+    return None if token is None or token == "" else str(token)
+
+
+def _links(
+    object_name: str, record_id: str, to: str, pairs: Mapping[str, Sequence[AssociationType]]
+) -> list[Link]:
+    return [
+        Link(CRM, object_name, record_id, to, other, _types(types), any(_is_primary(kind) for kind in types))
+        for other, types in pairs.items()
+    ]
+
+
+def _types(types: Sequence[AssociationType]) -> str:
+    """Type ids; those that an account defined itself are marked, since their numbers are its own."""
+    names = {
+        str(kind.typeId) if kind.category in (None, "HUBSPOT_DEFINED") else f"{kind.category}:{kind.typeId}"
+        for kind in types
+        if kind.typeId is not None
+    }
+    return ",".join(sorted(names))
+
+
+def _is_primary(kind: AssociationType) -> bool:
+    defined = kind.category in (None, "HUBSPOT_DEFINED")
+    return defined and (kind.typeId == PRIMARY_TYPE or (kind.label or "").lower().startswith("primary"))

@@ -1,0 +1,86 @@
+"""What an account knows of its own fields: properties, their options, pipelines. Asked once an hour."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from connectors import fields
+from connectors.errors import NotOffered, RecordRejected, RightMissing
+from connectors.hubspot.account import Account
+from connectors.hubspot.reader import PipelineList, Property, PropertyList, Stage
+from connectors.records import Offered
+
+FRESH: Final = 3600.0  # seconds that a description is believed
+
+
+class Catalogue:
+    """Answers from memory while that is fresh."""
+
+    def __init__(self, account: Account) -> None:
+        self._account = account
+        self._offered: dict[tuple[str, str], tuple[float, Offered]] = {}
+        self._names: dict[str, tuple[float, tuple[str, ...]]] = {}
+        self._stages: dict[tuple[str, str], tuple[bool, bool]] | None = None
+
+    def offered(self, object_name: str, field: str) -> Offered:
+        """What values a property takes. Raises RightMissing when properties may not be read at all."""
+        now = self._account.world.monotonic()
+        known = self._offered.get((object_name, field))
+        if known is None or now - known[0] > FRESH:
+            known = now, self._ask(object_name, field)
+            self._offered[object_name, field] = known
+        return known[1]
+
+    def _ask(self, object_name: str, field: str) -> Offered:
+        try:
+            answer = self._account.read(Property, "property", object=object_name, field=field)
+        except (NotOffered, RecordRejected):
+            return Offered(exists=False)
+        return offered_by(answer.value)
+
+    def names(self, object_name: str) -> tuple[str, ...]:
+        """Every property of an object."""
+        now = self._account.world.monotonic()
+        known = self._names.get(object_name)
+        if known is None or now - known[0] > FRESH:
+            answer = self._account.read(PropertyList, "properties", object=object_name)
+            known = now, tuple(entry.name for entry in answer.value.results if not entry.archived)
+            self._names[object_name] = known
+        return known[1]
+
+    def stage(self, pipeline: str, stage: str) -> tuple[bool, bool]:
+        """(closed, won) of a stage of the deal pipelines; open when nothing is known of it.
+
+        Without the right to read pipelines, HubSpot's default stages are known by their names.
+        """
+        if self._stages is None:
+            try:
+                answer = self._account.read(PipelineList, "pipelines", object="deals")
+            except (NotOffered, RightMissing):
+                self._stages = {}
+            else:
+                self._stages = {
+                    (pipe.id, entry.id): _closed_won(entry)
+                    for pipe in answer.value.results
+                    for entry in pipe.stages
+                }
+        by_default = {"closedwon": (True, True), "closedlost": (True, False)}.get(stage, (False, False))
+        return self._stages.get((pipeline, stage), by_default)
+
+
+def offered_by(described: Property) -> Offered:
+    """A property's description → what may be written to it."""
+    if described.archived:
+        return Offered(exists=False)
+    read_only = described.modificationMetadata is not None and described.modificationMetadata.readOnlyValue
+    values = None
+    if described.type in ("enumeration", "bool") and not described.externalOptions:
+        active = tuple(entry.value for entry in described.options if not (entry.hidden or entry.archived))
+        values = active or (("true", "false") if described.type == "bool" else ())
+    return Offered(exists=True, writable=not (described.calculated or read_only), values=values)
+
+
+def _closed_won(stage: Stage) -> tuple[bool, bool]:
+    metadata = stage.metadata or {}
+    won = fields.number(metadata.get("probability")) == 1.0
+    return bool(fields.flag(metadata.get("isClosed"))) or won, won

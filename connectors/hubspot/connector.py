@@ -1,0 +1,221 @@
+"""HubSpot as a `connectors.base.Connector`: each call goes to the part that knows how."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import timedelta
+from typing import Final
+
+from config.settings import HubSpotSettings
+from config.world import World
+from connectors import fields
+from connectors.errors import BrokenReply, NotOffered, RecordRejected, RightMissing
+from connectors.hubspot.account import Account
+from connectors.hubspot.activities import ACTIVITIES, Activities
+from connectors.hubspot.catalogue import Catalogue
+from connectors.hubspot.events import Events
+from connectors.hubspot.forms import Submissions
+from connectors.hubspot.links import Links
+from connectors.hubspot.live import PERSON_SOURCES, READ_BATCH, LiveReader
+from connectors.hubspot.objects import Objects
+from connectors.hubspot.owners import Owners
+from connectors.hubspot.reader import AccountDetails, ObjectPage, Row
+from connectors.hubspot.records import COMPANIES, CONTACTS, DEALS, read_row
+from connectors.hubspot.replies import CRM
+from connectors.hubspot.writer import WRITE_BATCH, Writer
+from connectors.options import PullOptions
+from connectors.records import (
+    Capabilities,
+    Cursor,
+    Feed,
+    FeedKind,
+    Identity,
+    Limits,
+    Live,
+    Offered,
+    Outcome,
+    Owner,
+    Page,
+    RecordRef,
+    Write,
+)
+from connectors.throttle import Budget
+
+ASSOCIATIONS: Final = "hubspot.associations"
+FORM_SUBMISSIONS: Final = "hubspot.form_submissions"
+WEB_EVENTS: Final = "hubspot.web_events"
+EMAIL_EVENTS: Final = "hubspot.email_events"
+ARCHIVED: Final = ".archived"
+
+
+def _feed(name: str, kind: FeedKind, *, object_name: str = "", optional: bool = False) -> Feed:
+    return Feed(f"{CRM}.{name}", CRM, object_name or name, kind, optional)
+
+
+FEEDS: Final[tuple[Feed, ...]] = (
+    _feed("owners", FeedKind.OWNERS, optional=True),
+    _feed(COMPANIES, FeedKind.COMPANIES, optional=True),
+    _feed(CONTACTS, FeedKind.PEOPLE),
+    _feed(DEALS, FeedKind.DEALS, optional=True),
+    _feed("associations", FeedKind.LINKS, optional=True),
+    _feed("form_submissions", FeedKind.ENGAGEMENTS, optional=True),
+    _feed("web_events", FeedKind.ENGAGEMENTS, optional=True),
+    _feed("email_events", FeedKind.ENGAGEMENTS, optional=True),
+    *(_feed(name, FeedKind.ENGAGEMENTS, optional=True) for name in ACTIVITIES),
+    *(
+        _feed(f"{name}{ARCHIVED}", FeedKind.DELETIONS, object_name=name, optional=name != CONTACTS)
+        for name in (CONTACTS, COMPANIES, DEALS)
+    ),
+)
+"""Every feed, in pulling order."""
+
+
+class HubSpotConnector:
+    """One HubSpot account. Signing in is lazy: the first call does what is needed."""
+
+    def __init__(
+        self,
+        settings: HubSpotSettings,
+        options: PullOptions,
+        world: World,
+        budget: Budget,
+        person_sources: Sequence[str] = PERSON_SOURCES,
+    ) -> None:
+        self._world = world
+        self._account = Account(settings, world, budget)
+        self._catalogue = Catalogue(self._account)
+        self._objects = Objects(self._account, self._catalogue, options)
+        self._links = Links(self._account, options)
+        self._submissions = Submissions(self._account, options)
+        self._events = Events(self._account, options)
+        self._activities = Activities(self._account, options)
+        self._owners = Owners(self._account)
+        self._live = LiveReader(self._account, self._owners.all, person_sources)
+        self._writer = Writer(self._account)
+
+    def __repr__(self) -> str:
+        return f"HubSpotConnector({self._account.transport.origin!r})"
+
+    @property
+    def crm(self) -> str:
+        return CRM
+
+    @property
+    def capabilities(self) -> Capabilities:
+        return Capabilities(
+            conditional_write=False, read_batch=READ_BATCH, write_batch=WRITE_BATCH, field_history=True
+        )
+
+    @property
+    def calls(self) -> int:
+        return self._account.calls
+
+    def sign_in(self) -> Identity:
+        """Check the token. The account's number and time zone are learnt where the token may read them."""
+        portal = ""
+        try:
+            answer = self._account.read(AccountDetails, "account")
+        except (NotOffered, RightMissing, RecordRejected):
+            query = [("limit", "1")]
+            self._account.read(ObjectPage, "objects", query=query, object=CONTACTS)
+        else:
+            details: AccountDetails = answer.value
+            portal = str(details.portalId)
+            if details.utcOffsetMilliseconds is not None:
+                self._account.zone_offset = timedelta(milliseconds=details.utcOffsetMilliseconds)
+        return Identity(
+            crm=CRM,
+            account_id=portal,
+            user_id="",
+            user_name="",
+            origin=self._account.transport.origin,
+            skew_seconds=self._account.skew_ms / 1000,
+        )
+
+    def feeds(self) -> Sequence[Feed]:
+        return FEEDS
+
+    def changes(self, feed: Feed, cursor: Cursor | None) -> Iterator[Page]:
+        if feed.kind is FeedKind.DELETIONS:
+            return self._objects.archived_pages(feed, cursor)
+        if feed.kind is FeedKind.OWNERS:
+            return self._owners.pages(feed)
+        if feed.kind is FeedKind.LINKS:
+            return self._links.pages(feed, cursor)
+        if feed.kind is not FeedKind.ENGAGEMENTS:
+            return self._objects.pages(feed, cursor)
+        special = {
+            FORM_SUBMISSIONS: self._submissions.pages,
+            WEB_EVENTS: self._events.web_pages,
+            EMAIL_EVENTS: self._events.email_pages,
+        }
+        return special.get(feed.name, self._activities.pages)(feed, cursor)
+
+    def fetch(self, object_name: str, ids: Sequence[str]) -> Page:
+        feed = next((f for f in FEEDS if f.name == f"{CRM}.{object_name}"), None)
+        if feed is None or object_name not in (CONTACTS, COMPANIES, DEALS):
+            raise NotOffered(f"no records called {object_name}", what=object_name, crm=CRM)
+        return self._objects.fetch(feed, ids)
+
+    def find(self, email: str) -> Sequence[RecordRef]:
+        """By search on both address properties, and directly by address: the search index may be late."""
+        wanted = email.strip().casefold()
+        if not wanted:
+            return []
+        found = [*self._search_address(wanted), *self._by_address(wanted)]
+        return list(
+            dict.fromkeys(RecordRef(CRM, CONTACTS, str(row.id)) for row in found if _has(row, wanted))
+        )
+
+    def _search_address(self, wanted: str) -> list[Row]:
+        groups = [
+            [{"propertyName": "email", "operator": "EQ", "value": wanted}],
+            [{"propertyName": "hs_additional_emails", "operator": "CONTAINS_TOKEN", "value": wanted}],
+        ]
+        body = {
+            "filterGroups": [{"filters": filters} for filters in groups],
+            "properties": ["email", "hs_additional_emails"],
+            "limit": 100,
+        }
+        try:
+            answer = self._account.read(ObjectPage, "search", body=body, object=CONTACTS)
+        except RecordRejected:  # an account without the second property
+            body["filterGroups"] = [{"filters": groups[0]}]
+            answer = self._account.read(ObjectPage, "search", body=body, object=CONTACTS)
+        rows = [read_row(raw, CONTACTS) for raw in answer.value.results]
+        return [row for row in rows if isinstance(row, Row)]
+
+    def _by_address(self, wanted: str) -> list[Row]:
+        query = [("idProperty", "email"), ("properties", "email,hs_additional_emails")]
+        try:
+            answer = self._account.read(Row, "object", query=query, object=CONTACTS, id=wanted)
+        except (NotOffered, RecordRejected, BrokenReply):
+            return []
+        return [] if answer.value.archived else [answer.value]
+
+    def ids(self, object_name: str) -> Iterator[Sequence[str]]:
+        return self._objects.ids(object_name)
+
+    def read(self, object_name: str, ids: Sequence[str], fields: Sequence[str]) -> Sequence[Live]:
+        return self._live.read(object_name, ids, fields)
+
+    def write(self, writes: Sequence[Write]) -> Sequence[Outcome]:
+        return self._writer.write(writes)
+
+    def owners(self) -> Sequence[Owner]:
+        return self._owners.all()
+
+    def offered(self, object_name: str, field: str) -> Offered:
+        return self._catalogue.offered(object_name, field)
+
+    def limits(self) -> Limits:
+        return self._account.limits
+
+    def close(self) -> None:
+        self._account.close()
+
+
+def _has(row: Row, wanted: str) -> bool:
+    addresses = [fields.text(row.properties.get("email")) or ""]
+    addresses += fields.split_list(row.properties.get("hs_additional_emails"))
+    return wanted in (address.strip().casefold() for address in addresses)

@@ -1,0 +1,164 @@
+"""The live state of records just before and after a write: values, and who wrote every version of them.
+
+Sources: HubSpot's "Objects API" (batch read with history takes 50 ids; ids that do not exist are left out;
+a merged record's old ids resolve to the survivor) and the changelog on `sourceId` (`userId:123`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
+
+from connectors import fields
+from connectors.errors import BrokenReply, Fatal, NotOffered, RecordRejected, RightMissing
+from connectors.hubspot.account import Account
+from connectors.hubspot.reader import Batch, Row, Version, row_of
+from connectors.hubspot.records import UnreadableError, created_of, modified_of, modified_property
+from connectors.hubspot.replies import CRM
+from connectors.records import Author, FieldVersion, Live, Owner, RecordRef
+
+READ_BATCH: Final = 50
+OWNER: Final = "hubspot_owner_id"
+API_SOURCES: Final = ("API", "INTEGRATION")
+PERSON_SOURCES: Final = ("CRM_UI", "MOBILE_ANDROID", "MOBILE_IOS")
+OWNERS_FRESH: Final = 300.0  # seconds that the list of owners is believed
+
+
+class LiveReader:
+    """Reads records with history. `owners` lists everybody who may own, inactive ones too."""
+
+    def __init__(
+        self, account: Account, owners: Callable[[], Sequence[Owner]], person_sources: Sequence[str]
+    ) -> None:
+        self._account = account
+        self._list_owners = owners
+        self._owners: tuple[float, Mapping[str, Owner]] | None = None
+        self._person_sources = tuple(person_sources)
+
+    def read(self, object_name: str, ids: Sequence[str], names: Sequence[str]) -> list[Live]:
+        """The records in the order asked; `names` are the properties that come with their history."""
+        if len(ids) > READ_BATCH:
+            raise Fatal(f"{len(ids)} ids in one read; {READ_BATCH} are the most", crm=CRM)
+        if not ids:
+            return []
+        owners = self._known_owners() if OWNER in names else {}
+        body = {
+            "inputs": [{"id": record_id} for record_id in dict.fromkeys(ids)],
+            "properties": list(self._properties(object_name, names)),
+            "propertiesWithHistory": list(names),
+        }
+        answer = self._account.read(Batch, "batch_read", body=body, object=object_name)
+        found: dict[str, Live] = {}
+        for raw in answer.value.results:
+            row = row_of(raw)
+            if isinstance(row, str):
+                raise BrokenReply(f"a row of {object_name} cannot be read", crm=CRM, code="broken_reply")
+            if not row.archived:
+                found[str(row.id)] = self._live(object_name, row, names, answer.server_ms, owners)
+        return [
+            found.get(record_id) or self._single(object_name, record_id, names, owners) for record_id in ids
+        ]
+
+    def _single(
+        self, object_name: str, record_id: str, names: Sequence[str], owners: Mapping[str, Owner]
+    ) -> Live:
+        """A record that the batch left out: merged into another, archived, or gone."""
+        query = [
+            ("properties", ",".join(self._properties(object_name, names))),
+            ("propertiesWithHistory", ",".join(names)),
+        ]
+        ref = RecordRef(CRM, object_name, record_id)
+        try:
+            answer = self._account.read(Row, "object", query=query, object=object_name, id=record_id)
+        except (NotOffered, RecordRejected):
+            return self._gone(ref, None, self._account.server_now_ms())
+        row: Row = answer.value
+        if str(row.id) != record_id:
+            survivor = None if row.archived else RecordRef(CRM, object_name, str(row.id))
+            return self._gone(ref, survivor, answer.server_ms)
+        if row.archived:
+            return self._gone(ref, None, answer.server_ms)
+        return self._live(object_name, row, names, answer.server_ms, owners)
+
+    def _gone(self, ref: RecordRef, survivor: RecordRef | None, server_ms: int) -> Live:
+        return Live(
+            ref,
+            exists=False,
+            moved_to=survivor,
+            server_ms=server_ms,
+            read_at=self._account.world.monotonic(),
+        )
+
+    def _live(
+        self,
+        object_name: str,
+        row: Row,
+        names: Sequence[str],
+        server_ms: int,
+        owners: Mapping[str, Owner],
+    ) -> Live:
+        try:
+            modified_ms, version = modified_of(row, object_name)
+        except UnreadableError as error:
+            raise BrokenReply(f"{object_name}: {error}", crm=CRM, code="broken_reply") from None
+        history = row.propertiesWithHistory or {}
+        owner_id = fields.text(row.properties.get(OWNER))
+        owner = owners.get(owner_id or "")
+        return Live(
+            RecordRef(CRM, object_name, str(row.id)),
+            exists=True,
+            values={name: self._value(row, name) for name in names},
+            version=version,
+            modified_ms=modified_ms,
+            created_ms=created_of(row) or 0,
+            versions={name: self._versions(history.get(name, ())) for name in names},
+            has_history={name: name in history or self._value(row, name) is None for name in names},
+            owner_id=owner_id,
+            owner_kind=owner.kind if owner is not None else "",
+            owner_active=owner.active if owner is not None else None,
+            server_ms=server_ms,
+            read_at=self._account.world.monotonic(),
+        )
+
+    def _value(self, row: Row, name: str) -> str | None:
+        """A property's value; a reply that has only its history has it there, newest first."""
+        if name in row.properties or not row.propertiesWithHistory:
+            return fields.text(row.properties.get(name))
+        versions = self._versions(row.propertiesWithHistory.get(name, ()))
+        return versions[0].value if versions else None
+
+    def _versions(self, history: Sequence[Version]) -> tuple[FieldVersion, ...]:
+        found = [
+            FieldVersion(fields.text(entry.value), at_ms, self._author(entry), _source(entry))
+            for entry in history
+            if (at_ms := fields.epoch_ms(entry.timestamp)) is not None
+        ]
+        return tuple(sorted(found, key=lambda version: version.at_ms, reverse=True))
+
+    def _author(self, entry: Version) -> Author:
+        """A person, or automation. Writes through the API are automation here, ours among them: which of
+        them are ours is known to the outbox alone."""
+        by_user = entry.updatedByUserId is not None or (entry.sourceId or "").startswith("userId:")
+        if by_user or (entry.sourceType or "") in self._person_sources:
+            return Author.PERSON
+        return Author.AUTOMATION
+
+    def _properties(self, object_name: str, names: Sequence[str]) -> tuple[str, ...]:
+        return tuple(dict.fromkeys([*names, modified_property(object_name), "createdate", OWNER]))
+
+    def _known_owners(self) -> Mapping[str, Owner]:
+        """Owners by id, listed anew after some minutes; nobody where they may not be read."""
+        now = self._account.world.monotonic()
+        if self._owners is None or now - self._owners[0] > OWNERS_FRESH:
+            try:
+                listed: Sequence[Owner] = self._list_owners()
+            except (NotOffered, RightMissing):
+                listed = ()
+            self._owners = now, {owner.id: owner for owner in listed}
+        return self._owners[1]
+
+
+def _source(entry: Version) -> str:
+    """HubSpot's own words for an author: `API:1234567`, `CRM_UI:userId:12`."""
+    parts: list[Any] = [entry.sourceType, entry.sourceId]
+    return ":".join(str(part) for part in parts if part)

@@ -1,0 +1,229 @@
+"""Feeds of contacts, companies and deals: living rows, archived ones, and single rows by id."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import Final
+
+import msgspec
+
+from connectors.errors import BrokenReply, NotOffered, RecordRejected
+from connectors.hubspot.account import Account
+from connectors.hubspot.catalogue import Catalogue
+from connectors.hubspot.reader import Row, raw_text
+from connectors.hubspot.records import (
+    COMPANIES,
+    CONTACTS,
+    UnreadableError,
+    archived,
+    company_of,
+    deal_of,
+    merged_into,
+    modified_of,
+    person_of,
+    read_row,
+    wanted_properties,
+)
+from connectors.hubspot.replies import CRM
+from connectors.hubspot.walk import OVERLAP, Walk
+from connectors.options import PullOptions
+from connectors.records import (
+    CompanyRecord,
+    Cursor,
+    DealRecord,
+    Feed,
+    GoneReason,
+    Page,
+    PersonRecord,
+    Poison,
+    Tombstone,
+)
+
+ARCHIVED_OVERLAP: Final = 900  # seconds before the last pass that are told again
+
+Entry = PersonRecord | CompanyRecord | DealRecord | Tombstone | Poison
+
+
+class Objects:
+    """One kind of CRM object as pages of canonical records."""
+
+    def __init__(self, account: Account, catalogue: Catalogue, options: PullOptions) -> None:
+        self._account = account
+        self._catalogue = catalogue
+        self._options = options
+
+    def pages(self, feed: Feed, cursor: Cursor | None) -> Iterator[Page]:
+        """Living rows from `cursor` on, and tombstones of those that were merged into them."""
+        walk = Walk(self._account, feed.object, self.properties(feed.object), self._overlap(feed))
+        before = self._account.calls
+        for step in walk.steps(cursor):
+            calls, before = self._account.calls - before, self._account.calls
+            yield self.page(feed, step.rows, step.cursor, step.server_ms, step.complete, calls)
+
+    def archived_pages(self, feed: Feed, cursor: Cursor | None) -> Iterator[Page]:
+        """Tombstones of rows archived since the last pass.
+
+        Archiving moves no modification time, and the archived listing can be neither filtered nor sorted:
+        the whole of it (about 90 days) is paged each time, and what was told before is left out.
+        """
+        walk = Walk(self._account, feed.object, ())
+        cursor = cursor or Cursor()
+        until, after, since = cursor.until_ms, cursor.position, cursor.since_ms
+        told = None if since is None else since - ARCHIVED_OVERLAP * 1000
+        while True:
+            before, after_was = self._account.calls, after
+            try:
+                answer = walk.list_page(after, archived=True)
+            except RecordRejected:
+                if after is None:
+                    raise
+                answer = walk.list_page(None, archived=True)
+            until = until if until is not None else answer.server_ms
+            after = answer.value.after
+            if after is not None and after == after_was:
+                raise BrokenReply(f"the archived {feed.object} go in circles", crm=CRM, code="circle")
+            stones = self._archived(feed, answer.value.results, answer.server_ms, told)
+            next_cursor = (
+                Cursor(since_ms=until, state=cursor.state)
+                if after is None
+                else Cursor(since_ms=since, until_ms=until, position=after, state=cursor.state)
+            )
+            yield Page(
+                feed=feed,
+                cursor=next_cursor,
+                server_ms=answer.server_ms,
+                complete=after is None,
+                calls=self._account.calls - before,
+                tombstones=tuple(stones),
+            )
+            if after is None:
+                return
+
+    def fetch(self, feed: Feed, ids: Sequence[str]) -> Page:
+        """The rows of these ids now; those that are gone as tombstones, with the survivor's row too."""
+        before = self._account.calls
+        walk = Walk(self._account, feed.object, self.properties(feed.object))
+        rows = walk.batch(list(dict.fromkeys(ids)))
+        found = {str(row.id) for raw in rows if isinstance(row := read_row(raw, feed.object), Row)}
+        stones: list[Tombstone] = []
+        for missing in dict.fromkeys(record_id for record_id in ids if record_id not in found):
+            raw, stone = self.look_up(feed.object, missing)
+            if (
+                raw is not None
+                and isinstance(row := read_row(raw, feed.object), Row)
+                and str(row.id) not in found
+            ):
+                found.add(str(row.id))
+                rows.append(raw)
+            if stone is not None:
+                stones.append(stone)
+        now = self._account.server_now_ms()
+        page = self.page(feed, rows, Cursor(), now, complete=True, calls=self._account.calls - before)
+        told = {stone.id for stone in page.tombstones}
+        extra = tuple(stone for stone in stones if stone.id not in told)
+        return replace(page, tombstones=page.tombstones + extra)
+
+    def look_up(self, object_name: str, record_id: str) -> tuple[msgspec.Raw | None, Tombstone | None]:
+        """What became of one id: (its row or its survivor's, its tombstone or None when it lives)."""
+        query = [("properties", ",".join(self.properties(object_name)))]
+        now = self._account.server_now_ms()
+        try:
+            answer = self._account.read(msgspec.Raw, "object", query=query, object=object_name, id=record_id)
+        except (NotOffered, RecordRejected):
+            return None, self._gone(object_name, record_id, now)
+        row = read_row(answer.value, object_name)
+        if isinstance(row, Poison):
+            return answer.value, None
+        if str(row.id) == record_id:
+            return (None, archived(row, object_name, now)) if row.archived else (answer.value, None)
+        stone = Tombstone(CRM, object_name, record_id, GoneReason.MERGED.value, now, object_name, str(row.id))
+        return answer.value, stone
+
+    def _gone(self, object_name: str, record_id: str, now: int) -> Tombstone:
+        query = [("archived", "true")]
+        try:
+            answer = self._account.read(Row, "object", query=query, object=object_name, id=record_id)
+        except (NotOffered, RecordRejected):
+            return Tombstone(CRM, object_name, record_id, GoneReason.ABSENT.value, now)
+        return archived(answer.value, object_name, now)
+
+    def ids(self, object_name: str) -> Iterator[Sequence[str]]:
+        """Every living id, a listing page at a time."""
+        walk, after = Walk(self._account, object_name, ()), None
+        while True:
+            answer = walk.list_page(after)
+            rows = (read_row(raw, object_name) for raw in answer.value.results)
+            yield [str(row.id) for row in rows if isinstance(row, Row)]
+            if answer.value.after is None:
+                return
+            if answer.value.after == after:
+                raise BrokenReply(f"the listing of {object_name} goes in circles", crm=CRM, code="circle")
+            after = answer.value.after
+
+    def properties(self, object_name: str) -> tuple[str, ...]:
+        """The properties that a pull of this object asks for."""
+        wanted = wanted_properties(object_name, self._options)
+        if not self._options.all_fields:
+            return wanted
+        return tuple(dict.fromkeys([*wanted, *self._catalogue.names(object_name)]))
+
+    def page(
+        self,
+        feed: Feed,
+        rows: Sequence[msgspec.Raw],
+        cursor: Cursor,
+        server_ms: int,
+        complete: bool,
+        calls: int,
+    ) -> Page:
+        """Raw rows → a page; rows that cannot be read are parked, the others go on."""
+        found = [entry for raw in rows for entry in self._entries(raw, feed.object, server_ms)]
+        stones = tuple(entry for entry in found if isinstance(entry, Tombstone))
+        return Page(
+            feed=feed,
+            cursor=cursor,
+            server_ms=server_ms,
+            complete=complete,
+            calls=calls,
+            seen=len(found) - len(stones),
+            people=tuple(entry for entry in found if isinstance(entry, PersonRecord)),
+            companies=tuple(entry for entry in found if isinstance(entry, CompanyRecord)),
+            deals=tuple(entry for entry in found if isinstance(entry, DealRecord)),
+            tombstones=stones,
+            poison=tuple(entry for entry in found if isinstance(entry, Poison)),
+        )
+
+    def _entries(self, raw: msgspec.Raw, object_name: str, server_ms: int) -> list[Entry]:
+        """What one row brings: its record, or a tombstone, or poison; and those merged into it."""
+        row = read_row(raw, object_name)
+        if isinstance(row, Poison):
+            return [row]
+        if row.archived:
+            return [archived(row, object_name, server_ms)]
+        text = raw_text(raw)
+        try:
+            losers = merged_into(row, object_name, modified_of(row, object_name)[0])
+            return [self._record(row, text, object_name), *losers]
+        except UnreadableError as error:
+            return [Poison(CRM, object_name, str(row.id), str(error), text)]
+
+    def _record(self, row: Row, text: str, object_name: str) -> Entry:
+        if object_name == CONTACTS:
+            return person_of(row, text, self._options)
+        if object_name == COMPANIES:
+            return company_of(row, text, self._options)
+        return deal_of(row, text, self._options, self._catalogue.stage)
+
+    def _archived(
+        self, feed: Feed, rows: Sequence[msgspec.Raw], server_ms: int, told: int | None
+    ) -> Iterator[Tombstone]:
+        for raw in rows:
+            row = read_row(raw, feed.object)
+            if isinstance(row, Row):
+                stone = archived(row, feed.object, server_ms)
+                if told is None or stone.at_ms >= told:
+                    yield stone
+
+    def _overlap(self, feed: Feed) -> int:
+        return self._options.overlap.get(feed.name, OVERLAP)

@@ -1,0 +1,234 @@
+"""The shapes of HubSpot's replies, decoded by msgspec; rows stay raw until each is read by itself.
+
+A row that cannot be read must not cost its page: pages keep their rows as raw bytes, `row_of` reads one.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from connectors.fields import from_json
+
+
+class Next(msgspec.Struct):
+    """Where a listing goes on. The link beside it is never followed."""
+
+    after: str | int | None = None
+
+
+class Paging(msgspec.Struct):
+    next: Next | None = None
+
+
+class ObjectPage(msgspec.Struct):
+    """A page of a listing or a search; `total` only in a search."""
+
+    results: list[msgspec.Raw]
+    paging: Paging | None = None
+    total: int | None = None
+
+    @property
+    def after(self) -> str | None:
+        """The token of the next page; None on the last one."""
+        token = self.paging.next.after if self.paging is not None and self.paging.next is not None else None
+        return None if token is None or token == "" else str(token)
+
+
+class Version(msgspec.Struct):
+    """One entry of a property's history."""
+
+    timestamp: str | int
+    value: str | None = None
+    sourceType: str | None = None  # noqa: N815 (HubSpot's name)
+    sourceId: str | None = None  # noqa: N815
+    updatedByUserId: int | str | None = None  # noqa: N815
+
+
+class WriteWarning(msgspec.Struct):
+    """What a dated version says beside a write that it took."""
+
+    category: str | None = None
+
+
+class Row(msgspec.Struct):
+    """A CRM object."""
+
+    id: str | int
+    properties: dict[str, Any]
+    createdAt: str | int | None = None  # noqa: N815
+    updatedAt: str | int | None = None  # noqa: N815
+    archived: bool = False
+    archivedAt: str | int | None = None  # noqa: N815
+    propertiesWithHistory: dict[str, list[Version]] | None = None  # noqa: N815
+    warnings: list[WriteWarning] | None = None
+
+
+class Problem(msgspec.Struct):
+    """One entry of `errors` in a batch reply."""
+
+    category: str | None = None
+    subCategory: Any = None  # noqa: N815
+    message: str | None = None
+    id: str | None = None
+    context: dict[str, Any] | None = None
+
+
+class Batch(msgspec.Struct):
+    """A batch reply: 200, or 207 with `errors`."""
+
+    results: list[msgspec.Raw]
+    errors: list[Problem] = []
+    numErrors: int | None = None  # noqa: N815
+
+
+class Named(msgspec.Struct):
+    id: str | int
+
+
+class AssociationType(msgspec.Struct):
+    typeId: int | None = None  # noqa: N815
+    category: str | None = None
+    label: str | None = None
+
+
+class AssociatedTo(msgspec.Struct):
+    toObjectId: str | int  # noqa: N815
+    associationTypes: list[AssociationType] = []  # noqa: N815
+
+
+# `from` is a keyword, hence the rename.
+class Associated(msgspec.Struct, rename={"source": "from"}):
+    """The associations of one record, or a page of them."""
+
+    source: Named
+    to: list[AssociatedTo] = []
+    paging: Paging | None = None
+
+
+class AssociationBatch(msgspec.Struct):
+    results: list[Associated]
+    errors: list[Problem] = []
+
+
+class OwnerRow(msgspec.Struct):
+    id: str | int
+    email: str | None = None
+    type: str | None = None
+    firstName: str | None = None  # noqa: N815
+    lastName: str | None = None  # noqa: N815
+    archived: bool = False
+
+
+class Option(msgspec.Struct):
+    value: str
+    hidden: bool = False
+    archived: bool = False
+
+
+class Modification(msgspec.Struct):
+    readOnlyValue: bool = False  # noqa: N815
+
+
+class Property(msgspec.Struct):
+    name: str
+    type: str | None = None
+    options: list[Option] = []
+    calculated: bool = False
+    archived: bool = False
+    externalOptions: bool = False  # noqa: N815
+    modificationMetadata: Modification | None = None  # noqa: N815
+
+
+class PropertyList(msgspec.Struct):
+    results: list[Property]
+
+
+class Stage(msgspec.Struct):
+    id: str
+    metadata: dict[str, Any] | None = None
+
+
+class Pipeline(msgspec.Struct):
+    id: str
+    stages: list[Stage] = []
+
+
+class PipelineList(msgspec.Struct):
+    results: list[Pipeline]
+
+
+class Form(msgspec.Struct):
+    id: str
+    name: str | None = None
+    formType: str | None = None  # noqa: N815
+
+
+class FormList(msgspec.Struct):
+    results: list[Form]
+    paging: Paging | None = None
+
+
+class SubmittedValue(msgspec.Struct):
+    name: str | None = None
+    value: Any = None
+
+
+class Submission(msgspec.Struct):
+    submittedAt: str | int | float  # noqa: N815
+    values: list[SubmittedValue] = []
+    pageUrl: str | None = None  # noqa: N815
+    pageTitle: str | None = None  # noqa: N815
+    conversionId: str | None = None  # noqa: N815
+
+
+class EmailEventPage(msgspec.Struct):
+    events: list[msgspec.Raw]
+    hasMore: bool = False  # noqa: N815
+    offset: str | int | None = None
+
+
+class EmailEvent(msgspec.Struct):
+    id: str
+    created: str | int | float
+    type: str | None = None
+    recipient: str | None = None
+    filteredEvent: bool = False  # noqa: N815
+    portalSubscriptionStatus: str | None = None  # noqa: N815
+    subscriptions: list[dict[str, Any]] | None = None
+
+
+class WebEvent(msgspec.Struct):
+    id: str | int
+    eventType: str  # noqa: N815
+    occurredAt: str | int | float  # noqa: N815
+    objectType: str | None = None  # noqa: N815
+    objectId: str | int | None = None  # noqa: N815
+    properties: dict[str, Any] | None = None
+
+
+class AccountDetails(msgspec.Struct):
+    portalId: int | str  # noqa: N815
+    utcOffsetMilliseconds: int | None = None  # noqa: N815
+
+
+def raw_text(raw: msgspec.Raw) -> str:
+    """A raw row as text, whatever bytes it holds."""
+    return bytes(raw).decode("utf-8", "replace")
+
+
+def row_of(raw: msgspec.Raw) -> Row | str:
+    """A CRM object, or the reason why it is none."""
+    try:
+        return from_json(bytes(raw), Row)
+    except ValueError as error:
+        return f"unreadable row: {error}"
+
+
+def id_of(raw: msgspec.Raw) -> str:
+    """The id of a row that could not be read; "" when not even that can be."""
+    try:
+        return str(from_json(bytes(raw), Named).id)
+    except ValueError:
+        return ""
