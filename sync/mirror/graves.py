@@ -60,11 +60,14 @@ def revive(
         _mark(conn, crm, object_name, dead, round_, gone=True)
 
 
-def bury(conn: Connection, tombstones: Sequence[Tombstone], round_: int) -> int:
-    """Store tombstones and mark their records; the number that said something new."""
+def bury(conn: Connection, tombstones: Sequence[Tombstone], round_: int, *, direct: bool = False) -> int:
+    """Store tombstones and mark their records; the number that said something new.
+
+    `direct`: the records were asked for by id, so they are gone whatever was stored before.
+    """
     new = 0
     for stone in tombstones:
-        if not _outlived(conn, stone) and _store(conn, stone, round_):
+        if (direct or not _outlived(conn, stone)) and _store(conn, stone, round_):
             new += 1
             _bury_row(conn, stone, round_)
     return new

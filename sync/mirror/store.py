@@ -81,8 +81,8 @@ def save_page(conn: Connection, page: Page, run: RunStamp) -> FeedCounts:
 def save_rows(conn: Connection, page: Page, run: RunStamp, *, direct: bool = False) -> FeedCounts:
     """Store a page's rows without a cursor.
 
-    `direct`: the rows were asked for by id, so a live one is alive whatever we thought before (a feed may
-    show a late index).
+    `direct`: the rows were asked for by id, so what is alive is alive and what is gone is gone, whatever
+    we thought before (a feed may show a late index).
     """
     round_ = current_round(conn)
     counts = FeedCounts(seen=page.seen, calls=page.calls)
@@ -94,7 +94,7 @@ def save_rows(conn: Connection, page: Page, run: RunStamp, *, direct: bool = Fal
     _save_owners(conn, page.owners, counts, poison)
     _add(counts, len(page.links), links.save(conn, page.links, round_))
     graves.revive(conn, (*page.people, *page.companies, *page.deals), round_, direct=direct)
-    counts.gone += graves.bury(conn, page.tombstones, round_)
+    counts.gone += graves.bury(conn, page.tombstones, round_, direct=direct)
     _park(conn, page, poison, run)
     counts.parked += len(poison)
     return counts

@@ -11,6 +11,7 @@ from sync.mirror.tables.records import (
     OwnerRow,
     ParkedRow,
     PersonRow,
+    SweepIdRow,
     TombstoneRow,
 )
 from sync.mirror.tables.runs import AuditRow, BudgetRow, FeedCursor, LeaseRow, Meta, Run
@@ -46,6 +47,7 @@ __all__ = [
     "ScoreHit",
     "Spell",
     "SpellReading",
+    "SweepIdRow",
     "TombstoneRow",
     "Turn",
     "VerifiedValue",

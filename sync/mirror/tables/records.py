@@ -205,3 +205,13 @@ class EmailDomainRow(SQLModel, table=True):
     free_mail: bool = False
     disposable: bool = False
     rules_version: int = 0
+
+
+class SweepIdRow(SQLModel, table=True):
+    """An id that the CRM listed in the sweep under way; empty between sweeps."""
+
+    __tablename__ = "sweep_id"
+
+    crm: str = Field(primary_key=True)
+    object: str = Field(primary_key=True)
+    id: str = Field(primary_key=True)

@@ -1,0 +1,206 @@
+"""Pull: from a CRM into the mirror, page by page, each page and its cursor in one transaction.
+
+for every feed of the CRM, in its order:
+  1  begin where the feed is stored (or at the beginning: --full, or other fields are read now)
+  2  fetch a page · store its rows and the cursor that follows them · commit · go on
+  3  what a feed cannot do is a problem of the run; it stops the feed, or the whole CRM
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Final
+
+from connectors.base import Connector
+from connectors.errors import ConnectorError, NotOffered, RightMissing
+from connectors.records import Feed, FeedKind, Page
+from sync.context import Context
+from sync.core.window import PagesInCircles, PageTurner, beginning, shape
+from sync.mirror import cursors, store
+from sync.mirror.budget import pulling
+from sync.mirror.runs import get_meta, set_meta
+from sync.reports import FeedCounts, RunProblem
+from sync.stages import sweep
+from sync.stages.trouble import Trouble, judge, prefixed
+
+OnProblem = Callable[[RunProblem], None]
+
+FETCH_BATCH: Final = 100
+"""Records that are asked for by id in one go."""
+
+LARGEST_SKEW: Final = 600.0
+"""Seconds between the CRM's clock and ours beyond which times cannot be compared any more."""
+
+
+@dataclass(slots=True)
+class Pass:
+    """One CRM being pulled."""
+
+    ctx: Context
+    connector: Connector
+    counts: dict[str, FeedCounts]
+    on_problem: OnProblem
+    full: bool
+    problems: int = 0
+
+    def report(self, problem: RunProblem) -> None:
+        """Tell the run."""
+        self.problems += 1
+        self.on_problem(problem)
+
+    def of(self, object_name: str) -> FeedCounts:
+        """The counts of one object."""
+        return self.counts.setdefault(object_name, FeedCounts())
+
+    @contextmanager
+    def calling(self, object_name: str) -> Iterator[None]:
+        """Every API call meanwhile counts for that object, also those of a page that never came."""
+        before = self.connector.calls
+        try:
+            yield
+        finally:
+            self.of(object_name).calls += self.connector.calls - before
+
+
+def pull(ctx: Context, crm: str, *, full: bool = False, on_problem: OnProblem) -> dict[str, FeedCounts]:
+    """Pull everything that is new in one CRM; counts per object. Problems go to `on_problem`, never up.
+
+    `full`: read everything again from the beginning, then sweep for records that silently went.
+    """
+    this = Pass(ctx, ctx.connectors[crm], {}, on_problem, full)
+    with pulling(ctx.mirror, crm):
+        try:
+            feeds = _feeds(this)
+        except ConnectorError as error:
+            this.report(judge(error, crm, "signing in").problem)
+            return this.counts
+        for feed in feeds:
+            trouble = _pull_feed(this, feed)
+            if trouble is not None and trouble.stops_crm:
+                break
+        if this.problems == 0:
+            with ctx.mirror.write() as conn:
+                set_meta(conn, f"pulled_at:{crm}", str(ctx.run.now))
+    return this.counts
+
+
+def refetch(ctx: Context, crm: str, object_name: str, ids: Sequence[str]) -> dict[str, FeedCounts]:
+    """Read these records again, now, by their ids; counts per object. Raises the connector's errors."""
+    this = Pass(ctx, ctx.connectors[crm], {}, lambda _: None, full=False)
+    wanted = list(dict.fromkeys(ids))
+    for start in range(0, len(wanted), FETCH_BATCH):
+        with this.calling(object_name):
+            page = this.connector.fetch(object_name, wanted[start : start + FETCH_BATCH])
+        _store_direct(this, page)
+    return this.counts
+
+
+def _feeds(this: Pass) -> Sequence[Feed]:
+    """Sign in and say what is to be pulled; nothing, when this is not the account of this mirror."""
+    crm = this.connector.crm
+    identity = this.connector.sign_in()
+    with this.ctx.mirror.write() as conn:
+        known = get_meta(conn, f"account:{crm}")
+        if known is None:
+            set_meta(conn, f"account:{crm}", identity.account_id)
+        set_meta(conn, f"skew:{crm}", f"{identity.skew_seconds:.1f}")
+    if known is not None and known != identity.account_id:
+        message = f"this mirror belongs to account {known}, the credentials to {identity.account_id}"
+        remedy = "use the credentials of that account, or another database_url for this one"
+        this.report(RunProblem(prefixed(crm, "OTHER_ACCOUNT"), crm, message, remedy, 2))
+        return ()
+    if abs(identity.skew_seconds) > LARGEST_SKEW:
+        message = f"the clocks of {crm} and this machine differ by {identity.skew_seconds:.0f} s"
+        remedy = "set this machine's clock (NTP), then run again"
+        this.report(RunProblem(prefixed(crm, "CLOCK_SKEW"), crm, message, remedy, 5))
+        return ()
+    return this.connector.feeds()
+
+
+def _pull_feed(this: Pass, feed: Feed) -> Trouble | None:
+    """Pull one feed to its end, or to its trouble."""
+    try:
+        with this.calling(feed.object):
+            _turn_pages(this, feed)
+            if this.full and feed.kind is FeedKind.PEOPLE:
+                this.problems += sweep.sweep(
+                    this.ctx, this.connector, feed, this.of(feed.object), this.on_problem
+                )
+    except (RightMissing, NotOffered) as error:
+        if feed.optional:
+            _remember_skipped(this, feed, error)
+            return None
+        trouble = judge(error, feed.crm, feed.name)
+    except (ConnectorError, PagesInCircles) as error:
+        trouble = judge(error, feed.crm, feed.name)
+    else:
+        this.ctx.world.reached("pull.feed_finished")
+        return None
+    this.report(trouble.problem)
+    return trouble
+
+
+def _turn_pages(this: Pass, feed: Feed) -> None:
+    shape_now = shape(_what_is_read(this.ctx, feed))
+    with this.ctx.mirror.read() as conn:
+        stored = cursors.load(conn, feed)
+        shape_then = get_meta(conn, f"shape:{feed.name}")
+    start = beginning(
+        stored.cursor if stored else None, full=this.full, shape_then=shape_then, shape_now=shape_now
+    )
+    turner = PageTurner(feed.name)
+    for page in this.connector.changes(feed, start):
+        this.ctx.world.reached("pull.page_fetched")
+        turner.turned(page.cursor, complete=page.complete)
+        _store(this, page, shape_now)
+
+
+def _store(this: Pass, page: Page, shape_now: str) -> None:
+    ctx = this.ctx
+    with ctx.mirror.write() as conn:
+        counts = store.save_page(conn, page, ctx.run)
+        set_meta(conn, f"shape:{page.feed.name}", shape_now)
+        if page.complete:
+            set_meta(conn, f"skipped:{page.feed.name}", None)
+        ctx.world.reached("pull.page_stored_uncommitted")
+    ctx.world.reached("pull.page_committed")
+    _add(this, page, counts)
+
+
+def _store_direct(this: Pass, page: Page) -> None:
+    with this.ctx.mirror.write() as conn:
+        counts = store.save_rows(conn, page, this.ctx.run, direct=True)
+    _add(this, page, counts)
+
+
+def _add(this: Pass, page: Page, counts: FeedCounts) -> None:
+    counts.calls = 0  # counted by the connector itself, see `Pass.calling`
+    total = this.of(page.feed.object)
+    total.add(counts)
+    this.ctx.progress.step(f"pull {page.feed.crm} {page.feed.object}", total.seen)
+
+
+def _remember_skipped(this: Pass, feed: Feed, error: ConnectorError) -> None:
+    """An optional feed that this account does not have, or not for us: `doctor` shows it."""
+    kind = "right_missing" if isinstance(error, RightMissing) else "not_offered"
+    why = {"kind": kind, "code": error.code, "message": error.message, "at": this.ctx.run.now}
+    with this.ctx.mirror.write() as conn:
+        set_meta(conn, f"skipped:{feed.name}", json.dumps(why, sort_keys=True))
+
+
+def _what_is_read(ctx: Context, feed: Feed) -> dict[str, object]:
+    """The settings that decide what a row of this feed becomes."""
+    if feed.kind is FeedKind.ENGAGEMENTS:
+        rules = [rule for rule in ctx.settings.engagement.rules if rule.source.startswith(feed.crm)]
+        return {"rules": [rule.model_dump(mode="json") for rule in rules]}
+    if feed.kind is not FeedKind.PEOPLE:
+        return {}
+    targets = ctx.settings.writeback.targets(feed.crm, feed.object)
+    return {
+        "fields": ctx.settings.pull.fields,
+        "mapped": ctx.settings.mapping.fields.get(f"{feed.crm}.{feed.object}", {}),
+        "targets": [policy.field for _, policy in targets.items()],
+    }

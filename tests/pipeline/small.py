@@ -1,0 +1,54 @@
+"""A small pipeline on a real file: a mirror, dict CRMs and a context for each run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import text
+
+from config.settings import Settings
+from config.world import epoch
+from connectors.memory import MemoryConnector
+from sync.context import Context, RunClock
+from sync.mirror.engine import Mirror
+from sync.reports import FeedCounts, RunProblem
+from sync.stages.pull import pull
+from tests.world import SimulatedWorld
+
+
+@dataclass
+class Small:
+    """Everything a test of a stage needs; `run()` gives a context of a new run."""
+
+    mirror: Mirror
+    world: SimulatedWorld
+    connectors: dict[str, Any]
+    settings: Settings = field(default_factory=Settings)
+    problems: list[RunProblem] = field(default_factory=list)
+
+    def run(self) -> Context:
+        now = epoch(self.world.now())
+        clock = RunClock(self.world.new_id(), now, now, now)
+        return Context(self.settings, self.world, self.mirror, self.connectors, [], clock)
+
+    def pull(self, crm: str | None = None, *, full: bool = False) -> dict[str, dict[str, FeedCounts]]:
+        """Pull one CRM or all of them."""
+        ctx = self.run()
+        names = [crm] if crm else list(self.connectors)
+        self.problems.clear()
+        return {name: pull(ctx, name, full=full, on_problem=self.problems.append) for name in names}
+
+    def select(self, sql: str, **values: Any) -> list[tuple[Any, ...]]:
+        with self.mirror.read() as conn:
+            return [tuple(row) for row in conn.execute(text(sql), values)]
+
+
+def small(folder: Path, settings: Settings | None = None) -> Small:
+    """Both CRMs as dicts, a fresh mirror."""
+    world = SimulatedWorld()
+    mirror = Mirror(f"sqlite:///{folder / 'mirror.db'}", world)
+    mirror.migrate()
+    made = {crm: MemoryConnector(crm, world) for crm in ("salesforce", "hubspot")}
+    return Small(mirror, world, dict(made), settings or Settings())
