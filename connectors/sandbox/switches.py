@@ -19,10 +19,12 @@ class Switches:
     """Most rows a query answers with; the server may lower it for wide rows."""
     sf_locator_lifetime: float = 2 * 86_400.0
     """Seconds a query locator lives (help text: 2 days; older pages: 15 minutes)."""
+    sf_open_locators: int = 10
+    """Most open query locators of a user; the oldest goes when there is one more (older pages say ten)."""
     sf_limit_per_app: bool = False
     """Sforce-Limit-Info carries `; per-app-api-usage=17/250(appName=…)` as well."""
     sf_composite_conditional: bool = True
-    """A composite subrequest honours If-Unmodified-Since in its httpHeaders (inferred, not documented)."""
+    """A composite subrequest honours If-Unmodified-Since in its httpHeaders (inferred)."""
     sf_conditional_field: str = "LastModifiedDate"
     """What If-Unmodified-Since is compared with; a blog says SystemModstamp."""
     sf_assignment_rule: bool = True
@@ -41,6 +43,14 @@ class Switches:
         default_factory=lambda: {"Lead": ("Status", "OwnerId"), "Contact": ("Lead_Status__c", "OwnerId")}
     )
     """object → fields with field history (rows in LeadHistory, ContactHistory)."""
+    sf_picklists: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """`Object.Field` → the values this org offers, in place of the usual ones."""
+    sf_record_type_values: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """`Object.RecordTypeDeveloperName.Field` → the values offered for that record type."""
+    sf_replication_by_minute: bool = True
+    """getUpdated and getDeleted ignore the seconds of start and end, as documented."""
+    sf_rotate_refresh_tokens: bool = False
+    """Each refresh gives a new refresh token and ends the old one."""
     sf_absent: set[str] = field(default_factory=set)
     """Objects this org does not offer or this user may not see: INVALID_TYPE."""
     sf_missing_fields: set[str] = field(default_factory=set)
@@ -51,3 +61,53 @@ class Switches:
     """getDeleted covers hard-deleted junction rows such as CampaignMember (uncertain)."""
 
     # -- HubSpot (fields below belong to the HubSpot half) -----------------------------------------------
+    hs_per_ten_seconds: int = 190
+    """Requests in a sliding ten seconds (Free and Starter 100, Professional and Enterprise 190)."""
+    hs_search_per_second: int = 5
+    """Search requests a second for the whole account (older pages: 4 per token)."""
+    hs_daily_limit: int = 650_000
+    """Requests a day for all private apps together."""
+    hs_utc_offset: float = -18_000.0
+    """Seconds that the portal's clock is ahead of UTC; the daily limit resets at its midnight."""
+    hs_retry_after: bool = False
+    """A 429 carries Retry-After (it is not always there)."""
+    hs_token_lifetime: float = 1800.0
+    """Seconds an OAuth token lives; the private-app token does not expire."""
+    hs_numeric_after: bool = True
+    """List cursors are the last id of the page; False: opaque. Documented is only that they are text."""
+    hs_search_lag: float = 0.0
+    """Seconds by which the search index is behind ("a few moments")."""
+    hs_varying_fraction: bool = True
+    """Times are written without trailing zeros: `…33Z`, `…33.1Z`, `…33.123Z`; False: always three digits."""
+    hs_missing_in_batch: str = "207"
+    """A batch with unknown ids answers 207 with errors; "200": they are left out in silence."""
+    hs_batch_update_partial: bool = False
+    """An invalid value in batch/update fails that input alone (207, needs objectWriteTraceId), not all (400)."""
+    hs_lifecycle_forward_only: bool = True
+    """A lifecycle stage set backwards by API is ignored with 200; a 2026 blog says it is set."""
+    hs_merge_new_id: bool = True
+    """A merge makes a record with a new id; False: the primary keeps its id (older behaviour)."""
+    hs_archived_owner_accepted: bool = True
+    """hubspot_owner_id may name a deactivated owner (undocumented)."""
+    hs_same_value_version: bool = False
+    """Writing the value that is there already adds a version to the property's history (undocumented)."""
+    hs_same_value_touches: bool = True
+    """Writing the value that is there already moves the modification time (undocumented)."""
+    hs_history_length: int = 45
+    """Versions of a property that are kept in answers (about 20, for contacts 45)."""
+    hs_write_source: str = "INTEGRATION"
+    """sourceType of what a private app writes: INTEGRATION or API."""
+    hs_association_page: int = 500
+    """Associations per record in one answer of the v4 batch read (undocumented)."""
+    hs_association_ids_as_text: bool = True
+    """toObjectId is text, as the newest specification says; False: a number, as seen in practice."""
+    hs_events_page_limit: int = 1000
+    """Most web events of one page; more are cut to it in silence (undocumented)."""
+    hs_email_event_lag: float = 0.0
+    """Seconds after which an e-mail event shows up in the feed (late by up to an hour in practice)."""
+    hs_absent: set[str] = field(default_factory=set)
+    """Feeds this portal's subscription lacks: path prefixes such as `/events/v3`, answered with 404."""
+    hs_missing_scopes: set[str] = field(default_factory=set)
+    """Scopes the private app was not granted, such as `forms`: 403 MISSING_SCOPES."""
+    hs_missing_properties: set[str] = field(default_factory=set)
+    """`contacts.mql_score`: properties this portal lacks."""
