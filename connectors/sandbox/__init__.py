@@ -1,1 +1,4 @@
-"""Two simulated CRMs that real clients believe. It imports nothing of the product, and the product nothing of it."""
+"""Two simulated CRMs that real clients believe.
+
+This package imports nothing of the product, and the product imports nothing of it.
+"""

@@ -12,8 +12,9 @@ POST /steps                     {"when": "before|after", "match": {Match…}, "d
 POST /switches                  {"name": value, …}
 POST /edit                      ACTION
 
-ACTION is {"action": "edit", …} (edit is the default; or create, delete, archive, merge, convert, expire_tokens,
-advance) with the keyword arguments of that method of `Sandbox`; "object" and "id" stand for object_name and record_id.
+ACTION is {"action": "edit", …} (edit is the default; or create, delete, archive, merge, convert,
+expire_tokens, advance) with the keyword arguments of that method of `Sandbox`; "object" and "id" stand for
+object_name and record_id.
 """
 
 from __future__ import annotations

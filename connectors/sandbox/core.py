@@ -12,7 +12,7 @@ A half is a class built with one argument, a `Core`, and implements `Half`:
 
 Rules a half can rely on:
 
-* `handle` and every other method run under `core.store.lock` (re-entrant), one at a time: no other lock needed.
+* `handle` and every other method run under `core.store.lock` (re-entrant), one at a time.
 * Records live in `core.store` only (see store.py); reading them is free, changing them goes through
   `store.create / change / remove / restore / merge / erase`, which keep versions, stamps and the ledger.
 * `core.clock()` is the only clock: epoch seconds, with fraction. `core.schedule(at, action)` runs `action()`
@@ -124,7 +124,8 @@ class Core:
 class Half(Protocol):
     """What the core wants from a half. `author` is worker, person, automation, seed or system."""
 
-    credentials: dict[str, str]
+    @property
+    def credentials(self) -> dict[str, str]: ...
 
     def handle(self, request: Request) -> Response: ...
 

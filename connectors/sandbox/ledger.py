@@ -56,6 +56,10 @@ class Ledger:
             Entry(number, at, crm, object_name, record_id, field, before, after, author, actor, request)
         )
 
+    def truncate(self, length: int) -> None:
+        """Forget what was rolled back."""
+        del self._entries[length:]
+
     def entries(
         self, since: int = 0, *, author: str = "", crm: str = "", record_id: str = "", field: str = ""
     ) -> list[Entry]:

@@ -6,10 +6,10 @@
         sandbox.edit("salesforce", "Lead", lead_id, {"Status": "Working - Contacted"}, author="person")
         assert not sandbox.ledger.entries(author="worker")
 
-`clock` gives epoch seconds and may be shared with a test's simulated world; `advance` and `set_offset` add to it.
-`people.populate(sandbox, seed, people, days, future)` fills both CRMs through `sandbox.salesforce.create(…)` and
-`sandbox.hubspot.create(…)` with `author="seed"` and `at=` in the past, and schedules what is to come with
-`sandbox.schedule(at, action)`.
+`clock` gives epoch seconds and may be shared with a test's simulated world; `advance` and `set_offset` add
+to it. `people.populate(sandbox, seed, people, days, future)` fills both CRMs through
+`sandbox.salesforce.create(…)` and `sandbox.hubspot.create(…)` with `author="seed"` and `at=` in the past, and
+schedules what is to come with `sandbox.schedule(at, action)`.
 """
 
 from __future__ import annotations
@@ -162,7 +162,7 @@ class Sandbox:
                 count += 1
         return count
 
-    # -- acting as somebody else than the client -------------------------------------------------------------
+    # -- acting as somebody else than the client -----------------------------------------------------------
 
     def half(self, crm: str) -> Half:
         return {"salesforce": self.salesforce, "hubspot": self.hubspot}[crm]

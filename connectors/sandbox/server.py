@@ -1,7 +1,7 @@
 """A small HTTP/1.1 server on loopback: keep-alive, one thread per connection, able to misbehave on demand.
 
-`Server(crm, clock, answer)` asks `answer(request)` for a `Reply`. It parses requests itself, without the standard
-library's handler, so that connections can be cut, dripped and dropped exactly where a fault says.
+`Server(crm, clock, answer)` asks `answer(request)` for a `Reply`. It parses requests itself, without the
+standard library's handler, so that connections can be cut, dripped and dropped exactly where a fault says.
 """
 
 from __future__ import annotations

@@ -7,10 +7,12 @@ in; the store never interprets them.
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
+from connectors.sandbox.journal import Journal
 from connectors.sandbox.ledger import Ledger
 
 
@@ -100,6 +102,7 @@ class Store:
         """Number of the request being handled, for the ledger; 0 outside of one."""
         self._clock = clock
         self._tables: dict[tuple[str, str], Table] = {}
+        self._journals: list[Journal] = []
 
     # -- reading -------------------------------------------------------------------------------------------
 
@@ -118,6 +121,18 @@ class Store:
         """The record, gone or not; None when it never existed or was erased."""
         return self.table(crm, object_name).rows.get(record_id)
 
+    # -- all or none ---------------------------------------------------------------------------------------
+
+    @contextlib.contextmanager
+    def transaction(self) -> Iterator[Journal]:
+        """Inside, `journal.undo()` takes back everything done since; without it, all stands."""
+        journal = Journal(self.ledger)
+        self._journals.append(journal)
+        try:
+            yield journal
+        finally:
+            self._journals.remove(journal)
+
     # -- changing ------------------------------------------------------------------------------------------
 
     def create(
@@ -130,8 +145,12 @@ class Store:
         at: float | None = None,
         author: str = "system",
         actor: str = "",
+        silent: bool = False,
     ) -> Record:
-        """Add a record; None values are left out. The table's `new_id` names it unless `record_id` does."""
+        """Add a record; None values are left out. The table's `new_id` names it unless `record_id` does.
+
+        `silent`: no ledger entry, for rows that only describe another effect (field history).
+        """
         table = self.table(crm, object_name)
         moment = self._clock() if at is None else at
         if record_id is None:
@@ -143,9 +162,10 @@ class Store:
         kept = {name: value for name, value in values.items() if value is not None}
         record = Record(object_name, record_id, kept, moment)
         record.author, record.created_by, record.modified_by = author, actor, actor
+        self._remember(table, record, born=True)
         table.rows[record_id] = record
         table.revision += 1
-        if author != "seed":
+        if author != "seed" and not silent:
             self._note(table, record, "#created", None, record_id, moment, author, actor)
         return record
 
@@ -171,6 +191,7 @@ class Store:
         table = self.table(crm, record.object)
         moment = self._clock() if at is None else at
         before: dict[str, Any] = {}
+        self._remember(table, record)
         for name, value in changes.items():
             old = record.values.get(name)
             if old == value and type(old) is type(value) and not same:
@@ -201,6 +222,7 @@ class Store:
         """Take a record out of sight, `how` = deleted, archived or merged (`into` the survivor's id)."""
         table = self.table(crm, record.object)
         moment = self._clock() if at is None else at
+        self._remember(table, record)
         record.gone, record.gone_at, record.merged_into = how, moment, into
         self._note(table, record, f"#{how}", None, into, moment, author, actor)
         self._touch(table, record, moment, actor, touch)
@@ -218,6 +240,7 @@ class Store:
         """Bring a removed record back."""
         table = self.table(crm, record.object)
         moment = self._clock() if at is None else at
+        self._remember(table, record)
         self._note(table, record, "#restored", record.gone, "", moment, author, actor)
         record.gone, record.gone_at, record.merged_into = "", 0.0, ""
         self._touch(table, record, moment, actor, touch)
@@ -225,6 +248,7 @@ class Store:
     def erase(self, crm: str, record: Record, *, author: str = "system", actor: str = "") -> None:
         """Remove without a trace but the ledger's (hard delete, purge, GDPR delete)."""
         table = self.table(crm, record.object)
+        self._remember(table, record)
         del table.rows[record.id]
         table.revision += 1
         self._note(table, record, "#erased", None, None, self._clock(), author, actor)
@@ -236,6 +260,10 @@ class Store:
         self._note(self.table(crm, record.object), record, event, None, after, at, author, actor)
 
     # -- inner ---------------------------------------------------------------------------------------------
+
+    def _remember(self, table: Table, record: Record, *, born: bool = False) -> None:
+        for journal in self._journals:
+            journal.remember(table, record, born=born)
 
     @staticmethod
     def _version(record: Record, name: str, version: Version) -> None:

@@ -28,7 +28,7 @@ class Switches:
     sf_conditional_field: str = "LastModifiedDate"
     """What If-Unmodified-Since is compared with; a blog says SystemModstamp."""
     sf_assignment_rule: bool = True
-    """An active lead assignment rule exists: Leads go to the queue `Inbound` unless it is told not to fire."""
+    """An active lead assignment rule: Leads go to the queue `Inbound` unless it is told not to fire."""
     sf_edit_converted_leads: bool = False
     """The integration user has View and Edit Converted Leads: updates of dead leads succeed."""
     sf_update_with_inactive_owner: bool = False

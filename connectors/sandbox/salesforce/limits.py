@@ -1,0 +1,62 @@
+"""The org's daily API budget: calls in a rolling 24 hours, told in a header of every reply.
+
+Source: Salesforce Developer Limits "API Request Limits and Allocations"; REST API Developer Guide "Limit Info
+Header": `api-usage=25/5000`, or with `; per-app-api-usage=17/250(appName=…)` behind it.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Any
+
+from connectors.sandbox.salesforce.errors import fail
+from connectors.sandbox.salesforce.org import Org
+
+DAY = 86_400
+HEADER = "Sforce-Limit-Info"
+
+
+class Budget:
+    def __init__(self, org: Org) -> None:
+        self._org = org
+        self._minutes: deque[list[int]] = deque()
+        self._used = 0
+
+    def used(self) -> int:
+        """Calls in the last 24 hours."""
+        horizon = (self._org.now() - DAY) // 60
+        while self._minutes and self._minutes[0][0] < horizon:
+            self._used -= self._minutes.popleft()[1]
+        return self._used
+
+    def spend(self, calls: int = 1) -> None:
+        """Count calls; raises REQUEST_LIMIT_EXCEEDED when none are left."""
+        if self.used() >= self._org.switches.sf_daily_limit:
+            raise fail(403, "REQUEST_LIMIT_EXCEEDED", "TotalRequests Limit exceeded.")
+        minute = int(self._org.now() // 60)
+        if self._minutes and self._minutes[-1][0] == minute:
+            self._minutes[-1][1] += calls
+        else:
+            self._minutes.append([minute, calls])
+        self._used += calls
+
+    def header(self) -> dict[str, str]:
+        usage = f"api-usage={self.used()}/{self._org.switches.sf_daily_limit}"
+        if self._org.switches.sf_limit_per_app:
+            usage += (
+                f"; per-app-api-usage={self.used()}/{self._org.switches.sf_daily_limit}(appName=mql-worker)"
+            )
+        return {HEADER: usage}
+
+    def report(self) -> dict[str, Any]:
+        """Body of /limits."""
+        most = self._org.switches.sf_daily_limit
+        return {
+            "ConcurrentAsyncGetReportInstances": {"Max": 200, "Remaining": 200},
+            "DailyApiRequests": {"Max": most, "Remaining": max(0, most - self.used())},
+            "DailyBulkApiBatches": {"Max": 15_000, "Remaining": 15_000},
+            "DailyBulkV2QueryFileStorageMB": {"Max": 976_562, "Remaining": 976_562},
+            "DailyBulkV2QueryJobs": {"Max": 10_000, "Remaining": 10_000},
+            "DataStorageMB": {"Max": 1024, "Remaining": 1000},
+            "FileStorageMB": {"Max": 1024, "Remaining": 1000},
+        }
