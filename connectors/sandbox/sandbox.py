@@ -15,44 +15,23 @@ schedules what is to come with `sandbox.schedule(at, action)`.
 from __future__ import annotations
 
 import heapq
-import importlib
-import importlib.util
 import itertools
 import time
 from collections.abc import Callable, Mapping
-from typing import Any, Self, cast
+from typing import Any, Self
 
+from connectors.sandbox import people as people_module
 from connectors.sandbox.control import Control
-from connectors.sandbox.core import Core, Half, Request, Response
+from connectors.sandbox.core import Core, Half, Request
 from connectors.sandbox.dispatch import Dispatcher, Logged
 from connectors.sandbox.faults import Faults, Steps
+from connectors.sandbox.hubspot import HubSpot
 from connectors.sandbox.ledger import Ledger
+from connectors.sandbox.people_data import Population
 from connectors.sandbox.salesforce import Salesforce
 from connectors.sandbox.server import Reply, Server
 from connectors.sandbox.store import Store
 from connectors.sandbox.switches import Switches
-
-
-def _hubspot(core: Core) -> Half:
-    """The HubSpot half, or an empty place while it is not there."""
-    if importlib.util.find_spec("connectors.sandbox.hubspot") is None:
-        return cast(Half, _Nothing())
-    half: Half = importlib.import_module("connectors.sandbox.hubspot").HubSpot(core)
-    return half
-
-
-class _Nothing:
-    """Answers 404 to everything."""
-
-    credentials: dict[str, str] = {}  # noqa: RUF012
-
-    def handle(self, request: Request) -> Response:
-        return Response.text(request.path, 404)
-
-    def create(self, *_: Any, **__: Any) -> str:
-        raise LookupError("not there")
-
-    edit = delete = merge = expire_tokens = create
 
 
 class Sandbox:
@@ -77,7 +56,7 @@ class Sandbox:
         self._order = itertools.count()
         core = Core(self.store, self.switches, self.clock, self.schedule)
         self.salesforce = Salesforce(core)
-        self.hubspot: Half = _hubspot(core)
+        self.hubspot = HubSpot(core)
         self._dispatcher = Dispatcher(self.store, self.faults, self.steps, self.release_due, latency)
         self._servers: list[Server] = []
         self._control: Control | None = None
@@ -165,7 +144,8 @@ class Sandbox:
     # -- acting as somebody else than the client -----------------------------------------------------------
 
     def half(self, crm: str) -> Half:
-        return {"salesforce": self.salesforce, "hubspot": self.hubspot}[crm]
+        halves: dict[str, Half] = {"salesforce": self.salesforce, "hubspot": self.hubspot}
+        return halves[crm]
 
     def create(self, crm: str, object_name: str, values: Mapping[str, Any], *, author: str = "person") -> str:
         with self.store.lock:
@@ -200,8 +180,7 @@ class Sandbox:
         with self.store.lock:
             self.half(crm).expire_tokens()
 
-    def populate(self, seed: int = 7, people: int = 2000, days: int = 365, future: int = 0) -> None:
-        """Fill both CRMs with people and `days` of behaviour that end now, `future` more to come."""
+    def populate(self, seed: int = 7, people: int = 2000, days: float = 365, future: float = 0) -> Population:
+        """Fill both CRMs with people and `days` of behaviour that end now, `future` more days to come."""
         with self.store.lock:
-            people_module = importlib.import_module("connectors.sandbox.people")
-            people_module.populate(self, seed, people, days, future)
+            return people_module.populate(self, seed, people, days, future)

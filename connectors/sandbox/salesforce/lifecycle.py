@@ -1,8 +1,8 @@
 """Deletion, undeletion, merging and lead conversion.
 
 Source: SOAP API Developer Guide "delete()", "undelete()", "merge()", "convertLead()"; Object Reference "Lead"
-(Converted… fields), "CampaignMember". A merge loser is deleted, its MasterRecordId is the winner; children move
-to the winner and change their own stamps. Junction rows are deleted for good.
+(Converted… fields), "CampaignMember". A merge loser is deleted, its MasterRecordId is the winner; children
+move to the winner and change their own stamps. Junction rows are deleted for good.
 """
 
 from __future__ import annotations

@@ -36,7 +36,8 @@ INDUSTRIES = (
     "Agriculture", "Apparel", "Banking", "Biotechnology", "Chemicals", "Communications", "Construction",
     "Consulting", "Education", "Electronics", "Energy", "Engineering", "Entertainment", "Environmental",
     "Finance", "Food & Beverage", "Government", "Healthcare", "Hospitality", "Insurance", "Machinery",
-    "Manufacturing", "Media", "Not For Profit", "Recreation", "Retail", "Shipping", "Technology", "Telecommunications",
+    "Manufacturing", "Media",
+    "Not For Profit", "Recreation", "Retail", "Shipping", "Technology", "Telecommunications",
     "Transportation", "Utilities", "Other",
 )  # fmt: skip
 SOURCES = ("Web", "Phone Inquiry", "Partner Referral", "Purchased List", "Other")

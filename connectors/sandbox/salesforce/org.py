@@ -108,8 +108,8 @@ def no_such_column(name: str, entity: str) -> Exception:
         400,
         "INVALID_FIELD",
         f"No such column '{name}' on entity '{entity}'. If you are attempting to use a custom field, be sure "
-        "to append the '__c' after the custom field name. Please reference your WSDL or the describe call for "
-        "the appropriate names.",
+        "to append the '__c' after the custom field name. Please reference your WSDL or the describe call "
+        "for the appropriate names.",
     )
 
 
