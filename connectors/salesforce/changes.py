@@ -1,0 +1,268 @@
+"""The changes of one object, page by page: a query of up to 2,000 rows in the order (SystemModstamp, Id).
+
+Each page is a query of its own and not the next page of a locator: rows of a locator may show a later
+stamp than the place they were sorted to, and a place derived from them would skip what lies between.
+The number of calls is the same.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
+from urllib.parse import quote
+
+from connectors.errors import NotOffered, RecordRejected, RightMissing
+from connectors.options import PullOptions
+from connectors.records import (
+    CompanyRecord,
+    Cursor,
+    DealRecord,
+    EngagementRecord,
+    Feed,
+    FeedKind,
+    LinkSet,
+    Owner,
+    Page,
+    PersonRecord,
+    Poison,
+    Tombstone,
+)
+from connectors.salesforce import records, soql, windows
+from connectors.salesforce.api import LONGEST_URL, Api
+from connectors.salesforce.feeds import Plan, Spec, make_plan
+from connectors.salesforce.links import Links
+from connectors.salesforce.reader import Row, query_page
+from connectors.salesforce.schema import Schema
+from connectors.salesforce.values import parse_ms, soql_datetime
+
+LONGEST_TRANSACTION_MS: Final = 3600 * 1000
+"""How far back an open transaction is looked for; none lives that long."""
+
+_ORDER: Final = (windows.STAMP, "Id")
+
+
+@dataclass(slots=True)
+class Sorted:
+    """The rows of a page, each where it belongs."""
+
+    people: list[PersonRecord] = field(default_factory=list)
+    companies: list[CompanyRecord] = field(default_factory=list)
+    deals: list[DealRecord] = field(default_factory=list)
+    engagements: list[EngagementRecord] = field(default_factory=list)
+    owners: list[Owner] = field(default_factory=list)
+    links: list[LinkSet] = field(default_factory=list)
+    tombstones: list[Tombstone] = field(default_factory=list)
+    poison: list[Poison] = field(default_factory=list)
+
+    def page(self, feed: Feed, cursor: Cursor, server_ms: int, *, complete: bool, calls: int) -> Page:
+        """As a page; what is gone is not in `seen`."""
+        live = (self.people, self.companies, self.deals, self.engagements, self.owners)
+        seen = sum(len(rows) for rows in live) + len(self.links) + len(self.poison)
+        return Page(
+            feed=feed,
+            cursor=cursor,
+            server_ms=server_ms,
+            complete=complete,
+            calls=calls,
+            seen=seen,
+            people=tuple(self.people),
+            companies=tuple(self.companies),
+            deals=tuple(self.deals),
+            engagements=tuple(self.engagements),
+            owners=tuple(self.owners),
+            links=tuple(self.links),
+            tombstones=tuple(self.tombstones),
+            poison=tuple(self.poison),
+        )
+
+
+class Changes:
+    """Reads the feeds of objects. One per connector; keeps only what the org was found not to offer."""
+
+    def __init__(self, api: Api, schema: Schema, options: PullOptions) -> None:
+        self._api = api
+        self._schema = schema
+        self._options = options
+        self._links = Links(api)
+        self._without_get_updated: set[str] = set()
+
+    def plan(self, spec: Spec) -> Plan:
+        """The fields that are asked of an object now."""
+        return make_plan(spec, self._schema, self._options)
+
+    def pages(self, spec: Spec, cursor: Cursor | None) -> Iterator[Page]:
+        """From `cursor` to the server's present: what is left of an open window, then a new one."""
+        resumed = True
+        while resumed:
+            calls = self._api.calls
+            plan = self.plan(spec)
+            cursor, resumed = windows.open_window(cursor, self._api.server_ms(), plan.fields)
+            whole = plan.spec.kind is FeedKind.LINKS and cursor.since_ms is None
+            window = self._whole_links if whole else self._window
+            for page in window(plan, cursor, calls):
+                cursor = page.cursor
+                yield replace(page, complete=page.complete and not resumed)
+
+    def _window(self, plan: Plan, cursor: Cursor, calls: int) -> Iterator[Page]:
+        feed = plan.spec.feed
+        first = cursor.since_ms is None
+        anything = first or cursor.position is not None
+        while True:
+            plan, rows, last_page = self._rows(plan, cursor)
+            anything = anything or bool(rows)
+            found = self.sort(plan, rows, first=first)
+            if plan.spec.kind is FeedKind.LINKS:
+                found.links = self._links.of_changed(rows, plan.fields)
+            if last_page:
+                covered = self._covered(plan.spec.object, cursor.until_ms) if anything else None
+                after = windows.close_window(cursor, covered, proven_stays=not anything)
+            else:
+                after = cursor = windows.advance(cursor, _last_key(rows))
+            spent, calls = self._api.calls - calls, self._api.calls
+            yield found.page(feed, after, self._api.server_ms(), complete=last_page, calls=spent)
+            if last_page:
+                return
+
+    def _whole_links(self, plan: Plan, cursor: Cursor, calls: int) -> Iterator[Page]:
+        """The first pass over roles; a page's position is the last contact that was read whole."""
+        end = False
+        while not end:
+            sets, last, end = self._links.whole(cursor.position or "", plan.fields)
+            cursor = replace(cursor, position=last or None)
+            after = cursor
+            if end:
+                covered = self._covered(plan.spec.object, cursor.until_ms)
+                after = windows.close_window(cursor, covered, proven_stays=False)
+            spent, calls = self._api.calls - calls, self._api.calls
+            found = Sorted(links=sets)
+            yield found.page(plan.spec.feed, after, self._api.server_ms(), complete=end, calls=spent)
+
+    def _rows(self, plan: Plan, cursor: Cursor) -> tuple[Plan, list[Row], bool]:
+        """One page of rows, and whether it is the window's last; with a new plan if a field vanished."""
+        try:
+            rows, done = self._ask(plan, cursor)
+        except NotOffered as error:
+            if error.code != "INVALID_FIELD":
+                raise
+            self._schema.forget(plan.spec.object)
+            plan = self.plan(plan.spec)
+            rows, done = self._ask(plan, cursor)
+        return plan, rows, done and len(rows) < soql.PAGE_ROWS
+
+    def _ask(self, plan: Plan, cursor: Cursor) -> tuple[list[Row], bool]:
+        spec = plan.spec
+        overlap = self._options.overlap.get(spec.feed.name)
+        where = [spec.where, *windows.conditions(cursor, overlap)]
+
+        def text(fields: Sequence[str]) -> str:
+            return soql.select(fields, spec.object, where, _ORDER, soql.PAGE_ROWS)
+
+        return self.query(plan, text)
+
+    def query(self, plan: Plan, text: Callable[[Sequence[str]], str]) -> tuple[list[Row], bool]:
+        """The first page of the query that `text` builds; fields that do not fit are asked for after."""
+        asked, left = fitting(plan.fields, text)
+        rows, done = query_page(self._api, text(asked), deleted=plan.spec.in_bin)
+        if left:
+            rows = self._complete(plan.spec.object, rows, left)
+        return rows, done
+
+    def _complete(self, object_name: str, rows: list[Row], left: Sequence[str]) -> list[Row]:
+        """The rows with the fields that were left out, from one collections retrieve."""
+        live = [row.fields["Id"] for row in rows if row.fields and row.fields.get("IsDeleted") is not True]
+        if not live:
+            return rows
+        body = {"ids": live, "fields": ["Id", *left]}
+        answer = self._api.post(f"composite/sobjects/{object_name}", body)
+        found = {
+            entry["Id"]: entry
+            for entry in (answer if isinstance(answer, list) else [])
+            if isinstance(entry, dict) and isinstance(entry.get("Id"), str)
+        }
+        return [_merged(row, found) for row in rows]
+
+    def _covered(self, object_name: str, until_ms: int | None) -> int | None:
+        """latestDateCovered for the present, within the last hour; None where it is not offered."""
+        if until_ms is None or object_name in self._without_get_updated:
+            return None
+        earliest = until_ms - LONGEST_TRANSACTION_MS
+        span = {"start": soql_datetime(earliest), "end": soql_datetime(until_ms)}
+        try:
+            if not self._schema.describe(object_name).replicateable:
+                raise NotOffered(f"{object_name} is not replicated", what=object_name)
+            answer = self._api.get(f"sobjects/{object_name}/updated/", span)
+        except (NotOffered, RightMissing, RecordRejected):
+            self._without_get_updated.add(object_name)
+            return None
+        covered = parse_ms(answer.get("latestDateCovered")) if isinstance(answer, dict) else None
+        return None if covered is None else min(max(covered, earliest), until_ms)
+
+    def sort(self, plan: Plan, rows: Sequence[Row], *, first: bool = False) -> Sorted:
+        """Each row as what it is. `first`: rows that no engagement rule takes cannot be known yet."""
+        found = Sorted()
+        for row in rows:
+            try:
+                self._put(plan, row, found, first=first)
+            except records.BadRow as error:
+                found.poison.append(records.poison(plan.spec.object, row, str(error)))
+        return found
+
+    def _put(self, plan: Plan, row: Row, found: Sorted, *, first: bool) -> None:
+        spec = plan.spec
+        if spec.kind is FeedKind.LINKS:
+            return  # roles are read again, contact by contact
+        stamp, _ = records.key_of(row)
+        fields: Mapping[str, Any] = row.fields or {}
+        mapped = self._options.mapped.get(spec.object, {})
+        gone = records.tombstone(spec.object, fields, stamp)
+        if gone is not None:
+            found.tombstones.append(gone)
+        elif spec.kind is FeedKind.PEOPLE:
+            status = self._options.status_field.get(spec.object)
+            found.people.append(records.person(spec.object, row, mapped, status))
+        elif spec.kind is FeedKind.COMPANIES:
+            found.companies.append(records.company(row, mapped))
+        elif spec.kind is FeedKind.DEALS:
+            found.deals.append(records.deal(row, mapped))
+        elif spec.kind is FeedKind.OWNERS:
+            user = spec.object == "User"
+            owner = (
+                records.owner_of_user(fields, self._api.user_id) if user else records.owner_of_queue(fields)
+            )
+            found.owners.append(owner)
+        elif fields.get("IsChild") is not True:  # an invitee's copy of a meeting is not another meeting
+            record, taken = records.engagement(spec.source, row, self._options.engagement, plan.paths)
+            if taken or not first:
+                found.engagements.append(record)
+
+
+def fitting(
+    fields: Sequence[str], text: Callable[[Sequence[str]], str], longest: int = LONGEST_URL
+) -> tuple[list[str], list[str]]:
+    """Split fields into those whose query fits into a URL and the rest; paths and keys stay in the query."""
+    if len(quote(text(fields))) <= longest:
+        return list(fields), []
+    first = [name for name in fields if "." in name or name in records.STAMPS]
+    first += [name for names in records.GONE_FIELDS.values() for name in names if name in fields]
+    asked = list(dict.fromkeys(first))
+    return asked, [name for name in fields if name not in asked]
+
+
+def _merged(row: Row, found: Mapping[str, Mapping[str, Any]]) -> Row:
+    more = found.get(row.fields.get("Id", "")) if row.fields is not None else None
+    if row.fields is None or more is None:
+        return row
+    fields = {**row.fields, **{name: value for name, value in more.items() if name != "attributes"}}
+    return Row(fields, json.dumps(fields, ensure_ascii=False, separators=(",", ":")))
+
+
+def _last_key(rows: Sequence[Row]) -> tuple[int, str]:
+    """The key of the last row that has one. Raises BrokenReply when none has."""
+    for row in reversed(rows):
+        try:
+            return records.key_of(row)
+        except records.BadRow:
+            continue
+    raise windows.no_keys()

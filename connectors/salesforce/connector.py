@@ -1,0 +1,207 @@
+"""Salesforce as a connector: the parts put together behind the protocol of `connectors.base`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from config.settings import SalesforceSettings
+from config.world import World
+from connectors.errors import Fatal, NotOffered, RightMissing
+from connectors.options import PullOptions
+from connectors.records import (
+    Capabilities,
+    Cursor,
+    Feed,
+    FeedKind,
+    GoneReason,
+    Identity,
+    Limits,
+    Live,
+    Offered,
+    Outcome,
+    Owner,
+    Page,
+    RecordRef,
+    Tombstone,
+    Write,
+)
+from connectors.retry import RetryPolicy
+from connectors.salesforce import records, soql
+from connectors.salesforce.api import Api
+from connectors.salesforce.changes import Changes
+from connectors.salesforce.client import Timeouts
+from connectors.salesforce.deletions import Deletions
+from connectors.salesforce.feeds import GROUP_FIELDS, SPEC_OF, USER_FIELDS, Spec, all_feeds
+from connectors.salesforce.http import CRM
+from connectors.salesforce.live import READ_BATCH, LiveReader
+from connectors.salesforce.reader import fields_of, query_page
+from connectors.salesforce.schema import Schema
+from connectors.salesforce.values import id18
+from connectors.salesforce.writer import WRITE_BATCH, Writer
+from connectors.throttle import Budget
+
+PEOPLE: Final = ("Lead", "Contact")
+
+
+class SalesforceConnector:
+    """One Salesforce org. See `connectors.base.Connector` for what every method promises."""
+
+    def __init__(
+        self,
+        settings: SalesforceSettings,
+        options: PullOptions,
+        world: World,
+        budget: Budget,
+        *,
+        timeouts: Timeouts | None = None,
+        retries: RetryPolicy | None = None,
+        composite: bool | None = None,
+    ) -> None:
+        """`composite`: may guarded writes share a request; None: as a probe finds. Raises ConfigError."""
+        self._api = Api(settings, world, budget, timeouts, retries)
+        self._schema = Schema(self._api, world)
+        self._changes = Changes(self._api, self._schema, options)
+        self._deletions = Deletions(self._api, self._schema)
+        self._live = LiveReader(self._api, self._schema, world)
+        self._writer = Writer(self._api, self._schema, composite=composite)
+
+    def __repr__(self) -> str:
+        return f"SalesforceConnector({self._api!r})"
+
+    @property
+    def crm(self) -> str:
+        return CRM
+
+    @property
+    def capabilities(self) -> Capabilities:
+        return Capabilities(
+            conditional_write=True, read_batch=READ_BATCH, write_batch=WRITE_BATCH, field_history=False
+        )
+
+    @property
+    def calls(self) -> int:
+        return self._api.calls
+
+    def sign_in(self) -> Identity:
+        return self._api.sign_in()
+
+    def feeds(self) -> Sequence[Feed]:
+        return all_feeds()
+
+    def changes(self, feed: Feed, cursor: Cursor | None) -> Iterator[Page]:
+        spec = self._spec(feed.object)
+        if feed.kind is FeedKind.DELETIONS:
+            return self._deletions.pages(spec, cursor)
+        return self._changes.pages(spec, cursor)
+
+    def fetch(self, object_name: str, ids: Sequence[str]) -> Page:
+        spec, calls = self._spec(object_name), self._api.calls
+        plan = self._changes.plan(spec)
+        wanted = list(dict.fromkeys(id18(known) for known in ids))
+        rows = []
+        for start in range(0, len(wanted), READ_BATCH):
+            where = [soql.is_in("Id", wanted[start : start + READ_BATCH])]
+            found, _ = self._changes.query(
+                plan,
+                lambda fields, where=where: soql.select(fields, object_name, where),  # type: ignore[misc]
+            )
+            rows += found
+        sorted_rows = self._changes.sort(plan, rows)
+        server_ms = self._api.server_ms()
+        present = {row["Id"] for row in fields_of(rows) if isinstance(row.get("Id"), str)}
+        sorted_rows.tombstones += [
+            Tombstone(CRM, object_name, known, GoneReason.ABSENT.value, server_ms)
+            for known in wanted
+            if known not in present
+        ]
+        spent = self._api.calls - calls
+        return sorted_rows.page(spec.feed, Cursor(), server_ms, complete=True, calls=spent)
+
+    def find(self, email: str) -> Sequence[RecordRef]:
+        found = []
+        for object_name in PEOPLE:
+            if not self._schema.has(object_name) or not self._schema.has_path(object_name, "Email"):
+                continue
+            where = [soql.equals("Email", email.strip())]
+            if self._schema.has_path(object_name, "IsConverted"):
+                where.append("IsConverted = false")
+            rows, _ = query_page(self._api, soql.select(("Id", "Email"), object_name, where, ("Id",)))
+            found += [
+                RecordRef(CRM, object_name, row["Id"])
+                for row in fields_of(rows)
+                if _same_address(row.get("Email"), email)
+            ]
+        return found
+
+    def ids(self, object_name: str) -> Iterator[Sequence[str]]:
+        conditions = ["IsConverted = false"] if self._schema.has_path(object_name, "IsConverted") else []
+        spec = SPEC_OF.get(object_name)
+        if spec is not None and spec.where:
+            conditions.append(spec.where)
+        last = ""
+        while True:
+            where = [*conditions, f"Id > {soql.quoted(last)}"] if last else conditions
+            text = soql.select(("Id",), object_name, where, ("Id",), soql.PAGE_ROWS)
+            rows, done = query_page(self._api, text)
+            batch = [row["Id"] for row in fields_of(rows) if isinstance(row.get("Id"), str)]
+            if batch:
+                yield batch
+            if not batch or (done and len(rows) < soql.PAGE_ROWS):
+                return
+            if batch[-1] == last:
+                raise Fatal("the ids go in circles", crm=CRM, code="CIRCLE")
+            last = batch[-1]
+
+    def read(self, object_name: str, ids: Sequence[str], fields: Sequence[str]) -> Sequence[Live]:
+        if len(ids) > READ_BATCH:
+            raise Fatal(f"{len(ids)} ids in one read", crm=CRM, code="BATCH")
+        return self._live.read(object_name, ids, fields) if ids else []
+
+    def write(self, writes: Sequence[Write]) -> Sequence[Outcome]:
+        return self._writer.write(writes)
+
+    def owners(self) -> Sequence[Owner]:
+        users = self._all("User", USER_FIELDS)
+        found = [records.owner_of_user(row, self._api.user_id) for row in users]
+        try:
+            found += [records.owner_of_queue(row) for row in self._all("Group", GROUP_FIELDS)]
+        except (NotOffered, RightMissing):
+            return found  # an org where we may not see queues has none for us
+        return found
+
+    def offered(self, object_name: str, field: str) -> Offered:
+        return self._schema.offered(object_name, field)
+
+    def limits(self) -> Limits:
+        if self._api.limits.limit is None:
+            self._api.ask_limits()
+        return self._api.limits
+
+    def close(self) -> None:
+        self._api.close()
+
+    def _spec(self, object_name: str) -> Spec:
+        spec = SPEC_OF.get(object_name)
+        if spec is None:
+            raise NotOffered(f"no feed of {object_name}", what=object_name, crm=CRM)
+        return spec
+
+    def _all(self, object_name: str, fields: Sequence[str]) -> list[dict[str, str]]:
+        """Every row of a small object, by keyset."""
+        asked = self._schema.existing(object_name, fields)
+        rows: list[dict[str, str]] = []
+        while True:
+            where = [SPEC_OF[object_name].where]
+            if rows:
+                where.append(f"Id > {soql.quoted(rows[-1]['Id'])}")
+            text = soql.select(asked, object_name, where, ("Id",), soql.PAGE_ROWS)
+            page, done = query_page(self._api, text)
+            found = [row for row in fields_of(page) if isinstance(row.get("Id"), str)]
+            rows += found
+            if not found or (done and len(page) < soql.PAGE_ROWS):
+                return rows
+
+
+def _same_address(value: object, email: str) -> bool:
+    return isinstance(value, str) and value.strip().casefold() == email.strip().casefold()

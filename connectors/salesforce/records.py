@@ -1,0 +1,307 @@
+"""Rows → canonical records. Pure: a row in, a record, a tombstone or a `Poison` out.
+
+The tables say which field of which object becomes which fact; a field that the org lacks is None.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from connectors.mapping import EngagementMapper
+from connectors.records import (
+    CompanyRecord,
+    DealRecord,
+    EngagementRecord,
+    GoneReason,
+    Owner,
+    PersonRecord,
+    Poison,
+    Tombstone,
+)
+from connectors.salesforce.http import CRM
+from connectors.salesforce.reader import Row
+from connectors.salesforce.values import as_int, as_str, as_text, at_path, parse_ms
+
+PERSON_FACTS: Final[Mapping[str, Mapping[str, str]]] = {
+    "Lead": {
+        "email": "Email",
+        "first_name": "FirstName",
+        "last_name": "LastName",
+        "job_title": "Title",
+        "company_name": "Company",
+        "company_size": "NumberOfEmployees",
+        "industry": "Industry",
+        "country": "Country",
+        "state": "State",
+        "city": "City",
+        "lead_source": "LeadSource",
+        "owner_id": "OwnerId",
+        "opted_out": "HasOptedOutOfEmail",
+        "record_type": "RecordType.DeveloperName",
+    },
+    "Contact": {
+        "email": "Email",
+        "first_name": "FirstName",
+        "last_name": "LastName",
+        "job_title": "Title",
+        "company_id": "AccountId",
+        "country": "MailingCountry",
+        "state": "MailingState",
+        "city": "MailingCity",
+        "lead_source": "LeadSource",
+        "owner_id": "OwnerId",
+        "opted_out": "HasOptedOutOfEmail",
+        "record_type": "RecordType.DeveloperName",
+    },
+}
+
+COMPANY_FACTS: Final[Mapping[str, str]] = {
+    "name": "Name",
+    "domain": "Website",
+    "company_size": "NumberOfEmployees",
+    "industry": "Industry",
+    "country": "BillingCountry",
+    "state": "BillingState",
+    "city": "BillingCity",
+    "owner_id": "OwnerId",
+}
+
+DEAL_FIELDS: Final = ("Name", "StageName", "IsClosed", "IsWon", "Amount", "AccountId", "CloseDate")
+
+STAMPS: Final = ("Id", "CreatedDate", "LastModifiedDate", "SystemModstamp", "IsDeleted")
+"""Asked of every object that has them."""
+
+GONE_FIELDS: Final[Mapping[str, tuple[str, ...]]] = {
+    "Lead": ("MasterRecordId", "IsConverted", "ConvertedContactId", "ConvertedDate"),
+    "Contact": ("MasterRecordId",),
+    "Account": ("MasterRecordId",),
+}
+
+INTEGRATION_USERS: Final = frozenset({"AutomatedProcess", "CloudIntegrationUser", "Guest", "PlatformUser"})
+"""`User.UserType` of users that are no people (Object Reference, User)."""
+
+
+class BadRow(ValueError):  # noqa: N818 (a state of a row, worded as one)
+    """A row lacks what every record needs; the text says what."""
+
+
+def poison(object_name: str, row: Row, reason: str) -> Poison:
+    """A row that is parked with its reason."""
+    record_id = row.fields.get("Id") if row.fields is not None else None
+    return Poison(CRM, object_name, record_id if isinstance(record_id, str) else "", reason, row.raw)
+
+
+def key_of(row: Row) -> tuple[int, str]:
+    """(SystemModstamp in ms, Id): a row's place in the order of a feed. Raises BadRow."""
+    if row.fields is None:
+        raise BadRow("the row is no object")
+    record_id = row.fields.get("Id")
+    stamp = parse_ms(row.fields.get("SystemModstamp"))
+    if not isinstance(record_id, str) or not record_id:
+        raise BadRow("the row has no Id")
+    if stamp is None:
+        raise BadRow("the row has no SystemModstamp")
+    return stamp, record_id
+
+
+def tombstone(object_name: str, fields: Mapping[str, Any], at_ms: int) -> Tombstone | None:
+    """What became of a row that is gone; None for a live one."""
+    record_id = str(fields["Id"])
+    if fields.get("IsDeleted") is True:
+        master = fields.get("MasterRecordId")
+        if isinstance(master, str) and master:
+            reason = GoneReason.MERGED.value
+            return Tombstone(CRM, object_name, record_id, reason, at_ms, object_name, master)
+        return Tombstone(CRM, object_name, record_id, GoneReason.DELETED.value, at_ms)
+    if fields.get("IsConverted") is True:
+        contact = fields.get("ConvertedContactId")
+        to = ("Contact", contact) if isinstance(contact, str) and contact else (None, None)
+        return Tombstone(CRM, object_name, record_id, GoneReason.CONVERTED.value, at_ms, *to)
+    return None
+
+
+def custom_fields(fields: Mapping[str, Any], mapped: Mapping[str, str]) -> str:
+    """The mapped fields as JSON: name in the model → value, null when empty."""
+    if not mapped:
+        return "{}"
+    values = {name: at_path(dict(fields), path) for name, path in mapped.items()}
+    return json.dumps(
+        {name: None if value == "" else value for name, value in values.items()}, ensure_ascii=False
+    )
+
+
+def person(object_name: str, row: Row, mapped: Mapping[str, str], status_field: str | None) -> PersonRecord:
+    """A Lead or Contact. Raises BadRow."""
+    modified_ms, record_id = key_of(row)
+    fields = row.fields or {}
+    facts = {name: at_path(fields, path) for name, path in PERSON_FACTS[object_name].items()}
+    opted_out = facts.get("opted_out")
+    text = {name: as_str(value) or None for name, value in facts.items()}
+    return PersonRecord(
+        crm=CRM,
+        object=object_name,
+        id=record_id,
+        email=text["email"],
+        additional_emails=None,
+        first_name=text["first_name"],
+        last_name=text["last_name"],
+        job_title=text["job_title"],
+        company_name=text.get("company_name"),
+        company_id=text.get("company_id"),
+        company_size=as_int(facts.get("company_size")),
+        industry=text.get("industry"),
+        country=text["country"],
+        state=text["state"],
+        city=text["city"],
+        lead_source=text["lead_source"],
+        status=as_text(at_path(fields, status_field)) if status_field else None,
+        lifecycle=None,
+        owner_id=text["owner_id"],
+        opted_out=opted_out if isinstance(opted_out, bool) else None,
+        record_type=text["record_type"],
+        sf_lead_id=None,
+        sf_contact_id=None,
+        created_ms=parse_ms(fields.get("CreatedDate")),
+        modified_ms=modified_ms,
+        version=_version(fields),
+        fields=custom_fields(fields, mapped),
+        raw=row.raw,
+    )
+
+
+def company(row: Row, mapped: Mapping[str, str]) -> CompanyRecord:
+    """An Account. Raises BadRow."""
+    modified_ms, record_id = key_of(row)
+    fields = row.fields or {}
+    facts = {name: at_path(fields, path) for name, path in COMPANY_FACTS.items()}
+    text = {name: as_str(value) or None for name, value in facts.items()}
+    return CompanyRecord(
+        crm=CRM,
+        object="Account",
+        id=record_id,
+        name=text["name"],
+        domain=domain_of(text["domain"]),
+        company_size=as_int(facts["company_size"]),
+        industry=text["industry"],
+        country=text["country"],
+        state=text["state"],
+        city=text["city"],
+        owner_id=text["owner_id"],
+        created_ms=parse_ms(fields.get("CreatedDate")),
+        modified_ms=modified_ms,
+        version=_version(fields),
+        fields=custom_fields(fields, mapped),
+        raw=row.raw,
+    )
+
+
+def deal(row: Row, mapped: Mapping[str, str]) -> DealRecord:
+    """An Opportunity. Raises BadRow."""
+    modified_ms, record_id = key_of(row)
+    fields = row.fields or {}
+    amount = fields.get("Amount")
+    return DealRecord(
+        crm=CRM,
+        object="Opportunity",
+        id=record_id,
+        name=as_str(fields.get("Name")),
+        stage=as_str(fields.get("StageName")),
+        is_closed=fields.get("IsClosed") is True,
+        is_won=fields.get("IsWon") is True,
+        amount=float(amount) if isinstance(amount, (int, float)) else None,
+        company_id=as_str(fields.get("AccountId")),
+        created_ms=parse_ms(fields.get("CreatedDate")),
+        closed_ms=parse_ms(fields.get("CloseDate")) if fields.get("IsClosed") is True else None,
+        modified_ms=modified_ms,
+        version=_version(fields),
+        fields=custom_fields(fields, mapped),
+        raw=row.raw,
+    )
+
+
+def engagement(
+    source: str, row: Row, mapper: EngagementMapper, paths: tuple[str, ...]
+) -> tuple[EngagementRecord, bool]:
+    """An engagement, and whether a rule made it one. Raises BadRow.
+
+    A row that no rule takes comes back as deleted: it may have been an engagement before it changed.
+    """
+    modified_ms, record_id = key_of(row)
+    fields = row.fields or {}
+    mapped = mapper.map(source, {path: as_text(at_path(fields, path)) for path in paths})
+    time_ms = parse_ms(mapped.time) if mapped is not None else None
+    person_object, person_id = _whose(source, fields)
+    record = EngagementRecord(
+        crm=CRM,
+        source=source,
+        id=record_id,
+        person_object=person_object,
+        person_id=person_id,
+        person_email=None,
+        kind=mapped.kind if mapped is not None else "none",
+        asset=mapped.asset if mapped is not None else None,
+        occurred_at=time_ms // 1000 if time_ms is not None else None,
+        is_bot=False,
+        deleted=mapped is None,
+        modified_ms=modified_ms,
+        raw=row.raw,
+    )
+    return record, mapped is not None
+
+
+def _whose(source: str, fields: Mapping[str, Any]) -> tuple[str | None, str | None]:
+    """The Contact, else the Lead, that an engagement is of; (None, None) for nobody."""
+    if source == "salesforce.campaign_member":
+        for object_name, name in (("Contact", "ContactId"), ("Lead", "LeadId")):
+            if isinstance(found := fields.get(name), str) and found:
+                return object_name, found
+        return None, None
+    who = fields.get("WhoId")
+    kind = {"003": "Contact", "00Q": "Lead"}.get(who[:3]) if isinstance(who, str) else None
+    return (kind, who) if kind is not None else (None, None)
+
+
+def owner_of_user(fields: Mapping[str, Any], our_user: str) -> Owner:
+    """A User. Our own user and those of the system are integrations, everybody else a person."""
+    kind = fields.get("UserType") in INTEGRATION_USERS or fields.get("Id") == our_user
+    return Owner(
+        crm=CRM,
+        id=str(fields["Id"]),
+        email=as_str(fields.get("Email")),
+        name=as_str(fields.get("Name")) or as_str(fields.get("Username")),
+        kind="integration" if kind else "person",
+        active=fields.get("IsActive") is True,
+    )
+
+
+def owner_of_queue(fields: Mapping[str, Any]) -> Owner:
+    """A Group of type Queue; queues cannot be switched off."""
+    return Owner(
+        crm=CRM,
+        id=str(fields["Id"]),
+        email=as_str(fields.get("Email")),
+        name=as_str(fields.get("Name")) or as_str(fields.get("DeveloperName")),
+        kind="queue",
+        active=True,
+    )
+
+
+def domain_of(website: str | None) -> str | None:
+    """The host of a website as people type it, without `www.`; None when there is none in it."""
+    if website is None:
+        return None
+    text = website.strip()
+    try:
+        host = urlsplit(text if "//" in text else f"//{text}").hostname
+    except ValueError:
+        return None
+    if not host or "." not in host or " " in host:
+        return None
+    return host.removeprefix("www.")
+
+
+def _version(fields: Mapping[str, Any]) -> str:
+    return str(fields.get("LastModifiedDate") or fields.get("SystemModstamp") or "")
