@@ -28,7 +28,8 @@ SYNC_LAYERS = (
     ("sync.stages",),
     ("sync.pipeline", "sync.lease", "sync.doctor"),
     ("sync.app",),
-    ("sync.schedule", "sync.daemon", "sync.demo"),
+    ("sync.schedule",),
+    ("sync.daemon", "sync.demo", "sync.sandbox_process"),
     ("sync.cli",),
 )
 

@@ -48,9 +48,9 @@ class HubSpotSubject(SandboxSubject):
         super().__init__()
 
     def prepare(self) -> None:
-        for number, archived in enumerate((False, True)):
-            owner = {"email": f"rep{number}@example.com", "lastName": f"Rep {number}", "archived": archived}
-            self.sandbox.create("hubspot", "owners", owner, author="seed")
+        owners = self.sandbox.hubspot.owners  # type: ignore[attr-defined]
+        for number, active in enumerate((True, False)):
+            owners.add(f"rep{number}@example.com", "Rep", str(number), active=active)
 
     def connector(self) -> Connector:
         return self.build(self.sandbox.credentials["hubspot"]["refresh_token"])
