@@ -68,6 +68,9 @@ class SandboxSubject:
         assert record is not None
         return dict(record.values)
 
+    def holds(self, ref: RecordRef, name: str) -> str | None:
+        return self.values(ref).get(self.names[name])
+
     def count(self) -> int:
         return len(self.sandbox.store.table(self.crm, self.people))
 

@@ -51,6 +51,10 @@ class Subject(Protocol):
         """What the CRM holds, by its own field names."""
         ...
 
+    def holds(self, ref: RecordRef, name: str) -> str | None:
+        """What the CRM holds in the field of that canonical name."""
+        ...
+
     def count(self) -> int:
         """How many person records the CRM holds, gone ones included."""
         ...

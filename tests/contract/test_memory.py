@@ -54,6 +54,9 @@ class MemorySubject:
     def values(self, ref: RecordRef) -> Mapping[str, str | None]:
         return self.memory.records[ref].fields
 
+    def holds(self, ref: RecordRef, name: str) -> str | None:
+        return self.values(ref).get(NATIVE_NAMES[ref.object].get(name, name))
+
     def count(self) -> int:
         return len(self.memory.records)
 
