@@ -91,7 +91,7 @@ class HubSpotConnector:
         self._activities = Activities(self._account, options)
         self._owners = Owners(self._account)
         self._live = LiveReader(self._account, self._owners.all, person_sources)
-        self._writer = Writer(self._account)
+        self._writer = Writer(self._account, self._catalogue.offered)
 
     def __repr__(self) -> str:
         return f"HubSpotConnector({self._account.transport.origin!r})"

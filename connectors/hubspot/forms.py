@@ -11,7 +11,7 @@ blog comment forms answer 400 and are left out.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -29,6 +29,7 @@ SOURCE: Final = "hubspot.form_submission"
 OVERLAP: Final = 300  # seconds below the floor that are read again
 PAGE: Final = 50
 FORMS_PAGE: Final = 100
+_NEXT: Final = "\x00"  # sorts right after a form's own id: go on with the form that follows
 
 
 class Submissions:
@@ -39,33 +40,32 @@ class Submissions:
         self._options = options
 
     def pages(self, feed: Feed, cursor: Cursor | None) -> Iterator[Page]:
-        """New submissions of every form; the last page is empty and closes the pass."""
+        """New submissions of every form. Forms with few of them share a page."""
         cursor = cursor or Cursor()
         before = self._account.calls
         forms = self._forms()
-        state, position = state_of(cursor), cursor.position
+        state = state_of(cursor)
         until = cursor.until_ms if cursor.until_ms is not None else self._account.server_now_ms()
         floors: dict[str, int] = dict(state.get("floors", {}))
-        started_in, top = (state.get("form"), int(state.get("top", 0))) if cursor.until_ms else (None, 0)
+        started_in = state.get("form") if cursor.until_ms is not None else None
+        waiting: list[tuple[Form, msgspec.Raw]] = []
         for form in forms:
             if started_in is not None and form.id < started_in:
                 continue
-            if form.id != started_in:
-                position, top = None, 0
-            for rows, after, newest in self._newest(feed, form, floors, position, top):
-                if after is None and newest:
-                    floors[form.id] = max(newest, floors.get(form.id, 0))
-                if not rows:
-                    continue
+            here = form.id == started_in
+            start, top = (cursor.position, int(state.get("top", 0))) if here else (None, 0)
+            for rows, after, newest in self._newest(feed, form, floors, start, top):
+                waiting += [(form, raw) for raw in rows]
                 notes: dict[str, Any] = {"floors": floors, "form": form.id, "top": newest}
                 if after is None:
-                    notes = {"floors": floors, "form": f"{form.id}\x00"}  # the next one in order
-                going_on = Cursor(cursor.since_ms, until, after, state_text(notes))
-                yield self._page(feed, form, rows, going_on, before)
-                before = self._account.calls
+                    floors[form.id] = max(newest, floors.get(form.id, 0))
+                    notes = {"floors": floors, "form": form.id + _NEXT}
+                if after is not None or len(waiting) >= PAGE:
+                    going_on = Cursor(cursor.since_ms, until, after, state_text(notes))
+                    yield self._page(feed, waiting, going_on, self._account.calls - before)
+                    before, waiting = self._account.calls, []
         done = Cursor(since_ms=until, state=state_text({"floors": floors}))
-        server_ms = self._account.server_now_ms()
-        yield Page(feed, done, server_ms, complete=True, calls=self._account.calls - before)
+        yield self._page(feed, waiting, done, self._account.calls - before)
 
     def _forms(self) -> list[Form]:
         """Every form whose submissions can be had, sorted by id."""
@@ -118,24 +118,19 @@ class Submissions:
                 return
             after = next_after
 
-    def _page(self, feed: Feed, form: Form, rows: list[msgspec.Raw], cursor: Cursor, before: int) -> Page:
-        engagements: list[EngagementRecord] = []
-        poison: list[Poison] = []
-        for raw in rows:
-            found = self._engagement(form, raw)
-            if isinstance(found, Poison):
-                poison.append(found)
-            elif found is not None:
-                engagements.append(found)
+    def _page(self, feed: Feed, rows: Sequence[tuple[Form, msgspec.Raw]], cursor: Cursor, calls: int) -> Page:
+        found = [self._engagement(form, raw) for form, raw in rows]
+        engagements = tuple(entry for entry in found if isinstance(entry, EngagementRecord))
+        poison = tuple(entry for entry in found if isinstance(entry, Poison))
         return Page(
             feed=feed,
             cursor=cursor,
             server_ms=self._account.server_now_ms(),
-            complete=False,
-            calls=self._account.calls - before,
+            complete=cursor.until_ms is None,
+            calls=calls,
             seen=len(engagements) + len(poison),
-            engagements=tuple(engagements),
-            poison=tuple(poison),
+            engagements=engagements,
+            poison=poison,
         )
 
     def _engagement(self, form: Form, raw: msgspec.Raw) -> EngagementRecord | Poison | None:

@@ -24,7 +24,7 @@ ROTATE_PAGES: Final = BATCH // LIST_PAGE  # listing pages of one share
 
 
 class Links:
-    """`hubspot.associations` as pages; `seen` counts contacts whose links were read."""
+    """`hubspot.associations` as pages; `seen` counts link sets: two for each contact."""
 
     def __init__(self, account: Account, options: PullOptions) -> None:
         self._account = account

@@ -11,7 +11,7 @@ Sources: HubSpot's "Batch update" page and OpenAPI (200, 207 with `errors[].cont
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from connectors import fields
@@ -26,7 +26,7 @@ from connectors.errors import (
 from connectors.hubspot.account import Account
 from connectors.hubspot.reader import Batch, Problem, Row, row_of
 from connectors.hubspot.replies import CRM, Reply, code_of, invalid_values, problem, property_of
-from connectors.records import Outcome, OutcomeKind, RefusalClass, Write
+from connectors.records import Offered, Outcome, OutcomeKind, RefusalClass, Write
 
 WRITE_BATCH: Final = 50
 BATCH_REFUSED: Final = "BATCH_REFUSED"
@@ -50,10 +50,11 @@ _ADMIN: Final = frozenset(
 
 
 class Writer:
-    """Sends writes of one account."""
+    """Sends writes of one account. `offered` tells what a property takes."""
 
-    def __init__(self, account: Account) -> None:
+    def __init__(self, account: Account, offered: Callable[[str, str], Offered]) -> None:
         self._account = account
+        self._offered = offered
 
     def write(self, writes: Sequence[Write]) -> list[Outcome]:
         """One outcome per write, in order. Raises only QuotaSpent and AuthFailed (nothing was written)."""
@@ -80,7 +81,37 @@ class Writer:
             return _all(group, error, RefusalClass.TRANSIENT)
         except ConnectorError as error:
             return [Outcome(write.ref, OutcomeKind.UNKNOWN, error.code, error.message) for write in group]
-        return _judged(reply, group) if reply.ok else _refused(reply, group)
+        return _judged(reply, group) if reply.ok else self._refused(reply, group)
+
+    def _refused(self, reply: Reply, group: Sequence[Write]) -> list[Outcome]:
+        """Outcomes by a refusal of the whole call: nothing was written."""
+        body = problem(reply)
+        if reply.status == 403:
+            code = code_of(body) or "MISSING_SCOPES"
+            message = "the token may not write this"
+            return [Outcome(w.ref, OutcomeKind.REFUSED, code, message, RefusalClass.AUTH) for w in group]
+        if len(group) == 1:
+            return [_refusal(group[0], body, reply.status)]
+        guilty = _named(body, group) or _guilty_by_value(body, group) or self._not_offered(body, group)
+        return [
+            _refusal(write, body, reply.status) if number in guilty else _innocent(write)
+            for number, write in enumerate(group)
+        ]
+
+    def _not_offered(self, body: Mapping[str, Any], group: Sequence[Write]) -> set[int]:
+        """Whoever wants what the named property does not take, by its description."""
+        field = property_of(body)
+        if not field:
+            return set()
+        try:
+            offered = self._offered(group[0].ref.object, field)
+        except ConnectorError:
+            return set()
+        return {
+            number
+            for number, write in enumerate(group)
+            if field in write.fields and not _takes(offered, write.fields[field])
+        }
 
 
 def _input(number: int, write: Write) -> dict[str, Any]:
@@ -133,23 +164,17 @@ def _listed(values: object) -> Sequence[object]:
     return values if isinstance(values, list) else [values]
 
 
-def _refused(reply: Reply, group: Sequence[Write]) -> list[Outcome]:
-    """Outcomes by a refusal of the whole call: nothing was written."""
-    body = problem(reply)
-    if reply.status == 403:
-        code = code_of(body) or "MISSING_SCOPES"
-        message = "the token may not write this"
-        return [Outcome(w.ref, OutcomeKind.REFUSED, code, message, RefusalClass.AUTH) for w in group]
-    if len(group) == 1:
-        return [_refusal(group[0], body, reply.status)]
+def _named(body: Mapping[str, Any], group: Sequence[Write]) -> set[int]:
+    """Whom a refusal names by record ids or trace ids."""
     said = [body, *(entry for entry in body.get("errors") or [] if isinstance(entry, dict))]
     contexts = [entry["context"] for entry in said if isinstance(entry.get("context"), dict)]
-    guilty = {number for context in contexts for number in _guilty(Problem(context=context), group)}
-    guilty |= _guilty_by_value(body, group)
-    return [
-        _refusal(write, body, reply.status) if number in guilty else _innocent(write)
-        for number, write in enumerate(group)
-    ]
+    return {number for context in contexts for number in _guilty(Problem(context=context), group)}
+
+
+def _takes(offered: Offered, value: str | None) -> bool:
+    if not (offered.exists and offered.writable):
+        return False
+    return value is None or offered.values is None or value in offered.values
 
 
 def _guilty_by_value(body: Mapping[str, Any], group: Sequence[Write]) -> set[int]:
