@@ -1,0 +1,90 @@
+"""Published models: their text is kept, and never changes under the same name and version."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import Table, insert, select, update
+
+from config.errors import ConfigError, Problem
+from scoring.model import Model
+from sync.mirror.engine import Connection
+from sync.mirror.tables import ModelVersion
+
+MODEL: Table = ModelVersion.metadata.tables["model_version"]
+
+
+def check_unchanged(conn: Connection, models: Iterable[Model]) -> None:
+    """Raise ConfigError when a live or shadow file differs from what was published under its version."""
+    problems = []
+    for model in models:
+        stored = published_hash(conn, model.name, model.version)
+        if model.status in ("live", "shadow") and stored is not None and stored != model.hash:
+            newest = newest_version(conn, model.name) or model.version
+            message = f"{model.name} version {model.version} is published and was edited since"
+            expected = f"version = {max(newest, model.version) + 1}"
+            line = next((n for n, text in enumerate(model.text.splitlines(), 1) if _is_version(text)), None)
+            problems.append(Problem(message, model.where, line, "version", f"{expected} (raise it)"))
+    if problems:
+        raise ConfigError(problems)
+
+
+def _is_version(line: str) -> bool:
+    return line.partition("=")[0].strip() == "version"
+
+
+def publish(conn: Connection, model: Model, now: int) -> bool:
+    """Keep a model's text and hash; True when this (name, version) is new.
+
+    Publishing the same again changes nothing but the status. Raises ConfigError when the text differs.
+    """
+    check_unchanged(conn, [model])
+    if published_hash(conn, model.name, model.version) is not None:
+        same = (MODEL.c.name == model.name, MODEL.c.version == model.version)
+        conn.execute(update(MODEL).where(*same, MODEL.c.status != model.status).values(status=model.status))
+        return False
+    conn.execute(
+        insert(MODEL).values(
+            name=model.name,
+            version=model.version,
+            hash=model.hash,
+            text=model.text,
+            status=model.status,
+            published_at=now,
+        )
+    )
+    return True
+
+
+def publish_all(conn: Connection, models: Sequence[Model], now: int) -> list[Model]:
+    """Publish every live or shadow model that was never seen; raises like `publish`, for all at once."""
+    check_unchanged(conn, models)
+    return [model for model in models if model.status in ("live", "shadow") and publish(conn, model, now)]
+
+
+def published_hash(conn: Connection, name: str, version: int) -> str | None:
+    """The hash under which a version was published."""
+    query = select(MODEL.c.hash).where(MODEL.c.name == name, MODEL.c.version == version)
+    return conn.execute(query).scalar_one_or_none()
+
+
+def newest_version(conn: Connection, name: str) -> int | None:
+    """The highest published version of a name."""
+    query = select(MODEL.c.version).where(MODEL.c.name == name).order_by(MODEL.c.version.desc()).limit(1)
+    return conn.execute(query).scalar_one_or_none()
+
+
+def published_text(conn: Connection, name: str, version: int | None = None) -> str | None:
+    """The text of a published version (None: the newest)."""
+    query = select(MODEL.c.text).where(MODEL.c.name == name).order_by(MODEL.c.version.desc()).limit(1)
+    if version is not None:
+        query = query.where(MODEL.c.version == version)
+    return conn.execute(query).scalar_one_or_none()
+
+
+def published(conn: Connection) -> list[Mapping[str, Any]]:
+    """Every published version: name, version, hash, status, published_at."""
+    columns = (MODEL.c.name, MODEL.c.version, MODEL.c.hash, MODEL.c.status, MODEL.c.published_at)
+    query = select(*columns).order_by(MODEL.c.name, MODEL.c.version)
+    return [dict(row) for row in conn.execute(query).mappings()]

@@ -1,0 +1,270 @@
+"""Scores and their parts, for exactly the people in the scope of a run.
+
+A run scores whom something happened to (`touched`) and whose score time alone may have changed (`due_at`);
+everybody after a change of model, of its lists or of the clock. How is always the same: the program of
+`scoring.compile` over the scope, whose rows replace the stored ones.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    ColumnElement,
+    MetaData,
+    Select,
+    String,
+    Table,
+    and_,
+    delete,
+    exists,
+    func,
+    insert,
+    literal,
+    not_,
+    or_,
+    select,
+    update,
+)
+
+from scoring.compile import Program
+from scoring.model import Model
+from sync.core.stage import DAY
+from sync.mirror.catalog import HIT, PERSON, READING, SCORE, SPELL
+from sync.mirror.engine import Connection
+from sync.mirror.runs import get_meta, set_meta
+
+BASIS: Final = "score_basis"
+"""What the stored scores rest on: models, lists, code, and whether their clock was moved."""
+
+CODE: Final = 1
+"""Grows when the same model over the same rows gives other rows than before."""
+
+SCOPE: Final = Table(
+    "scoring_scope",
+    MetaData(),
+    Column("person_id", String, primary_key=True),
+    Column("first_sight", Boolean, nullable=False),
+    prefixes=["TEMPORARY"],
+)
+"""Whom this run scores; `first_sight`: never scored and never in a spell before."""
+
+DUE: Final = Table(
+    "scoring_due",
+    MetaData(),
+    Column("person_id", String, primary_key=True),
+    Column("model", String, primary_key=True),
+    Column("due_at", BigInteger, nullable=False),
+    prefixes=["TEMPORARY"],
+)
+"""When each model wants to look at a person of the scope again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """The moments of a run: `now` stamps, `as_of` and `known_at` bound the engagements."""
+
+    now: int
+    as_of: int
+    known_at: int
+
+    @property
+    def moved(self) -> bool:
+        """Scores are wanted for another moment than now."""
+        return self.as_of != self.now or self.known_at != self.now
+
+
+class ScoreMismatch(AssertionError):  # noqa: N818 (a state, worded as one)
+    """The parts of a score do not sum to it: a bug, and nothing of the run is kept."""
+
+    def __init__(self, person_id: str, model: str, total: int, parts: int) -> None:
+        super().__init__(f"{person_id}: {model} says {total} thousandths, its parts sum to {parts}")
+
+
+def needs_everybody(conn: Connection, models: Sequence[Model], clock: Clock) -> bool:
+    """Whether the stored scores rest on something else than what this run would use."""
+    stored = json.loads(get_meta(conn, BASIS) or "{}")
+    went_back = int(stored.get("as_of", 0)) > clock.as_of
+    return bool(clock.moved or stored.get("moved", True) or went_back or stored["models"] != _basis(models))
+
+
+def remember_basis(conn: Connection, models: Sequence[Model], clock: Clock) -> None:
+    """Write down what the scores now rest on."""
+    basis = {"models": _basis(models), "moved": clock.moved, "as_of": clock.as_of}
+    set_meta(conn, BASIS, json.dumps(basis, sort_keys=True))
+
+
+def _basis(models: Sequence[Model]) -> list[list[Any]]:
+    return [[CODE], *([m.name, m.version, m.status, m.hash, m.lists_hash] for m in models)]
+
+
+def fill_scope(conn: Connection, clock: Clock, *, everybody: bool) -> int:
+    """Choose whom to score; how many. People in a spell are looked at once a day, for their reading."""
+    known = or_(
+        exists(select(SCORE.c.person_id).where(SCORE.c.person_id == PERSON.c.person_id)),
+        exists(select(SPELL.c.id).where(SPELL.c.person_id == PERSON.c.person_id)),
+    )
+    query = select(PERSON.c.person_id, not_(known))
+    if not everybody:
+        unread = select(SPELL.c.person_id).where(SPELL.c.left_at.is_(None), not_(_has_reading(clock.now)))
+        # a union of three index look-ups: an OR over them would read every person
+        chosen = (
+            select(PERSON.c.person_id)
+            .where(PERSON.c.touched.is_(True))
+            .union(select(PERSON.c.person_id).where(PERSON.c.due_at <= clock.as_of), unread)
+        )
+        query = query.where(PERSON.c.person_id.in_(chosen))
+    return conn.execute(insert(SCOPE).from_select(["person_id", "first_sight"], query)).rowcount
+
+
+def _has_reading(now: int) -> ColumnElement[bool]:
+    return exists(select(READING.c.day).where(READING.c.spell_id == SPELL.c.id, READING.c.day == now // DAY))
+
+
+def scope() -> Select[tuple[str]]:
+    """The ids of the people in scope."""
+    return select(SCOPE.c.person_id)
+
+
+def replace_scores(
+    conn: Connection, program: Program, clock: Clock, earlier: Sequence[str], *, everybody: bool
+) -> None:
+    """Put the program's rows in place of the stored ones; `earlier`: live models that come before.
+
+    Raises ScoreMismatch when a score is not the sum of its parts.
+    """
+    model = program.model
+    for table in (HIT, SCORE):
+        stale = delete(table).where(table.c.model == model.name)
+        conn.execute(stale if everybody else stale.where(table.c.person_id.in_(scope())))
+    parts = program.hits.subquery()
+    columns = [column.name for column in HIT.columns]
+    conn.execute(
+        insert(HIT).from_select(
+            columns,
+            select(
+                *(literal(model.name) if name == "model" else parts.c[name] for name in columns)
+            ).select_from(parts),
+        )
+    )
+    values = _score_values(program, clock, earlier)
+    conn.execute(
+        insert(SCORE).from_select(list(values), select(*values.values()).select_from(program.decision))
+    )
+    _check_sums(conn, model.name)
+    due = program.decision.c
+    conn.execute(
+        insert(DUE).from_select(
+            ["person_id", "model", "due_at"],
+            select(due.person_id, literal(model.name), due.due_at).where(due.due_at.is_not(None)),
+        )
+    )
+
+
+def _score_values(program: Program, clock: Clock, earlier: Sequence[str]) -> dict[str, ColumnElement[Any]]:
+    row, model = program.decision.c, program.model
+    shown: ColumnElement[bool] = literal(False)
+    if model.status == "live":
+        before = SCORE.alias()
+        shown = row.applies.is_(True)
+        if earlier:
+            taken = select(before.c.person_id).where(
+                before.c.person_id == row.person_id, before.c.model.in_(earlier), before.c.shown.is_(True)
+            )
+            shown = and_(shown, not_(exists(taken)))
+    return {
+        "person_id": row.person_id,
+        "model": literal(model.name),
+        "version": literal(model.version),
+        "model_hash": literal(model.hash),
+        "total": row.total,
+        "fit": row.fit,
+        "engagement": row.engagement,
+        "grade": row.grade,
+        "suppressed": row.suppressed,
+        "shown": shown,
+        "eligible": row.eligible,
+        "over_enter": row.over_enter,
+        "fast_track": row.fast_track,
+        "under_leave": row.under_leave,
+        "as_of": literal(clock.as_of, BigInteger),
+        "known_at": literal(clock.known_at, BigInteger),
+    }
+
+
+def _check_sums(conn: Connection, model: str) -> None:
+    """Every score in scope is the sum of its parts."""
+    parts = (
+        select(HIT.c.person_id, func.sum(HIT.c.points).label("points"))
+        .where(HIT.c.model == model, HIT.c.person_id.in_(scope()))
+        .group_by(HIT.c.person_id)
+        .subquery()
+    )
+    points = func.coalesce(parts.c.points, 0)
+    wrong = conn.execute(
+        select(SCORE.c.person_id, SCORE.c.total, points)
+        .select_from(SCORE.outerjoin(parts, parts.c.person_id == SCORE.c.person_id))
+        .where(SCORE.c.model == model, SCORE.c.person_id.in_(scope()), SCORE.c.total != points)
+        .limit(1)
+    ).first()
+    if wrong is not None:
+        raise ScoreMismatch(wrong[0], model, wrong[1], int(wrong[2]))
+
+
+def show_first(conn: Connection, live: Sequence[Model]) -> None:
+    """People whom no live model applies to show the score of the first one."""
+    if not live:
+        return
+    other = SCORE.alias()
+    has_one = exists(
+        select(other.c.person_id).where(other.c.person_id == SCORE.c.person_id, other.c.shown.is_(True))
+    )
+    conn.execute(
+        update(SCORE)
+        .where(SCORE.c.model == live[0].name, SCORE.c.person_id.in_(scope()), not_(has_one))
+        .values(shown=True)
+    )
+
+
+def forget_others(conn: Connection, models: Sequence[Model]) -> None:
+    """Drop the scores of people who are no more and of models that are no longer used."""
+    names = [model.name for model in models]
+    for table in (HIT, SCORE):
+        conn.execute(delete(table).where(table.c.model.not_in(names)))
+    people = conn.execute(select(func.count()).select_from(PERSON)).scalar_one()
+    scores = conn.execute(select(func.count()).select_from(SCORE)).scalar_one()
+    if scores != people * len(names):
+        living = select(PERSON.c.person_id)
+        for table in (HIT, SCORE):
+            conn.execute(delete(table).where(table.c.person_id.not_in(living)))
+
+
+def look_again(conn: Connection, person_id: str, model: str, moment: int) -> None:
+    """Have a person of the scope scored again at a moment, or earlier if something else asks for it."""
+    where = (DUE.c.person_id == person_id, DUE.c.model == f"{model}:spell")
+    conn.execute(delete(DUE).where(*where))
+    conn.execute(insert(DUE).values(person_id=person_id, model=f"{model}:spell", due_at=moment))
+
+
+def finish_scope(conn: Connection) -> None:
+    """The people of the scope are no longer touched, and know when to be looked at again."""
+    due = select(func.min(DUE.c.due_at)).where(DUE.c.person_id == PERSON.c.person_id).scalar_subquery()
+    conn.execute(
+        update(PERSON)
+        .where(
+            PERSON.c.person_id.in_(scope()),
+            or_(PERSON.c.touched.is_(True), PERSON.c.due_at.is_distinct_from(due)),
+        )
+        .values(touched=False, due_at=due)
+    )
+
+
+def count_people(conn: Connection) -> int:
+    """The whole population."""
+    return conn.execute(select(func.count()).select_from(PERSON)).scalar_one()

@@ -1,0 +1,271 @@
+"""Spells: who may enter or leave, what is written down, and the daily readings."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Collection, Mapping
+from typing import Any, Final
+
+from sqlalchemy import (
+    ColumnElement,
+    and_,
+    case,
+    exists,
+    func,
+    insert,
+    literal,
+    not_,
+    or_,
+    select,
+    update,
+)
+
+from config.world import iso_z
+from scoring.compile import Program
+from scoring.model import Model
+from sync.core.stage import DAY, EARLY, ENDS_SPELL, Candidate, OpenSpell, Reading
+from sync.mirror.catalog import HIT, PERSON, READING, SCORE, SPELL
+from sync.mirror.engine import Connection
+from sync.mirror.scores import SCOPE, Clock
+from sync.mirror.tables import PersonAlias
+
+ALIAS: Final = PersonAlias.metadata.tables["person_alias"]
+
+
+def adopt_merged(conn: Connection, now: int) -> int:
+    """Spells of people who became part of others follow them; of two open ones the older stays.
+
+    Returns how many were closed for that reason.
+    """
+    rows = conn.execute(
+        select(SPELL.c.id, SPELL.c.model, SPELL.c.left_at, SPELL.c.entered_at, ALIAS.c.person_id)
+        .join(ALIAS, ALIAS.c.alias == SPELL.c.person_id)
+        .where(ALIAS.c.person_id != SPELL.c.person_id)
+        .order_by(SPELL.c.entered_at, SPELL.c.id)
+    ).all()
+    closed = 0
+    for row in rows:
+        if row.left_at is None:
+            closed += _settle(conn, row.id, row.model, row.entered_at, row.person_id, now)
+        conn.execute(update(SPELL).where(SPELL.c.id == row.id).values(person_id=row.person_id))
+    return closed
+
+
+def _settle(conn: Connection, spell_id: str, model: str, entered_at: int, person_id: str, now: int) -> int:
+    """Close the younger of an open spell that arrives and the one that is open already."""
+    other = conn.execute(
+        select(SPELL.c.id, SPELL.c.entered_at).where(
+            SPELL.c.person_id == person_id, SPELL.c.model == model, SPELL.c.left_at.is_(None)
+        )
+    ).first()
+    if other is None:
+        return 0
+    younger = spell_id if (other.entered_at, other.id) <= (entered_at, spell_id) else other.id
+    close(conn, younger, now, "merged")
+    return 1
+
+
+def close_gone(conn: Connection, now: int) -> int:
+    """Close the spells of people whose records all went."""
+    living = exists(select(PERSON.c.person_id).where(PERSON.c.person_id == SPELL.c.person_id))
+    return conn.execute(
+        update(SPELL).where(SPELL.c.left_at.is_(None), not_(living)).values(left_at=now, left_why="gone")
+    ).rowcount
+
+
+def note_readings(conn: Connection, now: int) -> int:
+    """One reading for every open spell, by the first scoring of the day."""
+    today = now // DAY
+    read = exists(select(READING.c.day).where(READING.c.spell_id == SPELL.c.id, READING.c.day == today))
+    query = (
+        select(SPELL.c.id, literal(today), SCORE.c.under_leave)
+        .join(SCORE, and_(SCORE.c.person_id == SPELL.c.person_id, SCORE.c.model == SPELL.c.model))
+        .where(SPELL.c.left_at.is_(None), not_(read))
+    )
+    return conn.execute(insert(READING).from_select(["spell_id", "day", "below"], query)).rowcount
+
+
+def entering(conn: Connection, program: Program, *, is_first: bool) -> list[Candidate]:
+    """People of the scope whom the model has enter, or whom the CRMs have an opinion about at first sight.
+
+    Only these go through `sync.core.stage`; everybody else was compared in SQL. `is_first`: the first live
+    model, which takes the people met for the first time.
+    """
+    row, score = program.decision.c, SCORE
+    any_spell = SPELL.alias()
+    in_spell = exists(
+        select(any_spell.c.id).where(
+            any_spell.c.person_id == PERSON.c.person_id, any_spell.c.left_at.is_(None)
+        )
+    )
+    left_at = select(func.max(SPELL.c.left_at)).where(SPELL.c.person_id == PERSON.c.person_id)
+    wanted = and_(
+        row.eligible.is_(True),
+        or_(row.over_enter.is_(True), row.fast_track.is_not(None)),
+        score.c.shown.is_(True),
+    )
+    if is_first:
+        opinion = or_(PERSON.c.crm_mql.is_(True), PERSON.c.crm_stage == "recycled")
+        wanted = or_(wanted, and_(SCOPE.c.first_sight.is_(True), opinion))
+    query = (
+        select(*_person_columns(), row.renewed_at, SCOPE.c.first_sight, left_at.scalar_subquery())
+        .select_from(SCOPE)
+        .join(PERSON, PERSON.c.person_id == SCOPE.c.person_id)
+        .join(program.decision, row.person_id == SCOPE.c.person_id)
+        .join(SCORE, and_(score.c.person_id == SCOPE.c.person_id, score.c.model == program.model.name))
+        .where(wanted, not_(in_spell))
+        .order_by(PERSON.c.person_id)
+    )
+    return [
+        Candidate(*row[:8], renewed_at=row[8], first_sight=row[9], left_at=row[10])
+        for row in conn.execute(query)
+    ]
+
+
+def _person_columns() -> list[ColumnElement[Any]]:
+    """The first columns of a Candidate, from `person` and `score`."""
+    return [
+        PERSON.c.person_id,
+        PERSON.c.crm_stage,
+        PERSON.c.crm_mql,
+        PERSON.c.ambiguous,
+        SCORE.c.suppressed.is_not(None),
+        SCORE.c.eligible,
+        SCORE.c.over_enter,
+        SCORE.c.fast_track,
+    ]
+
+
+def leaving(conn: Connection, model: Model, now: int) -> list[Candidate]:
+    """People in a spell of this model that the CRMs' evidence or a low score may end."""
+    query = (
+        select(*_person_columns(), SPELL.c.id, SPELL.c.entered_at)
+        .select_from(SPELL)
+        .join(PERSON, PERSON.c.person_id == SPELL.c.person_id)
+        .join(SCORE, and_(SCORE.c.person_id == PERSON.c.person_id, SCORE.c.model == SPELL.c.model))
+        .where(
+            SPELL.c.model == model.name,
+            SPELL.c.left_at.is_(None),
+            or_(PERSON.c.crm_stage.in_(ENDS_SPELL), SCORE.c.under_leave.is_(True)),
+        )
+        .order_by(PERSON.c.person_id)
+    )
+    rows = conn.execute(query).all()
+    after = model.mql.leave.after if model.mql.leave else 0
+    readings = _readings(conn, model.name, now // DAY - after // DAY)
+    return [
+        Candidate(
+            *row[:8],
+            renewed_at=None,
+            first_sight=False,
+            open_spell=OpenSpell(row.id, row.entered_at),
+            readings=readings.get(row.id, ()),
+        )
+        for row in rows
+    ]
+
+
+def _readings(conn: Connection, model: str, after_day: int) -> Mapping[str, tuple[Reading, ...]]:
+    found: dict[str, list[Reading]] = defaultdict(list)
+    query = (
+        select(READING)
+        .join(SPELL, SPELL.c.id == READING.c.spell_id)
+        .where(SPELL.c.model == model, SPELL.c.left_at.is_(None), READING.c.day > after_day)
+    )
+    for row in conn.execute(query):
+        found[row.spell_id].append(Reading(row.day, row.below))
+    return {spell_id: tuple(readings) for spell_id, readings in found.items()}
+
+
+def enter(conn: Connection, spell_id: str, person_id: str, model: Model, by: str, clock: Clock) -> None:
+    """Open a spell, with a snapshot of what it was decided on."""
+    _insert(conn, spell_id, person_id, model, by, clock, left_at=None, left_why=None)
+
+
+def note_returned(
+    conn: Connection, spell_id: str, person_id: str, model: Model, why: str, clock: Clock
+) -> None:
+    """Write down a spell that was over before we looked."""
+    _insert(conn, spell_id, person_id, model, "crm", clock, left_at=clock.now, left_why=why)
+
+
+def _insert(
+    conn: Connection,
+    spell_id: str,
+    person_id: str,
+    model: Model,
+    by: str,
+    clock: Clock,
+    *,
+    left_at: int | None,
+    left_why: str | None,
+) -> None:
+    conn.execute(
+        insert(SPELL).values(
+            id=spell_id,
+            person_id=person_id,
+            model=model.name,
+            version=model.version,
+            model_hash=model.hash,
+            entered_at=clock.now,
+            entered_by=by,
+            left_at=left_at,
+            left_why=left_why,
+            snapshot=json.dumps(snapshot(conn, person_id, model), separators=(",", ":"), default=str),
+        )
+    )
+
+
+def snapshot(conn: Connection, person_id: str, model: Model) -> dict[str, Any]:
+    """The facts, the score and its parts as they are stored now."""
+    person = conn.execute(select(PERSON).where(PERSON.c.person_id == person_id)).mappings().one()
+    mine = (SCORE.c.person_id == person_id, SCORE.c.model == model.name)
+    score = conn.execute(select(SCORE).where(*mine)).mappings().one()
+    hits = conn.execute(
+        select(HIT).where(HIT.c.person_id == person_id, HIT.c.model == model.name).order_by(HIT.c.rule)
+    ).mappings()
+    left_out = ("touched", "due_at", "stage")
+    return {
+        "facts": {key: value for key, value in person.items() if key not in left_out},
+        "score": dict(score),
+        "hits": [dict(hit) for hit in hits],
+    }
+
+
+def close(conn: Connection, spell_id: str, now: int, why: str) -> None:
+    """End a spell."""
+    conn.execute(
+        update(SPELL)
+        .where(SPELL.c.id == spell_id, SPELL.c.left_at.is_(None))
+        .values(left_at=now, left_why=why)
+    )
+
+
+def show_stages(conn: Connection, changed: Collection[str]) -> None:
+    """Bring `person.stage` up to date for the scope and for people whose spells changed."""
+    in_spell = exists(
+        select(SPELL.c.id).where(SPELL.c.person_id == PERSON.c.person_id, SPELL.c.left_at.is_(None))
+    )
+    stage = case((and_(PERSON.c.crm_stage.in_(EARLY), in_spell), "mql"), else_=PERSON.c.crm_stage)
+    statement = update(PERSON).where(PERSON.c.stage != stage).values(stage=stage)
+    conn.execute(statement.where(PERSON.c.person_id.in_(select(SCOPE.c.person_id))))
+    for person_id in sorted(changed):
+        conn.execute(statement.where(PERSON.c.person_id == person_id))
+
+
+def spells_of(conn: Connection, person_id: str) -> list[dict[str, Any]]:
+    """Every spell of a person, newest first, as JSON."""
+    query = select(SPELL).where(SPELL.c.person_id == person_id)
+    return [
+        {
+            "spell_id": row.id,
+            "model": row.model,
+            "version": row.version,
+            "entered_at": iso_z(row.entered_at),
+            "entered_by": row.entered_by,
+            "left_at": iso_z(row.left_at),
+            "left_why": row.left_why,
+        }
+        for row in conn.execute(query.order_by(SPELL.c.entered_at.desc(), SPELL.c.id))
+    ]

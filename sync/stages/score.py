@@ -1,0 +1,130 @@
+"""Score whom something happened to, and let the scores open and close spells.
+
+1. Publish models that were never seen; stop when a published one was edited.
+2. Choose whom to score: touched, due by time alone, or everybody when what scores rest on has changed.
+3. Per model: run its program over the scope, replace the rows, check that the parts sum to the totals.
+4. Decide who enters, read every open spell once a day, decide who leaves; write the stages that follow.
+
+All in one transaction: a killed run leaves everything as it was.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+
+from scoring.compile import compile_model
+from scoring.model import Model
+from sync.context import Context
+from sync.core.stage import Candidate, Enter, Leave, NoteReturned, SpellRules, Wait, decide
+from sync.mirror import catalog, models, scores, spells
+from sync.mirror.engine import Connection
+from sync.mirror.programs import run_program, temporary
+from sync.mirror.scores import Clock
+from sync.reports import ScoreCounts
+
+log = logging.getLogger(__name__)
+
+
+def score(ctx: Context, *, full: bool = False) -> ScoreCounts:
+    """Score touched and due people (`full`: everybody). Raises ConfigError for an edited published model."""
+    ctx.world.reached("score.started")
+    used = [model for model in ctx.models if model.status in ("live", "shadow")]
+    with ctx.mirror.write() as conn:
+        models.publish_all(conn, used, ctx.run.now)
+        counts = _Scorer(ctx, conn, used).run(full)
+        ctx.world.reached("score.uncommitted")
+    ctx.world.reached("score.committed")
+    return counts
+
+
+class _Scorer:
+    """One scoring run inside its transaction."""
+
+    def __init__(self, ctx: Context, conn: Connection, used: Sequence[Model]) -> None:
+        self._ctx = ctx
+        self._conn = conn
+        self._models = used
+        self._live = [model for model in used if model.status == "live"]
+        self._clock = Clock(ctx.run.now, ctx.run.as_of, ctx.run.known_at)
+        self._counts = ScoreCounts()
+        self._changed: set[str] = set()
+
+    def run(self, full: bool) -> ScoreCounts:
+        conn, clock = self._conn, self._clock
+        self._counts.mql_left += spells.adopt_merged(conn, clock.now)
+        self._counts.mql_left += spells.close_gone(conn, clock.now)
+        everybody = full or scores.needs_everybody(conn, self._models, clock)
+        with temporary(conn, (scores.SCOPE, scores.DUE)):
+            self._counts.recomputed = scores.fill_scope(conn, clock, everybody=everybody)
+            self._counts.people = scores.count_people(conn)
+            entering = [(model, self._score_by(model, everybody)) for model in self._models]
+            scores.show_first(conn, self._live)
+            scores.forget_others(conn, self._models)
+            for model, candidates in entering:
+                self._enter(model, candidates)
+            if not clock.moved:
+                spells.note_readings(conn, clock.now)
+            self._leave()
+            spells.show_stages(conn, self._changed)
+            scores.finish_scope(conn)
+        scores.remember_basis(conn, self._models, clock)
+        return self._counts
+
+    def _score_by(self, model: Model, everybody: bool) -> list[Candidate]:
+        """Replace this model's scores of the scope; whom it, if live, would have enter."""
+        conn, clock = self._conn, self._clock
+        scope = None if everybody else scores.scope()
+        program = compile_model(
+            model,
+            catalog.people(scope),
+            catalog.engagements(scope),
+            as_of=clock.as_of,
+            known_at=clock.known_at,
+        )
+        before = [live.name for live in self._live[: _index(self._live, model)]]
+        with temporary(conn, program.tables):
+            rows = run_program(conn, program)
+            log.info("scored by %s: %s", model.name, rows)
+            self._ctx.progress.step(f"score {model.name}", rows["decision"], self._counts.recomputed)
+            scores.replace_scores(conn, program, clock, before, everybody=everybody)
+            if model not in self._live:
+                return []
+            return spells.entering(conn, program, is_first=not before)
+
+    def _leave(self) -> None:
+        """Close the spells that the evidence or two weeks of low scores end."""
+        for model in self._live:
+            for person in spells.leaving(self._conn, model, self._clock.now):
+                action = decide(person, self._rules(model), self._clock.now)
+                if isinstance(action, Leave) and person.open_spell is not None:
+                    spells.close(self._conn, person.open_spell.id, self._clock.now, action.why)
+                    self._changed.add(person.person_id)
+                    self._counts.mql_left += 1
+
+    def _enter(self, model: Model, candidates: Sequence[Candidate]) -> None:
+        conn, clock = self._conn, self._clock
+        for person in candidates:
+            if person.person_id in self._changed:  # an earlier model has already decided
+                continue
+            action = decide(person, self._rules(model), clock.now)
+            if isinstance(action, Wait):
+                scores.look_again(conn, person.person_id, model.name, action.until)
+            elif isinstance(action, NoteReturned):
+                spells.note_returned(
+                    conn, self._ctx.world.new_id(), person.person_id, model, action.why, clock
+                )
+                self._changed.add(person.person_id)
+            elif isinstance(action, Enter):
+                spells.enter(conn, self._ctx.world.new_id(), person.person_id, model, action.by, clock)
+                self._changed.add(person.person_id)
+                self._counts.mql_entered += 1
+
+    def _rules(self, model: Model) -> SpellRules:
+        """The model's; with a moved clock nobody leaves for a score of another time."""
+        leave = None if self._clock.moved or model.mql.leave is None else model.mql.leave.after
+        return SpellRules(leave, model.mql.recycle.cooldown, model.mql.recycle.needs_new is not None)
+
+
+def _index(live: Sequence[Model], model: Model) -> int:
+    return live.index(model) if model in live else 0

@@ -1,0 +1,355 @@
+"""The score stage on a real mirror: whom it scores, what it stores, who enters and who leaves."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import insert, select, update
+
+from config.errors import ConfigError
+from config.settings import Settings
+from scoring.load import load_model
+from scoring.model import Model
+from sync.context import Context, RunClock
+from sync.mirror import catalog, models
+from sync.mirror.engine import Mirror
+from sync.mirror.tables import PersonAlias
+from sync.reports import ScoreCounts
+from sync.stages.score import score
+from tests.scoring.subject import DAY, DEFAULT, default_model, engagement, person
+from tests.world import SimulatedWorld
+
+FIT = {
+    "job_title": "VP Sales",
+    "seniority": 7,
+    "company": "ACME",
+    "company_size": 100,
+    "email": "ann@acme.test",
+    "email_domain": "acme.test",
+}
+START = datetime(2027, 1, 11, 12, tzinfo=UTC)
+
+
+@dataclass
+class Loop:
+    """A mirror whose clock a test moves."""
+
+    mirror: Mirror
+    world: SimulatedWorld
+    models: Sequence[Model] = field(default_factory=lambda: [default_model()])
+    runs: int = 0
+
+    @property
+    def now(self) -> int:
+        return int(self.world.now().timestamp())
+
+    def put(self, *people: dict[str, Any], engagements: Sequence[dict[str, Any]] = ()) -> None:
+        """Store people (touched) and engagements."""
+        with self.mirror.write() as conn:
+            if people:
+                conn.execute(insert(catalog.PERSON), list(people))
+            if engagements:
+                conn.execute(insert(catalog.ENGAGEMENT), list(engagements))
+                touched = {row["person_id"] for row in engagements}
+                conn.execute(
+                    update(catalog.PERSON).where(catalog.PERSON.c.person_id.in_(touched)).values(touched=True)
+                )
+
+    def change(self, person_id: str = "p1", **facts: Any) -> None:
+        """The CRM shows something else about a person."""
+        with self.mirror.write() as conn:
+            table = catalog.PERSON
+            conn.execute(update(table).where(table.c.person_id == person_id).values(touched=True, **facts))
+
+    def score(self, *, full: bool = False, as_of: int | None = None) -> ScoreCounts:
+        self.runs += 1
+        clock = RunClock(f"r{self.runs}", self.now, as_of or self.now, self.now)
+        return score(Context(Settings(), self.world, self.mirror, {}, self.models, clock), full=full)
+
+    def rows(self, table: Any) -> list[dict[str, Any]]:
+        with self.mirror.read() as conn:
+            keys = list(table.primary_key.columns)
+            return [dict(row) for row in conn.execute(select(table).order_by(*keys)).mappings()]
+
+    def one(self, table: Any, person_id: str = "p1") -> dict[str, Any]:
+        return next(row for row in self.rows(table) if row["person_id"] == person_id)
+
+    def stage(self, person_id: str = "p1") -> str:
+        return str(self.one(catalog.PERSON, person_id)["stage"])
+
+
+@pytest.fixture
+def loop(tmp_path: Path) -> Iterator[Loop]:
+    simulated = SimulatedWorld(START)
+    mirror = Mirror(f"sqlite:///{tmp_path}/mirror.db", simulated)
+    mirror.migrate()
+    yield Loop(mirror, simulated)
+    mirror.close()
+
+
+def hot(loop: Loop, person_id: str = "p1", ago: int = DAY) -> list[dict[str, Any]]:
+    """Engagement that is worth more than 80 points."""
+    at = loop.now - ago
+    kinds = ("demo_requested", "trial_started", "webinar_attended")
+    return [engagement(kind, at, person_id) for kind in kinds] + [
+        engagement("page_view", at + hour * 3600, person_id, asset="https://a.b/pricing") for hour in range(3)
+    ]
+
+
+def test_someone_over_the_threshold_becomes_an_mql_once(loop: Loop) -> None:
+    loop.put(person(**FIT), person("p2"), engagements=hot(loop))
+    assert loop.score() == ScoreCounts(people=2, recomputed=2, mql_entered=1, mql_left=0)
+    assert loop.stage() == "mql"
+    assert loop.stage("p2") == "lead"
+    spell = loop.one(catalog.SPELL)
+    assert (spell["entered_by"], spell["entered_at"], spell["left_at"]) == ("threshold", loop.now, None)
+    snapshot = json.loads(spell["snapshot"])
+    assert sum(hit["points"] for hit in snapshot["hits"]) == snapshot["score"]["total"] >= 100_000
+    assert snapshot["facts"]["job_title"] == "VP Sales"
+    loop.world.advance(60)
+    assert loop.score(full=True).mql_entered == 0
+    assert len(loop.rows(catalog.SPELL)) == 1
+
+
+def test_a_demo_request_of_a_fitting_person_qualifies_now(loop: Loop) -> None:
+    loop.put(person(**FIT), engagements=[engagement("demo_requested", loop.now - 60)])
+    assert loop.score().mql_entered == 1
+    assert loop.one(catalog.SPELL)["entered_by"] == "fast_track:demo"
+
+
+def test_a_second_run_scores_nobody(loop: Loop) -> None:
+    loop.put(person(**FIT), person("p2"), engagements=hot(loop))
+    loop.score()
+    before = loop.rows(catalog.SCORE), loop.rows(catalog.HIT)
+    loop.world.advance(1)
+    assert loop.score() == ScoreCounts(people=2, recomputed=0)
+    assert (loop.rows(catalog.SCORE), loop.rows(catalog.HIT)) == before
+
+
+def test_only_the_touched_are_scored_and_their_rows_replaced(loop: Loop) -> None:
+    loop.put(*(person(f"p{n}", **FIT) for n in range(1, 6)))
+    loop.score()
+    loop.put(engagements=[engagement("webinar_attended", loop.now, "p3")])
+    assert loop.score().recomputed == 1
+    loop.change("p3", company_size=10)
+    assert loop.score().recomputed == 1
+    hits = {row["rule"] for row in loop.rows(catalog.HIT) if row["person_id"] == "p3"}
+    assert hits == {"director_or_higher", "webinar"}
+
+
+def test_time_alone_makes_a_person_due(loop: Loop) -> None:
+    webinar = engagement("webinar_attended", loop.now - 10)
+    loop.put(person(), engagements=[webinar])
+    loop.score()
+    assert loop.one(catalog.SCORE)["total"] == 10_000
+    assert loop.one(catalog.PERSON)["due_at"] == webinar["occurred_at"] + 30 * DAY
+    loop.world.advance(30 * DAY - 11)
+    assert loop.score().recomputed == 0
+    loop.world.advance(1)
+    assert loop.score().recomputed == 1
+    assert loop.one(catalog.SCORE)["total"] == 7_500
+
+
+def test_a_future_engagement_waits(loop: Loop) -> None:
+    loop.put(person(), engagements=[engagement("webinar_attended", loop.now + 100, first_seen=loop.now)])
+    loop.score()
+    assert loop.one(catalog.SCORE)["total"] == 0
+    loop.world.advance(100)
+    assert loop.score().recomputed == 1
+    assert loop.one(catalog.SCORE)["total"] == 10_000
+
+
+def test_a_change_of_model_scores_everybody_and_evicts_nobody(loop: Loop) -> None:
+    loop.put(person(**FIT), person("p2"), engagements=hot(loop))
+    loop.score()
+    text = DEFAULT.replace("version = 1", "version = 2").replace("points = 25,", "points = 5,")
+    loop.models = [load_model(text, "scoring.toml")]
+    counts = loop.score()
+    assert (counts.recomputed, counts.mql_entered, counts.mql_left) == (2, 0, 0)
+    assert loop.stage() == "mql"
+    assert {row["version"] for row in loop.rows(catalog.SCORE)} == {2}
+
+
+def test_a_published_version_cannot_be_edited(loop: Loop) -> None:
+    loop.put(person())
+    loop.score()
+    loop.models = [load_model(DEFAULT.replace("points = 25,", "points = 30,"), "scoring.toml")]
+    with pytest.raises(ConfigError, match=r"scoring.toml:\d+: version: .*edited since; expected version = 2"):
+        loop.score()
+    loop.models = [load_model(DEFAULT.replace("2027-02-28", "2027-05-28"), "scoring.toml")]
+    loop.score()
+    with loop.mirror.read() as conn:
+        assert models.published_text(conn, "b2b-default") == DEFAULT
+        assert [row["version"] for row in models.published(conn)] == [1]
+
+
+def test_first_sight_of_somebody_the_crms_call_an_mql(loop: Loop) -> None:
+    loop.put(person(crm_mql=True), person("p2", crm_mql=True, ambiguous=True), person("p3"))
+    assert loop.score().mql_entered == 1
+    assert loop.one(catalog.SPELL)["entered_by"] == "crm"
+    assert [loop.stage(p) for p in ("p1", "p2", "p3")] == ["mql", "lead", "lead"]
+    loop.change("p3", crm_mql=True)
+    assert loop.score().mql_entered == 0
+
+
+def test_someone_whom_sales_returned_before_we_looked_needs_a_new_event(loop: Loop) -> None:
+    loop.put(person(crm_stage="recycled", **FIT), engagements=hot(loop))
+    assert loop.score().mql_entered == 0
+    assert loop.stage() == "recycled"
+    loop.world.advance(31 * DAY)
+    loop.put(engagements=[engagement("demo_requested", loop.now)])
+    assert loop.score().mql_entered == 1
+
+
+def test_returned_by_sales_then_a_new_high_intent_event_after_the_cooldown(loop: Loop) -> None:
+    loop.put(person(**FIT), engagements=hot(loop))
+    loop.score()
+    loop.change(crm_stage="recycled")
+    assert loop.score().mql_left == 1
+    assert loop.one(catalog.SPELL)["left_why"] == "recycled"
+    assert loop.stage() == "recycled"
+    loop.world.advance(DAY)  # new, but within the cooldown
+    loop.put(engagements=[engagement("demo_requested", loop.now)])
+    assert loop.score().mql_entered == 0
+    due = loop.one(catalog.PERSON)["due_at"]
+    left_at = loop.one(catalog.SPELL)["left_at"]
+    assert due <= left_at + 30 * DAY
+    loop.world.advance(29 * DAY - 1)
+    assert loop.score().mql_entered == 0
+    loop.world.advance(1)
+    assert loop.score().mql_entered == 1
+    assert [s["entered_by"] for s in loop.rows(catalog.SPELL)][-1] in ("threshold", "fast_track:demo")
+
+
+def test_a_low_score_ends_a_spell_only_after_a_fortnight_of_readings(loop: Loop) -> None:
+    loop.put(person(crm_mql=True))
+    loop.score()
+    left = []
+    for day in range(1, 16):
+        loop.world.advance(DAY)
+        left.append(loop.score().mql_left)
+        assert loop.stage() == ("lead" if sum(left) else "mql"), day
+    assert left.index(1) == 13  # fourteen days after it was opened, not before
+    assert loop.one(catalog.SPELL)["left_why"] == "decayed"
+
+
+def test_an_outage_evicts_nobody(loop: Loop) -> None:
+    loop.put(person(crm_mql=True))
+    loop.score()
+    loop.world.advance(14 * DAY)
+    assert loop.score().mql_left == 0
+    assert loop.stage() == "mql"
+
+
+def test_nobody_is_evicted_while_sales_works_the_lead(loop: Loop) -> None:
+    loop.put(person(crm_mql=True))
+    loop.score()
+    loop.change(crm_stage="sql")
+    for _ in range(20):
+        loop.world.advance(DAY)
+        assert loop.score().mql_left == 0
+    assert loop.stage() == "sql"
+    assert loop.one(catalog.SPELL)["left_at"] is None
+
+
+def test_a_fast_track_mql_is_not_evicted_for_a_low_total(loop: Loop) -> None:
+    loop.put(person(**FIT), engagements=[engagement("demo_requested", loop.now)])
+    loop.score()
+    for _ in range(29):
+        loop.world.advance(DAY)
+        assert loop.score().mql_left == 0
+
+
+def test_flapping_around_the_line_does_not_open_and_close(loop: Loop) -> None:
+    loop.put(person(**FIT), engagements=hot(loop))
+    loop.score()
+    for day in range(40):
+        loop.world.advance(DAY)
+        loop.change(company_size=100 if day % 3 == 0 else 10, seniority=7 if day % 3 == 0 else 1)
+        counts = loop.score()
+        assert (counts.mql_entered, counts.mql_left) == (0, 0)
+
+
+def test_won_ends_the_spell(loop: Loop) -> None:
+    loop.put(person(**FIT), engagements=hot(loop))
+    loop.score()
+    loop.change(crm_stage="customer")
+    assert loop.score().mql_left == 1
+    assert (loop.stage(), loop.one(catalog.SPELL)["left_why"]) == ("customer", "customer")
+    assert loop.one(catalog.SCORE)["suppressed"] == "customer"
+
+
+def test_two_people_become_one_and_the_older_spell_stays(loop: Loop) -> None:
+    loop.put(person(**FIT), engagements=hot(loop))
+    loop.score()
+    loop.world.advance(DAY)
+    loop.put(person("p2", **FIT), engagements=hot(loop, "p2"))
+    loop.score()
+    with loop.mirror.write() as conn:
+        conn.execute(catalog.PERSON.delete().where(catalog.PERSON.c.person_id == "p1"))
+        conn.execute(update(catalog.ENGAGEMENT).values(person_id="p2"))
+        conn.execute(insert(PersonAlias.metadata.tables["person_alias"]).values(alias="p1", person_id="p2"))
+    loop.change("p2")
+    assert loop.score().mql_left == 1
+    spells = sorted(loop.rows(catalog.SPELL), key=lambda spell: spell["entered_at"])
+    assert [(s["person_id"], s["left_why"]) for s in spells] == [("p2", None), ("p2", "merged")]
+    assert {row["person_id"] for row in loop.rows(catalog.SCORE)} == {"p2"}
+
+
+def test_all_records_gone(loop: Loop) -> None:
+    loop.put(person(**FIT), engagements=hot(loop))
+    loop.score()
+    with loop.mirror.write() as conn:
+        conn.execute(catalog.PERSON.delete())
+    assert loop.score() == ScoreCounts(people=0, recomputed=0, mql_entered=0, mql_left=1)
+    assert loop.one(catalog.SPELL)["left_why"] == "gone"
+    assert loop.rows(catalog.SCORE) == []
+
+
+def test_as_of_moves_the_clock_of_the_score_only(loop: Loop) -> None:
+    loop.put(person(), engagements=[engagement("webinar_attended", loop.now - 10)])
+    loop.score()
+    loop.score(as_of=loop.now + 31 * DAY)
+    assert loop.one(catalog.SCORE)["total"] == 7_500
+    loop.score()
+    assert loop.one(catalog.SCORE)["total"] == 10_000
+
+
+def test_a_shadow_model_scores_and_moves_nobody(loop: Loop) -> None:
+    text = DEFAULT.replace('"b2b-default"', '"trial"').replace('status = "live"', 'status = "shadow"')
+    loop.models = [load_model(text, "trial.toml")]
+    loop.put(person(**FIT), engagements=hot(loop))
+    assert loop.score().mql_entered == 0
+    assert loop.one(catalog.SCORE)["over_enter"]
+    assert not loop.one(catalog.SCORE)["shown"]
+
+
+def test_the_first_live_model_that_applies_decides(loop: Loop) -> None:
+    german = DEFAULT.replace('"b2b-default"', '"dach"').replace(
+        "[events]", 'segment = { country = { in = ["DE", "AT"] } }\n\n[events]', 1
+    )
+    loop.models = [load_model(german, "dach.toml"), default_model()]
+    engagements = [*hot(loop), *hot(loop, "p2")]
+    loop.put(person(country="DE", **FIT), person("p2", country="FR", **FIT), engagements=engagements)
+    assert loop.score().mql_entered == 2
+    assert {s["person_id"]: s["model"] for s in loop.rows(catalog.SPELL)} == {
+        "p1": "dach",
+        "p2": "b2b-default",
+    }
+    shown = {row["person_id"]: row["model"] for row in loop.rows(catalog.SCORE) if row["shown"]}
+    assert shown == {"p1": "dach", "p2": "b2b-default"}
+
+
+def test_a_list_that_changes_scores_everybody(loop: Loop) -> None:
+    loop.put(person(**FIT), engagements=hot(loop, ago=60))
+    loop.models = [load_model(DEFAULT, "scoring.toml", {"competitors": ["other.test"]})]
+    loop.score()
+    loop.models = [load_model(DEFAULT, "scoring.toml", {"competitors": ["ACME.test"]})]
+    assert loop.score().recomputed == 1
+    assert loop.one(catalog.SCORE)["suppressed"] == "competitor"
