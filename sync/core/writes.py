@@ -1,0 +1,366 @@
+"""May this field be set now? One decision per field, from what is live this very moment. Pure.
+
+`decide` is asked twice for every change: over the mirror when a change is first wanted, and over a fresh
+read just before sending (the late decision). What it answers the second time is what happens.
+
+    SetField    set it, for this reason
+    Leave       do not; `until_ms` is set when only the moment is wrong
+    Moved       the record is gone; `to` is its survivor where there is one
+    AskPerson   cannot be told safely; a person has to look
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal, InvalidOperation
+from enum import StrEnum
+
+from connectors.records import Author, Crm, FieldVersion, Live, RecordRef
+from sync.core.authors import OurWrite, attribute, newest_by, touched_by_person_ms, wrote_last
+
+LIFECYCLE_LADDER = (
+    "subscriber",
+    "lead",
+    "marketingqualifiedlead",
+    "salesqualifiedlead",
+    "opportunity",
+    "customer",
+    "evangelist",
+)
+"""HubSpot's default order of lifecycle stages, low to high."""
+
+REPAIR = "repair"
+"""The policy of an intent that puts back a person's edit which our write covered."""
+
+
+class Why(StrEnum):
+    """One word for the reason of a decision or an end, as the outbox stores it."""
+
+    WANTED = "wanted"
+    EQUAL = "equal"
+    HUMAN = "human"
+    AUTOMATION = "automation"
+    POLICY = "policy"
+    QUIET = "quiet"
+    MOVED = "moved"
+    GONE = "gone"
+    STALE = "stale"
+    NOT_NEEDED = "not_needed"
+    NEWER = "newer"
+    REJECTED = "rejected"
+    SKIPPED = "skipped"
+    OWNER_ELSEWHERE = "owner_elsewhere"
+    OVERRIDDEN = "overridden_by_automation"
+    REPEATED = "repeated"
+    REFUSED = "refused"
+    SILENT = "refused_silently"
+    CANNOT_TELL = "cannot_tell"
+    KEPT_CHANGING = "kept_changing"
+    REPAIR_FAILED = "repair_failed"
+    UNKNOWN = "unknown"
+    WAITING = "waiting"
+
+
+@dataclass(frozen=True, slots=True)
+class SetField:
+    """Set the field to `value`."""
+
+    value: str | None
+    reason: str
+    why: Why = Why.WANTED
+
+
+@dataclass(frozen=True, slots=True)
+class Leave:
+    """Leave the field alone; for good, or until `until_ms` (the CRM's clock)."""
+
+    why: Why
+    reason: str
+    until_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """The record is gone; the change belongs to `to`, to be decided anew there (None: nowhere)."""
+
+    to: RecordRef | None
+    reason: str
+    why: Why = Why.MOVED
+
+
+@dataclass(frozen=True, slots=True)
+class AskPerson:
+    """Nobody but a person can tell."""
+
+    reason: str
+    why: Why = Why.CANNOT_TELL
+
+
+Decision = SetField | Leave | Moved | AskPerson
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """One field that may be written, and its policy. `from_` holds None for "empty"."""
+
+    crm: str
+    object: str
+    purpose: str
+    field: str
+    policy: str
+    from_: frozenset[str | None] = frozenset()
+    ladder: tuple[str, ...] = ()
+    human_only: frozenset[str] = frozenset()
+    demote_from: frozenset[str] = frozenset()
+    free_owners: frozenset[str] = frozenset()  # ids that own records without anybody having chosen them
+
+    @property
+    def forward_only(self) -> bool:
+        """HubSpot keeps the current lifecycle stage when it is asked to go back."""
+        return self.crm == Crm.HUBSPOT and self.field == "lifecyclestage"
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """What we last proved to stand in the field, and when (the CRM's clock)."""
+
+    value: str | None
+    at_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What we know about one field of one record beside its live state.
+
+    `seen` is the value that the decision was first made on; `ours` are our own writes of this field that
+    were sent; `our_source` is the author word that HubSpot shows for them ("" until learnt).
+    """
+
+    seen: str | None = None
+    verified: Verified | None = None
+    ours: tuple[OurWrite, ...] = ()
+    our_source: str = ""
+    quiet_ms: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """Everything a policy looks at."""
+
+    target: Target
+    live: Live
+    desired: str | None
+    known: Known
+    value: str | None
+    versions: tuple[FieldVersion, ...] = field(default_factory=tuple)
+
+    @property
+    def person_since_verified(self) -> FieldVersion | None:
+        """The newest version that a person wrote after our last verified value."""
+        newest = newest_by(self.versions, Author.PERSON)
+        verified = self.known.verified
+        if newest is None or verified is None or newest.at_ms > verified.at_ms:
+            return newest
+        same_moment = newest.at_ms == verified.at_ms and newest is self.versions[0]
+        return newest if same_moment and newest.value != verified.value else None
+
+
+def decide(target: Target, live: Live, desired: str | None, known: Known) -> Decision:
+    """What to do about one field of one record, now."""
+    if live.moved_to is not None or not live.exists:
+        return _moved(live)
+    if target.field not in live.values:
+        return AskPerson(f"{target.object}.{target.field} was not in the answer")
+    value = live.values[target.field] or None
+    versions = attribute(live.versions.get(target.field, ()), known.ours, known.our_source)
+    case = Case(target, live, desired or None, known, value, versions)
+    if same(target.purpose, value, desired):
+        return Leave(Why.EQUAL, f"already {shown(value)}")
+    decision = POLICIES[target.policy](case)
+    if isinstance(decision, SetField) and target.policy not in ("machine", REPAIR):
+        return _unless_quiet(case, decision)
+    return decision
+
+
+def same(purpose: str, left: str | None, right: str | None) -> bool:
+    """Whether two values of a field of that purpose are one value ("" is empty; 55 is 55.0)."""
+    left, right = left or None, right or None
+    if left == right:
+        return True
+    if left is None or right is None:
+        return False
+    if purpose == "owner":
+        return same_owner(left, right)
+    if purpose == "score":
+        return _number(left) is not None and _number(left) == _number(right)
+    if purpose == "mql_date":
+        return left[:10] == right[:10]
+    return False
+
+
+def same_owner(left: str, right: str) -> bool:
+    """Owner ids, equal across Salesforce's 15 and 18 character forms."""
+    if {len(left), len(right)} == {15, 18}:
+        return left[:15] == right[:15]
+    return left == right
+
+
+def shown(value: str | None) -> str:
+    """A value as it stands in a reason."""
+    return "empty" if not value else f'"{value}"'
+
+
+def _number(text: str) -> Decimal | None:
+    try:
+        return Decimal(text)
+    except InvalidOperation:
+        return None
+
+
+def _moved(live: Live) -> Moved:
+    if live.moved_to is None:
+        return Moved(None, "the record is gone", Why.GONE)
+    return Moved(live.moved_to, f"the record is now {live.moved_to.object} {live.moved_to.id}")
+
+
+def _unless_quiet(case: Case, decision: SetField) -> Decision:
+    """A field that a person touched a moment ago waits, both CRMs alike."""
+    touched = touched_by_person_ms(case.live, case.target.field, case.versions, case.known.seen)
+    until = touched + case.known.quiet_ms
+    if touched and case.live.server_ms < until:
+        return Leave(Why.QUIET, "a person touched this field just now", until)
+    return decision
+
+
+def _machine(case: Case) -> Decision:
+    return SetField(case.desired, f"our own field shows {shown(case.value)}")
+
+
+def _fill(case: Case) -> Decision:
+    if case.value is not None:
+        return Leave(Why.POLICY, f"already filled with {shown(case.value)}")
+    emptied = case.versions and case.versions[0].author is Author.PERSON and len(case.versions) > 1
+    verified = case.known.verified
+    vanished = not case.versions and verified is not None and verified.value is not None
+    if emptied or (vanished and case.live.modified_by is not Author.AUTOMATION):
+        return Leave(Why.HUMAN, "a person emptied it")
+    return SetField(case.desired, "it is empty")
+
+
+def _last_supplied(case: Case) -> Decision:
+    verified = case.known.verified
+    in_from = case.value in case.target.from_
+    if verified is None:
+        if in_from:
+            return SetField(case.desired, f"{shown(case.value)} may be replaced")
+        return Leave(Why.POLICY, f"{shown(case.value)} is not one of the values that may be replaced")
+    person = case.person_since_verified
+    if person is not None:
+        return Leave(Why.HUMAN, f"a person set it to {shown(person.value)} after us")
+    if case.value == verified.value:
+        return SetField(case.desired, f"it still is {shown(case.value)} as we left it")
+    writer = wrote_last(case.live, case.versions)
+    if writer is Author.PERSON:
+        return Leave(Why.HUMAN, f"a person set it to {shown(case.value)} after us")
+    if writer is Author.AUTOMATION and in_from:
+        return SetField(case.desired, f"automation set it to {shown(case.value)}, which may be replaced")
+    if writer is Author.AUTOMATION:
+        return Leave(Why.AUTOMATION, f"automation set it to {shown(case.value)} after us")
+    return AskPerson(f"somebody set it to {shown(case.value)} after us; the CRM does not say who")
+
+
+def _human_wins(case: Case) -> Decision:
+    person = case.person_since_verified
+    if person is not None:
+        return Leave(Why.HUMAN, f"a person set it to {shown(person.value)}")
+    verified = case.known.verified
+    if case.value is None and verified is None:
+        return SetField(case.desired, "it is empty and no person ever set it")
+    if verified is not None and case.value == verified.value:
+        return SetField(case.desired, f"it still is {shown(case.value)} as we left it")
+    if wrote_last(case.live, case.versions) is Author.AUTOMATION:
+        return SetField(case.desired, f"{shown(case.value)} was set by automation")
+    return Leave(Why.HUMAN, f"a person may have set it to {shown(case.value)}")
+
+
+def _ladder(case: Case) -> Decision:
+    ladder = case.target.ladder or (LIFECYCLE_LADDER if case.target.forward_only else ())
+    if case.value in case.target.human_only:
+        return Leave(Why.POLICY, f"{shown(case.value)} is left by people only")
+    ranks = {stage: rank for rank, stage in enumerate(ladder)}
+    wanted = ranks.get(case.desired or "")
+    if wanted is None:
+        return AskPerson(f"{shown(case.desired)} is not on the ladder")
+    if case.value is None:
+        return SetField(case.desired, "it is empty")
+    rank = ranks.get(case.value)
+    if rank is None:
+        return Leave(Why.POLICY, f"{shown(case.value)} is not on the ladder")
+    if rank < wanted:
+        return SetField(case.desired, f"{shown(case.value)} is a lower step")
+    if case.value in case.target.demote_from and not case.target.forward_only:
+        return SetField(case.desired, f"{shown(case.value)} may be taken back")
+    return Leave(Why.POLICY, f"{shown(case.value)} is a higher step")
+
+
+def _owner_claim(case: Case) -> Decision:
+    free = owner_is_free(
+        case.value,
+        kind=case.live.owner_kind,
+        active=case.live.owner_active,
+        by_machine=case.live.created_by in (Author.US, Author.AUTOMATION),
+        free_owners=case.target.free_owners,
+    )
+    verified = case.known.verified
+    if not free:
+        ours = verified is not None and same("owner", case.value, verified.value)
+        return Leave(Why.POLICY if ours else Why.HUMAN, "it has an owner" + (" that we set" if ours else ""))
+    if verified is not None and not same("owner", case.value, verified.value):
+        person = case.person_since_verified
+        if person is not None or (not case.versions and case.live.modified_by is not Author.AUTOMATION):
+            return Leave(Why.HUMAN, "a person took away the owner that we set")
+    return SetField(case.desired, f"nobody chose its owner ({free})")
+
+
+def owner_is_free(
+    owner_id: str | None,
+    *,
+    kind: str,
+    active: bool | None,
+    by_machine: bool,
+    free_owners: frozenset[str],
+) -> str:
+    """Why a record may be claimed from its owner, in a word; "" when somebody chose that owner.
+
+    `by_machine`: the record was created by an integration or automation, which then owns it by default.
+    """
+    if not owner_id:
+        return "unassigned"
+    if any(same_owner(owner_id, other) for other in free_owners):
+        return "unowned"
+    if kind == "queue":
+        return "queue"
+    if active is False:
+        return "inactive"
+    return "integration" if kind == "integration" and by_machine else ""
+
+
+def _repair(case: Case) -> Decision:
+    """Put a person's value back, as long as what covers it still is ours (`known.seen`)."""
+    if not same(case.target.purpose, case.value, case.known.seen):
+        return Leave(Why.HUMAN, f"it was changed to {shown(case.value)} since")
+    if case.versions and case.versions[0].author is not Author.US:
+        return Leave(Why.HUMAN, f"it was set to {shown(case.value)} anew since")
+    return SetField(case.desired, "our write covered this edit of a person")
+
+
+POLICIES: Mapping[str, Callable[[Case], Decision]] = {
+    "machine": _machine,
+    "fill": _fill,
+    "last_supplied": _last_supplied,
+    "human_wins": _human_wins,
+    "ladder": _ladder,
+    "owner_claim": _owner_claim,
+    REPAIR: _repair,
+}

@@ -1,0 +1,456 @@
+"""The outbox: every decided change and what became of it. States are drawn in `tables/outbox.py`.
+
+A state changes only by `UPDATE … WHERE id = … AND state = old`, and the row count is asked: whoever comes
+second changes nothing and hears of it. All functions work inside the caller's transaction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Final, NamedTuple
+
+from sqlalchemy import ColumnElement, Table, and_, bindparam, func, insert, not_, or_, select, update
+
+from connectors.records import RecordRef
+from sync.core.authors import OurWrite
+from sync.core.writes import REPAIR, Verified, Why
+from sync.mirror.engine import Connection
+from sync.mirror.tables import Intent, PauseRow, VerifiedValue
+from sync.mirror.tables.outbox import END_STATES, WAITING_STATES
+from sync.mirror.upserts import Upsert, upsert
+from sync.reports import WriteCounts
+
+INTENT: Final[Table] = Intent.metadata.tables["intent"]
+VERIFIED: Final[Table] = VerifiedValue.metadata.tables["verified_value"]
+PAUSE: Final[Table] = PauseRow.metadata.tables["pause"]
+
+VERIFIED_ROWS: Final = Upsert(
+    VerifiedValue, ("crm", "object", "record_id", "field", "value", "version", "at_ms", "intent_id")
+)
+PAUSE_ROWS: Final = Upsert(PauseRow, ("scope", "reason", "by", "at"))
+
+UNSENT: Final = ("queued", "awaiting_approval", "quiet")
+IN_FLIGHT: Final = ("sent", "unsure")
+CHUNK: Final = 400  # keys in one statement; SQLite's oldest limit is 999 variables
+
+
+class OutboxRaced(Exception):  # noqa: N818 (a state, worded as one)
+    """An intent is not in the state that we saw: another worker was faster, or we lost the lease."""
+
+    def __init__(self, intent_id: str, expected: str) -> None:
+        super().__init__(f"intent {intent_id} is not {expected} any more")
+        self.intent_id = intent_id
+
+
+class Row(NamedTuple):
+    """An intent as the stages see it."""
+
+    id: str
+    person_id: str
+    spell_id: str | None
+    crm: str
+    object: str
+    record_id: str
+    purpose: str
+    field: str
+    policy: str
+    base_value: str | None
+    desired_value: str | None
+    reason: str
+    state: str
+    why: str | None
+    attempts: int
+    base_version: str | None
+    base_ms: int | None
+    sent_ms: int | None
+    plan_digest: str | None
+    model_hash: str
+    parent_id: str | None
+
+    @property
+    def ref(self) -> RecordRef:
+        """The record it changes."""
+        return RecordRef(self.crm, self.object, self.record_id)
+
+
+COLUMNS: Final = tuple(INTENT.c[name] for name in Row._fields)
+
+
+@dataclass(frozen=True, slots=True)
+class NewIntent:
+    """A change that was just decided."""
+
+    id: str
+    person_id: str
+    spell_id: str | None
+    crm: str
+    object: str
+    record_id: str
+    purpose: str
+    field: str
+    policy: str
+    base_value: str | None
+    desired_value: str | None
+    reason: str
+    model_hash: str
+    plan_digest: str | None = None
+    parent_id: str | None = None
+    attempts: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Sending:
+    """What is remembered of a write before its first byte leaves; times by the CRM's clock."""
+
+    id: str
+    base_value: str | None
+    base_version: str
+    base_ms: int
+    sent_ms: int
+
+
+def add(conn: Connection, intents: Sequence[NewIntent], *, run_id: str, now: int) -> None:
+    """Queue new intents; whatever was still unsent for the same field of the same record is superseded."""
+    if not intents:
+        return
+    older = (
+        update(INTENT)
+        .where(
+            INTENT.c.crm == bindparam("b_crm"),
+            INTENT.c.object == bindparam("b_object"),
+            INTENT.c.record_id == bindparam("b_record"),
+            INTENT.c.field == bindparam("b_field"),
+            or_(*(INTENT.c.state == state for state in UNSENT)),  # a list cannot be bound many times over
+        )
+        .values(state="superseded", why=Why.NEWER.value, done_at=now, ended_run=run_id)
+    )
+    keys = [
+        {"b_crm": one.crm, "b_object": one.object, "b_record": one.record_id, "b_field": one.field}
+        for one in intents
+    ]
+    conn.execute(older, keys)
+    fixed = {"run_id": run_id, "created_at": now, "state": "queued", "epoch": 0}
+    conn.execute(insert(INTENT), [{**asdict(one), **fixed} for one in intents])
+
+
+def move(conn: Connection, row: Row, new: str, **values: Any) -> None:
+    """Change one intent's state from the one in `row`. Raises OutboxRaced when it is not in it any more."""
+    changed = conn.execute(
+        update(INTENT).where(INTENT.c.id == row.id, INTENT.c.state == row.state).values(state=new, **values)
+    )
+    if changed.rowcount != 1:
+        raise OutboxRaced(row.id, row.state)
+
+
+def end(
+    conn: Connection, row: Row, state: str, why: str, message: str, *, run_id: str, now: int, **values: Any
+) -> None:
+    """Bring one intent to an end state, with its explanation."""
+    if state not in END_STATES:
+        raise ValueError(state)
+    move(conn, row, state, why=why, message=message, done_at=now, ended_run=run_id, next_at=None, **values)
+
+
+def mark_sent(conn: Connection, rows: Sequence[Row], sendings: Mapping[str, Sending], epoch: int) -> None:
+    """Say, before the first byte leaves, that these are under way."""
+    for row in rows:
+        values = asdict(sendings[row.id])
+        values.pop("id")
+        move(
+            conn,
+            row,
+            "sent",
+            epoch=epoch,
+            sent_at=values["sent_ms"] // 1000,
+            attempts=row.attempts + 1,
+            why=row.why if row.why == Why.UNKNOWN else None,
+            **values,
+        )
+
+
+def wake(conn: Connection, now: int) -> int:
+    """Queue what has waited out a quiet period."""
+    due = and_(INTENT.c.state == "quiet", or_(INTENT.c.next_at.is_(None), INTENT.c.next_at <= now))
+    return conn.execute(update(INTENT).where(due).values(state="queued", next_at=None)).rowcount
+
+
+def sendable(
+    conn: Connection,
+    crm: str,
+    now: int,
+    *,
+    digest: str | None = None,
+    people: Collection[str] | None = None,
+    released_only: bool = False,
+) -> list[Row]:
+    """Queued intents of one CRM that may go out now, all fields of a record together, oldest first.
+
+    `digest`: only those of that released plan. `released_only`: only those of any released plan, and
+    repairs, which need nobody's word.
+    """
+    where: list[ColumnElement[bool]] = [
+        INTENT.c.crm == crm,
+        INTENT.c.state == "queued",
+        or_(INTENT.c.next_at.is_(None), INTENT.c.next_at <= now),
+    ]
+    if digest is not None:
+        where.append(or_(INTENT.c.plan_digest == digest, INTENT.c.policy == REPAIR))
+    elif released_only:
+        where.append(_released())
+    if people is not None:
+        where.append(INTENT.c.person_id.in_(sorted(people)))
+    order = (INTENT.c.object, INTENT.c.record_id, INTENT.c.field)
+    return [Row(*row) for row in conn.execute(select(*COLUMNS).where(*where).order_by(*order))]
+
+
+def unreleased(conn: Connection, states: Sequence[str] = ("queued", "quiet")) -> list[Row]:
+    """Intents that no released plan covers: what the limits look at."""
+    query = select(*COLUMNS).where(INTENT.c.state.in_(states), not_(_released()))
+    order = (INTENT.c.crm, INTENT.c.object, INTENT.c.record_id, INTENT.c.field)
+    return [Row(*row) for row in conn.execute(query.order_by(*order))]
+
+
+def open_rows(conn: Connection, states: Sequence[str]) -> list[Row]:
+    """Every intent in one of these states."""
+    order = (INTENT.c.crm, INTENT.c.object, INTENT.c.record_id, INTENT.c.field)
+    query = select(*COLUMNS).where(INTENT.c.state.in_(states)).order_by(*order)
+    return [Row(*row) for row in conn.execute(query)]
+
+
+def _released() -> ColumnElement[bool]:
+    """Nobody's word is needed: a released plan covers it, it went out before, or it repairs."""
+    return or_(INTENT.c.plan_digest.is_not(None), INTENT.c.sent_ms.is_not(None), INTENT.c.policy == REPAIR)
+
+
+def busy(conn: Connection, refs: Collection[RecordRef]) -> set[RecordRef]:
+    """Those of these records for which a write is under way or its fate unknown."""
+    found: set[RecordRef] = set()
+    for where in _chunks(refs):
+        query = select(INTENT.c.crm, INTENT.c.object, INTENT.c.record_id)
+        found |= {RecordRef(*row) for row in conn.execute(query.where(where, INTENT.c.state.in_(IN_FLIGHT)))}
+    return found
+
+
+def repairs_before(conn: Connection, row: Row) -> int:
+    """How many rounds of repair led to this intent, itself included."""
+    rounds, current = 0, row
+    while current.policy == REPAIR:
+        rounds += 1
+        parent = by_ids(conn, [current.parent_id or ""]).get(current.parent_id or "")
+        if parent is None:
+            break
+        current = parent
+    return rounds
+
+
+def in_flight(conn: Connection, crm: str, now: int) -> list[Row]:
+    """Intents whose fate is not known: sent and never judged, or unsure and due for another look."""
+    due = or_(INTENT.c.next_at.is_(None), INTENT.c.next_at <= now, INTENT.c.state == "sent")
+    query = select(*COLUMNS).where(INTENT.c.crm == crm, INTENT.c.state.in_(IN_FLIGHT), due)
+    order = (INTENT.c.object, INTENT.c.record_id, INTENT.c.field)
+    return [Row(*row) for row in conn.execute(query.order_by(*order))]
+
+
+def by_ids(conn: Connection, ids: Iterable[str]) -> dict[str, Row]:
+    """These intents as they are now."""
+    wanted = sorted(set(ids))
+    found: dict[str, Row] = {}
+    for start in range(0, len(wanted), CHUNK):
+        query = select(*COLUMNS).where(INTENT.c.id.in_(wanted[start : start + CHUNK]))
+        found.update({row.id: Row(*row) for row in conn.execute(query)})
+    return found
+
+
+def siblings(conn: Connection, row: Row, states: Sequence[str]) -> list[Row]:
+    """Other intents of the same person, purpose and spell in one of these states."""
+    query = select(*COLUMNS).where(
+        INTENT.c.person_id == row.person_id,
+        INTENT.c.purpose == row.purpose,
+        INTENT.c.spell_id.is_not_distinct_from(row.spell_id),
+        INTENT.c.id != row.id,
+        INTENT.c.state.in_(states),
+    )
+    return [Row(*found) for found in conn.execute(query.order_by(INTENT.c.id))]
+
+
+def exists_for(conn: Connection, spell_id: str | None, ref: RecordRef, field: str) -> bool:
+    """Whether this spell already has an intent for this field of this record."""
+    query = select(INTENT.c.id).where(
+        INTENT.c.spell_id.is_not_distinct_from(spell_id), *_is_field(ref, field)
+    )
+    return conn.execute(query.limit(1)).first() is not None
+
+
+def open_owners(conn: Connection, person_id: str) -> dict[RecordRef, str]:
+    """Per record of a person, the owner that an intent under way will set."""
+    query = select(*COLUMNS).where(
+        INTENT.c.person_id == person_id, INTENT.c.purpose == "owner", INTENT.c.state.in_(WAITING_STATES)
+    )
+    rows = (Row(*row) for row in conn.execute(query.order_by(INTENT.c.created_at, INTENT.c.id)))
+    return {row.ref: row.desired_value for row in rows if row.desired_value}
+
+
+def _is_field(ref: RecordRef, field: str) -> tuple[ColumnElement[bool], ...]:
+    return (
+        INTENT.c.crm == ref.crm,
+        INTENT.c.object == ref.object,
+        INTENT.c.record_id == ref.id,
+        INTENT.c.field == field,
+    )
+
+
+# -- what we know about fields
+
+
+def our_writes(
+    conn: Connection, refs: Collection[RecordRef]
+) -> dict[tuple[RecordRef, str], list[tuple[str, OurWrite]]]:
+    """Per record and field, our writes that may be in its history, with the intents' ids."""
+    found: dict[tuple[RecordRef, str], list[tuple[str, OurWrite]]] = {}
+    columns = (*COLUMNS, INTENT.c.verified_at_ms)
+    for where in _chunks(refs):
+        query = select(*columns).where(where, INTENT.c.sent_ms.is_not(None))
+        for *fields, claimed in conn.execute(query.order_by(INTENT.c.sent_ms)):
+            row = Row(*fields)
+            if claimed is None and row.state in END_STATES:
+                continue  # it never showed: nothing in the history is this write
+            write = OurWrite(row.desired_value, row.sent_ms or 0, claimed, claimed)
+            found.setdefault((row.ref, row.field), []).append((row.id, write))
+    return found
+
+
+def _chunks(refs: Collection[RecordRef]) -> Iterable[ColumnElement[bool]]:
+    grouped: dict[tuple[str, str], list[str]] = {}
+    for ref in sorted(set(refs)):
+        grouped.setdefault((ref.crm, ref.object), []).append(ref.id)
+    for (crm, object_name), ids in grouped.items():
+        for start in range(0, len(ids), CHUNK):
+            part = ids[start : start + CHUNK]
+            yield and_(INTENT.c.crm == crm, INTENT.c.object == object_name, INTENT.c.record_id.in_(part))
+
+
+def verified_values(conn: Connection, refs: Collection[RecordRef]) -> dict[tuple[RecordRef, str], Verified]:
+    """Per record and field, what we last proved to stand there."""
+    found: dict[tuple[RecordRef, str], Verified] = {}
+    for ref in set(refs):
+        query = select(VERIFIED.c.field, VERIFIED.c.value, VERIFIED.c.at_ms).where(
+            VERIFIED.c.crm == ref.crm, VERIFIED.c.object == ref.object, VERIFIED.c.record_id == ref.id
+        )
+        for name, value, at_ms in conn.execute(query):
+            found[ref, name] = Verified(value, at_ms)
+    return found
+
+
+def put_verified(conn: Connection, row: Row, version: str, at_ms: int) -> None:
+    """Remember that our value was read back from the field."""
+    values = (*row.ref, row.field, row.desired_value, version, at_ms, row.id)
+    upsert(conn, VERIFIED_ROWS, [values])
+
+
+# -- pauses
+
+
+def pauses(conn: Connection) -> dict[str, str]:
+    """What is paused, scope → reason."""
+    return {row.scope: row.reason for row in conn.execute(select(PAUSE.c.scope, PAUSE.c.reason))}
+
+
+def pause(conn: Connection, scope: str, reason: str, by: str, now: int) -> None:
+    """Pause a part of write-back until somebody resumes it."""
+    upsert(conn, PAUSE_ROWS, [(scope, reason, by, now)])
+
+
+def scopes_of(crm: str, object_name: str, field: str) -> tuple[str, str, str, str]:
+    """The pauses that would stop a field, widest first."""
+    return "all", crm, f"{crm}.{object_name}", f"{crm}.{object_name}.{field}"
+
+
+# -- counting
+
+
+def counts(conn: Connection, run_id: str, *, calls: int = 0) -> WriteCounts:
+    """Every intent that was open at the run's start or made in it, by its state now."""
+    open_or_mine = or_(
+        INTENT.c.state.in_(WAITING_STATES), INTENT.c.ended_run == run_id, INTENT.c.run_id == run_id
+    )
+    query = select(INTENT.c.state, func.count()).where(open_or_mine).group_by(INTENT.c.state)
+    found = WriteCounts(calls=calls)
+    for state, number in conn.execute(query):
+        found.decided += number
+        name = "waiting" if state in WAITING_STATES else state
+        setattr(found, name, getattr(found, name) + number)
+    return found
+
+
+def owner_load(conn: Connection, since: int) -> dict[tuple[str, str], int]:
+    """Per (CRM, owner id), how many records we gave since then."""
+    query = (
+        select(INTENT.c.crm, INTENT.c.desired_value, func.count())
+        .where(INTENT.c.purpose == "owner", INTENT.c.sent_at >= since)
+        .where(INTENT.c.state.in_(("sent", "unsure", "verified")))
+        .group_by(INTENT.c.crm, INTENT.c.desired_value)
+    )
+    return {(crm, owner): number for crm, owner, number in conn.execute(query)}
+
+
+# -- what did not work
+
+
+REMEDIES: Final[Mapping[str, str]] = {
+    "admin_rule": "a rule of the CRM's administrator refused it; change the record or the rule, then retry",
+    "our_config": "the configuration asks for something the CRM does not accept; run `mqlsync doctor`",
+    "owner": "this owner cannot own the record; check the pool's members and their licences",
+    "transient": "the CRM was busy with this record; retry",
+    "innocent": "another record of the same request failed; retry",
+    Why.SILENT.value: "the CRM accepted the write and kept the old value; look for a rule on that field",
+    Why.REPAIR_FAILED.value: "put the person's value back by hand; the reason names it",
+    Why.CANNOT_TELL.value: "look at the record; retry if the change is still right",
+    Why.KEPT_CHANGING.value: "the record changed again and again while we tried; retry later",
+}
+
+
+class Failed(NamedTuple):
+    """One intent that ended badly, as `failed list` shows it."""
+
+    intent_id: str
+    cause: str
+    crm: str
+    object: str
+    id: str
+    field: str
+    message: str
+    remedy: str
+    since: int
+    attempts: int
+
+
+def failed(conn: Connection) -> list[Failed]:
+    """Everything parked or in conflict, by cause, oldest first."""
+    names = ("id", "crm", "object", "record_id", "field", "why", "code", "message", "done_at", "attempts")
+    query = select(*(INTENT.c[name] for name in names)).where(INTENT.c.state.in_(("parked", "conflict")))
+    found = []
+    for one in conn.execute(query.order_by(INTENT.c.done_at, INTENT.c.id)):
+        prefix = {"salesforce": "SF", "hubspot": "HS"}.get(one.crm, one.crm.upper())
+        found.append(
+            Failed(
+                intent_id=one.id,
+                cause=f"{prefix}-{one.code or (one.why or 'unknown').upper()}",
+                crm=one.crm,
+                object=one.object,
+                id=one.record_id,
+                field=one.field,
+                message=one.message or "",
+                remedy=REMEDIES.get(one.why or "", "look at the record, then retry"),
+                since=one.done_at or 0,
+                attempts=one.attempts,
+            )
+        )
+    return sorted(found, key=lambda row: (row.cause, row.since))
+
+
+def waiting_by_state(conn: Connection) -> dict[str, int]:
+    """How many intents are in each state that is not an end, and how many are parked or in conflict."""
+    states = (*WAITING_STATES, "parked", "conflict")
+    query = select(INTENT.c.state, func.count()).where(INTENT.c.state.in_(states)).group_by(INTENT.c.state)
+    return {row[0]: row[1] for row in conn.execute(query)}

@@ -1,0 +1,190 @@
+"""From scores and spells to intents: what ought to stand in the CRMs, asked of each field's policy.
+
+One transaction: an intent and the decision that caused it, the turn of a pool and the owner intent that
+uses it, are stored together or not at all. Nothing is sent from here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from config.world import from_epoch
+from connectors.records import Author, Live, RecordRef
+from sync.context import Context
+from sync.core.writes import AskPerson, Known, SetField, Target
+from sync.core.writes import decide as decide_field
+from sync.mirror import outbox, plans, routing, wants
+from sync.mirror.engine import Connection
+from sync.mirror.outbox import NewIntent
+from sync.mirror.wants import Held, Want
+from sync.stages.assign import Assigner
+from sync.stages.targets import SCORED, Place, Targets, live_models, our_users, places
+
+REASON_LENGTH = 255
+"""What the shortest usual text field of both CRMs holds."""
+
+
+def decide(ctx: Context) -> None:
+    """Queue an intent for every field that a spell or a score wants changed and its policy allows."""
+    ctx.world.reached("decide.started")
+    with ctx.mirror.write(durable=True) as conn:
+        plans.expire(conn, ctx.run.now)
+        wants.drop_unneeded(conn, ctx.run.run_id, ctx.run.now)
+        targets = Targets(ctx.settings, routing.owners(conn), our_users(conn))
+        intents = _Decider(ctx, conn, targets).all_intents()
+        outbox.add(conn, intents, run_id=ctx.run.run_id, now=ctx.run.now)
+        ctx.world.reached("decide.uncommitted")
+    ctx.world.reached("decide.committed")
+
+
+class _Decider:
+    """One pass over everything that is wanted."""
+
+    def __init__(self, ctx: Context, conn: Connection, targets: Targets) -> None:
+        self._ctx = ctx
+        self._conn = conn
+        self._targets = targets
+        self._models = [model.name for model in live_models(ctx.models)]
+        self._places = places(ctx.settings, ctx.connectors)
+        self._made: dict[tuple[RecordRef, str], NewIntent] = {}
+
+    def all_intents(self) -> list[NewIntent]:
+        """New intents, in a fixed order, one per field of a record."""
+        for place in self._places:
+            if place.purpose in SCORED:
+                found: Iterable[Want] = wants.score_wants(
+                    self._conn, place.crm, place.object, place.purpose, place.policy.field
+                )
+                self._add_all(place, found, lambda want: want.desired, _score_reason)
+            elif place.purpose in ("reason", "mql_date"):
+                found = wants.once_per_spell(
+                    self._conn,
+                    place.crm,
+                    place.object,
+                    place.purpose,
+                    place.policy.field,
+                    models=self._models,
+                )
+                text = self._text if place.purpose == "reason" else _date
+                self._add_all(place, found, text, _because)
+            elif place.purpose != "owner":
+                found = wants.spell_wants(
+                    self._conn,
+                    place.crm,
+                    place.object,
+                    place.purpose,
+                    place.policy.field,
+                    place.desired(),
+                    models=self._models,
+                )
+                self._add_all(place, found, lambda want: want.desired, _because)
+        self._add_owners()
+        return list(self._made.values())
+
+    def _add_all(
+        self,
+        place: Place,
+        found: Iterable[Want],
+        value: Callable[[Want], str | None],
+        reason: Callable[[Want], str],
+    ) -> None:
+        target = self._targets.of(place.crm, place.object, place.purpose, place.policy)
+        wanted = list(found)
+        verified = outbox.verified_values(self._conn, [want.ref for want in wanted])
+        for want in wanted:
+            known = Known(want.current, verified.get((want.ref, target.field)))
+            self._add(target, want, want.current, value(want), reason(want), known)
+
+    def _add(
+        self,
+        target: Target,
+        want: Want | Held,
+        current: str | None,
+        value: str | None,
+        reason: str,
+        known: Known,
+    ) -> bool:
+        """Ask the policy over the mirrored value; whoever keeps history may settle an open question."""
+        if (want.ref, target.field) in self._made:
+            return False
+        live = Live(
+            want.ref,
+            True,
+            values={target.field: current},
+            created_by=Author.AUTOMATION,  # the mirror does not know; the late decision does
+            owner_id=current if target.purpose == "owner" else None,
+            owner_kind=(want.owner_kind or "") if isinstance(want, Held) else "",
+            owner_active=want.owner_active if isinstance(want, Held) else None,
+        )
+        decision = decide_field(target, live, value, known)
+        keeps_history = self._ctx.connectors[target.crm].capabilities.field_history
+        if not isinstance(decision, SetField) and not (isinstance(decision, AskPerson) and keeps_history):
+            return False
+        self._made[want.ref, target.field] = NewIntent(
+            id=self._ctx.world.new_id(),
+            person_id=want.person_id,
+            spell_id=want.spell_id,
+            crm=target.crm,
+            object=target.object,
+            record_id=want.id,
+            purpose=target.purpose,
+            field=target.field,
+            policy=target.policy,
+            base_value=current or None,
+            desired_value=value,
+            reason=f"{reason}; {decision.reason}",
+            model_hash=want.model_hash,
+        )
+        return True
+
+    def _add_owners(self) -> None:
+        owner_places = {(p.crm, p.object): p for p in self._places if p.purpose == "owner"}
+        if not owner_places or not self._ctx.settings.routing.pools:
+            return
+        fields = [(crm, name, place.policy.field) for (crm, name), place in owner_places.items()]
+        free = [(crm, owner) for crm, ids in self._targets.free.items() for owner in ids]
+        assigner = Assigner(self._ctx, self._conn, self._targets)
+        turns = []
+        for group in wants.owner_wants(self._conn, fields, free, models=self._models):
+            assignment = assigner.assign(group)
+            if assignment is None:
+                continue
+            added = False
+            for held in group:
+                owner_id = assignment.owner_ids.get(held.ref)
+                if owner_id is None:
+                    continue
+                place = owner_places[held.crm, held.object]
+                target = self._targets.of(held.crm, held.object, "owner", place.policy)
+                reason = f"{_because(held)}; {assignment.reason}"
+                added |= self._add(
+                    target, held, held.owner_id, owner_id, reason, self._known(held, target.field)
+                )
+            if added and assignment.turn is not None:
+                turns.append(assignment.turn)
+        routing.reserve(self._conn, turns, self._ctx.run.now)
+
+    def _known(self, held: Held, field: str) -> Known:
+        verified = outbox.verified_values(self._conn, [held.ref])
+        return Known(held.owner_id, verified.get((held.ref, field)))
+
+    def _text(self, want: Want) -> str:
+        """What a representative reads beside the lead: what made it an MQL, with the largest parts."""
+        names = {model.hash: model.name for model in self._ctx.models}
+        hits = wants.top_hits(self._conn, want.person_id, names.get(want.model_hash, ""))
+        parts = ", ".join(f"{rule} {points / wants.POINT:+g}" for rule, points in hits if points > 0)
+        return f"{_because(want).capitalize()}: {parts}"[:REASON_LENGTH]
+
+
+def _because(want: Want | Held) -> str:
+    day = from_epoch(want.entered_at or 0).date().isoformat()
+    total = "" if want.total is None else f" ({want.total / wants.POINT:g} points, {want.grade})"
+    return f"became an MQL on {day} by {want.entered_by}{total}"
+
+
+def _date(want: Want) -> str:
+    return from_epoch(want.entered_at or 0).date().isoformat()
+
+
+def _score_reason(want: Want) -> str:
+    return f"the score is {(want.total or 0) / wants.POINT:g} ({want.grade})"

@@ -1,0 +1,226 @@
+"""The late decision: read what is live this moment and ask the policy again, just before sending.
+
+Used by write-back and, word for word the same, by `plan`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from config.world import epoch
+from connectors.base import Connector
+from connectors.records import Live, RecordRef
+from sync.context import Context
+from sync.core.authors import OurWrite
+from sync.core.owner import may_own
+from sync.core.writes import (
+    REPAIR,
+    AskPerson,
+    Decision,
+    Known,
+    Leave,
+    Moved,
+    SetField,
+    Target,
+    Verified,
+    Why,
+    decide,
+    same,
+    shown,
+)
+from sync.mirror import outbox, plans, routing
+from sync.mirror.engine import Connection
+from sync.mirror.outbox import NewIntent, Row
+from sync.mirror.runs import get_meta
+from sync.stages.targets import Place, Targets
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What the mirror knows about some intents beside the live state. `before` is what a plan showed."""
+
+    verified: Mapping[tuple[RecordRef, str], Verified] = field(default_factory=dict)
+    ours: Mapping[tuple[RecordRef, str], Sequence[tuple[str, OurWrite]]] = field(default_factory=dict)
+    before: Mapping[str, str | None] = field(default_factory=dict)
+    our_source: str = ""
+
+    def known(self, row: Row, quiet_seconds: int, *, without: str = "") -> Known:
+        """The facts of one intent; `without` leaves one of our writes out."""
+        ours = self.ours.get((row.ref, row.field), ())
+        return Known(
+            seen=row.base_value,
+            verified=self.verified.get((row.ref, row.field)),
+            ours=tuple(write for intent_id, write in ours if intent_id != without),
+            our_source=self.our_source,
+            quiet_ms=quiet_seconds * 1000,
+        )
+
+
+def load_facts(conn: Connection, rows: Sequence[Row], crm: str) -> Facts:
+    """The facts of these intents, all of one CRM."""
+    refs = {row.ref for row in rows}
+    before: dict[str, str | None] = {}
+    wanted = {row.id for row in rows}
+    for digest in sorted({row.plan_digest for row in rows if row.plan_digest}):
+        lines = plans.items(conn, digest)
+        before.update({item.intent_id: item.before for item in lines if item.intent_id in wanted})
+    return Facts(
+        outbox.verified_values(conn, refs),
+        outbox.our_writes(conn, refs),
+        before,
+        get_meta(conn, f"{crm}.our_source") or "",
+    )
+
+
+def read_live(connector: Connector, rows: Iterable[Row]) -> dict[RecordRef, Live]:
+    """The live state of these intents' records: exactly the fields that are to be decided."""
+    fields: dict[str, set[str]] = {}
+    ids: dict[str, dict[str, None]] = {}
+    for row in rows:
+        fields.setdefault(row.object, set()).add(row.field)
+        ids.setdefault(row.object, {})[row.record_id] = None
+    found: dict[RecordRef, Live] = {}
+    size = connector.capabilities.read_batch
+    for object_name, wanted in ids.items():
+        names = sorted(fields[object_name])
+        every = list(wanted)
+        for start in range(0, len(every), size):
+            part = every[start : start + size]
+            refs = (RecordRef(connector.crm, object_name, record_id) for record_id in part)
+            # answers come in the order asked; a merged record may answer under its survivor's name
+            found.update(zip(refs, connector.read(object_name, part, names), strict=True))
+    return found
+
+
+def decide_late(
+    ctx: Context, targets: Targets, row: Row, live: Live, facts: Facts
+) -> tuple[Target | None, Decision]:
+    """What to do about one intent now; a plan's item may drop out here, never change."""
+    target = targets.of_row(row)
+    if target is None:
+        return None, Leave(Why.NOT_NEEDED, "the configuration does not name this field any more")
+    known = facts.known(row, ctx.settings.writeback.quiet_period)
+    decision = decide(target, live, row.desired_value, known)
+    if not isinstance(decision, SetField):
+        return target, decision
+    value = live.values.get(row.field)
+    if row.id in facts.before and not same(row.purpose, value, facts.before[row.id]):
+        text = f"the plan showed {shown(facts.before[row.id])}, now it is {shown(value)}"
+        return target, Leave(Why.STALE, text)
+    if row.purpose == "owner" and row.policy != REPAIR and row.desired_value:
+        owner = targets.by_id(row.crm, row.desired_value)
+        if owner is not None and not may_own(row.crm, row.object, owner.kind, active=owner.active):
+            return target, Leave(Why.STALE, "this owner is not active any more")
+    return target, decision
+
+
+@dataclass(slots=True)
+class Ended:
+    """What applying decisions did: intents whose plan item dropped, new ones that follow a moved record."""
+
+    dropped: list[tuple[Row, str]] = field(default_factory=list)
+    followed: list[str] = field(default_factory=list)
+
+
+class Applier:
+    """Writes down every decision but "set it", in the caller's transaction."""
+
+    def __init__(self, ctx: Context, targets: Targets) -> None:
+        self._ctx = ctx
+        self._targets = targets
+        self.ended = Ended()
+
+    def apply(self, conn: Connection, row: Row, decision: Decision, server_ms: int) -> None:
+        """End the intent, or let it wait, as the decision says."""
+        if isinstance(decision, SetField):
+            raise TypeError("a field to be set is sent, not ended")
+        if isinstance(decision, Leave) and decision.until_ms is not None:
+            wait = max(1, math.ceil((decision.until_ms - server_ms) / 1000))
+            outbox.move(
+                conn,
+                row,
+                "quiet",
+                next_at=epoch(self._ctx.world.now()) + wait,
+                why=decision.why.value,
+                message=decision.reason,
+            )
+            return
+        if isinstance(decision, Moved):
+            self._follow(conn, row, decision)
+        elif isinstance(decision, AskPerson):
+            self.end(conn, row, "conflict", decision.why, decision.reason)
+        elif decision.why is Why.EQUAL and row.sent_ms is not None:
+            self.end(conn, row, "verified", Why.REPEATED, "an earlier sending arrived after all")
+        else:
+            self.end(conn, row, "superseded", decision.why, decision.reason)
+            self._free_siblings(conn, row, decision)
+        if row.plan_digest:
+            self.ended.dropped.append((row, decision.reason))
+
+    def end(self, conn: Connection, row: Row, state: str, why: str, message: str, **values: object) -> None:
+        """Bring an intent to an end state; the turn behind an owner intent is settled with it."""
+        outbox.end(
+            conn,
+            row,
+            state,
+            str(why),
+            message,
+            run_id=self._ctx.run.run_id,
+            now=self._ctx.run.now,
+            **values,
+        )
+        routing.settle(conn, row)
+
+    def _free_siblings(self, conn: Connection, row: Row, decision: Leave) -> None:
+        """An owner whom somebody chose here belongs on the person's other records too: decide them anew."""
+        if row.purpose != "owner" or row.policy == REPAIR or decision.why is Why.EQUAL:
+            return
+        for other in outbox.siblings(conn, row, outbox.UNSENT):
+            if other.sent_ms is None and other.policy != REPAIR:
+                text = f"the owner of {row.object} {row.record_id} stays: {decision.reason}"
+                self.end(conn, other, "superseded", Why.OWNER_ELSEWHERE, text)
+
+    def _follow(self, conn: Connection, row: Row, moved: Moved) -> None:
+        """The record became another one: the change is decided anew there, when it is a target."""
+        self.end(conn, row, "superseded", moved.why, moved.reason)
+        place = None if moved.to is None else self._place(row, moved.to)
+        if moved.to is None or place is None:
+            return
+        value = place.desired().get("") if row.purpose in ("status", "stage") else row.desired_value
+        if value is None or not self._may_follow(row, moved.to, value):
+            return
+        if outbox.exists_for(conn, row.spell_id, moved.to, place.policy.field):
+            return
+        intent = NewIntent(
+            id=self._ctx.world.new_id(),
+            person_id=row.person_id,
+            spell_id=row.spell_id,
+            crm=moved.to.crm,
+            object=moved.to.object,
+            record_id=moved.to.id,
+            purpose=row.purpose,
+            field=place.policy.field,
+            policy=place.policy.policy,
+            base_value=None,
+            desired_value=value,
+            reason=f"{row.reason}; followed from {row.object} {row.record_id}",
+            model_hash=row.model_hash,
+            parent_id=row.id,
+        )
+        outbox.add(conn, [intent], run_id=self._ctx.run.run_id, now=self._ctx.run.now)
+        self.ended.followed.append(intent.id)
+
+    def _place(self, row: Row, to: RecordRef) -> Place | None:
+        if row.policy == REPAIR:
+            return None
+        configured = dict(self._ctx.settings.writeback.targets(to.crm, to.object).items())
+        policy = configured.get(row.purpose)
+        return None if policy is None else Place(to.crm, to.object, row.purpose, policy)
+
+    def _may_follow(self, row: Row, to: RecordRef, value: str) -> bool:
+        if row.purpose != "owner":
+            return True
+        owner = self._targets.by_id(to.crm, value)
+        return owner is not None and may_own(to.crm, to.object, owner.kind, active=owner.active)

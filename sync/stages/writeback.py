@@ -1,0 +1,150 @@
+"""Write-back: what was decided goes to the CRMs, guarded, and is read back. See `writer.py` for a batch.
+
+In order: what an earlier run left unsettled is judged; the configuration is checked against the CRM; the
+limits say whether new changes may go unasked; then each CRM is served. One CRM's trouble never stops the
+other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from functools import partial
+
+from config.world import epoch
+from connectors.base import Connector
+from connectors.errors import ConnectorError
+from sync.context import Context
+from sync.mirror import outbox, routing
+from sync.mirror.runs import set_meta
+from sync.reports import RunProblem, WriteCounts
+from sync.stages.late import Applier
+from sync.stages.plan import Left, gate
+from sync.stages.preflight import preflight
+from sync.stages.targets import Targets, our_users, places
+from sync.stages.trouble import judge
+from sync.stages.writer import Writer
+
+Report = Callable[[RunProblem], None]
+
+
+def write_back(
+    ctx: Context,
+    on_problem: Report,
+    *,
+    digest: str | None = None,
+    people: Collection[str] | None = None,
+) -> WriteCounts:
+    """Send what is due and settle what was sent; returns the books of this run.
+
+    `digest`: only that released plan; a change of it that drops out is reported (exit 9). `people`: only
+    these persons. Raises LeaseLost, and what the database raises; a CRM's trouble is reported.
+    """
+    return _WriteBack(ctx, on_problem, digest, people).run()
+
+
+class _WriteBack:
+    def __init__(
+        self, ctx: Context, report: Report, digest: str | None, people: Collection[str] | None
+    ) -> None:
+        self._ctx = ctx
+        self._report = report
+        self._digest = digest
+        self._people = people
+        with ctx.mirror.read() as conn:
+            self._targets = Targets(ctx.settings, routing.owners(conn), our_users(conn))
+        self._stopped: set[tuple[str, str]] = set()
+        self._writers: dict[str, Writer] = {}
+
+    def run(self) -> WriteCounts:
+        ctx = self._ctx
+        calls = sum(connector.calls for connector in ctx.connectors.values())
+        with ctx.mirror.write() as conn:
+            outbox.wake(conn, ctx.run.now)
+        for crm, connector in ctx.connectors.items():
+            self._guarded(crm, partial(self._prepare, connector))
+        if self._writers:
+            self._serve_all()
+        calls = sum(connector.calls for connector in ctx.connectors.values()) - calls
+        with ctx.mirror.read() as conn:
+            return outbox.counts(conn, ctx.run.run_id, calls=calls)
+
+    def _prepare(self, connector: Connector) -> None:
+        """Know who we are, settle what an earlier run sent, check what this configuration asks for."""
+        crm = connector.crm
+        if not places(self._ctx.settings, [crm]):
+            return
+        identity = connector.sign_in()
+        with self._ctx.mirror.write() as conn:
+            set_meta(conn, f"{crm}.user_id", identity.user_id)
+            self._targets = Targets(self._ctx.settings, routing.owners(conn), our_users(conn))
+        writer = Writer(self._ctx, connector, self._targets, self._report)
+        writer.recover()
+        found = preflight(self._ctx, connector, self._targets)
+        for problem in found.problems:
+            self._report(problem)
+        self._stopped |= {(crm, name) for name in found.stopped}
+        self._writers[crm] = writer
+
+    def _serve_all(self) -> None:
+        """Twice at most: a record that moved gets its change at the survivor in the same run."""
+        for _ in range(2):
+            released_only = self._digest is None and not self._gate()
+            for crm, writer in list(self._writers.items()):
+                self._guarded(crm, partial(self._serve, crm, writer, released_only))
+            followed = [one for writer in self._writers.values() for one in writer.applier.ended.followed]
+            if self._digest is not None or not followed:
+                break
+            for writer in self._writers.values():
+                writer.applier.ended.followed.clear()
+        if self._digest is not None:
+            self._report_dropped()
+
+    def _gate(self) -> bool:
+        """Whether new changes may go out unasked; False also when a CRM cannot be asked."""
+        open_gate = False
+
+        def ask() -> None:
+            nonlocal open_gate
+            open_gate = gate(
+                self._ctx, self._targets, frozenset(self._stopped), self._drop_left, self._report
+            )
+
+        served = [crm for crm in self._ctx.connectors if crm in self._writers]
+        return self._guarded(served[0] if len(served) == 1 else "", ask) and open_gate
+
+    def _drop_left(self, left: Sequence[Left]) -> None:
+        """What dropped out of a plan ends now, by the decision that was made on the live read."""
+        applier = Applier(self._ctx, self._targets)
+        with self._ctx.mirror.write(durable=True) as conn:
+            for one in left:
+                current = outbox.by_ids(conn, [one.row.id])[one.row.id]
+                if current.state == one.row.state:
+                    applier.apply(conn, current, one.decision, one.server_ms)
+
+    def _serve(self, crm: str, writer: Writer, released_only: bool) -> None:
+        with self._ctx.mirror.read() as conn:
+            rows = outbox.sendable(
+                conn,
+                crm,
+                epoch(self._ctx.world.now()),
+                digest=self._digest,
+                people=self._people,
+                released_only=released_only,
+            )
+        writer.send([row for row in rows if (row.crm, row.object) not in self._stopped])
+
+    def _report_dropped(self) -> None:
+        dropped = [one for writer in self._writers.values() for one in writer.applier.ended.dropped]
+        for row, reason in dropped:
+            message = f"{row.object} {row.record_id} {row.field} was left out: {reason}"
+            self._report(RunProblem("PLAN_STALE", row.crm, message, "make a new plan: `mqlsync plan`", 9))
+
+    def _guarded(self, crm: str, work: Callable[[], None]) -> bool:
+        """Do something with one CRM; its trouble is reported and ends only its own part."""
+        try:
+            work()
+        except ConnectorError as error:
+            self._writers.pop(crm, None)
+            self._report(judge(error, error.crm or crm, "write-back").problem)
+            return False
+        return True

@@ -1,0 +1,347 @@
+"""One CRM's side of write-back: per batch of records R → D → T → W → V.
+
+    R  read the records               D  decide each field anew on what was read
+    T  mark as sent, durably          W  send: the first byte leaves only now
+    V  read back, and write down what became of it
+
+Killed between any two of these letters, the next run finds the intents `sent` and begins with V.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from config.world import epoch
+from connectors.base import Connector
+from connectors.errors import AuthFailed, QuotaSpent
+from connectors.records import Live, Outcome, OutcomeKind, RecordRef, RefusalClass, Write
+from sync.context import Context
+from sync.core.writes import Decision, SetField, Why
+from sync.mirror import outbox
+from sync.mirror.engine import Connection
+from sync.mirror.lease import LeaseLost, current_epoch
+from sync.mirror.outbox import Row, Sending, scopes_of
+from sync.reports import RunProblem
+from sync.stages.late import Applier, decide_late, load_facts, read_live
+from sync.stages.readback import ReadBack, Settled
+from sync.stages.targets import Targets
+
+TRIES = 3
+"""How often one intent is sent, or answered with a conflict, in one run."""
+
+SAME_SECOND_WAIT = 3.0
+"""At most so many seconds are waited until the CRM's clock has left the second of the last change."""
+
+FRESH = 2.0
+"""Where writes cannot be conditional a decision must not be older than so many seconds."""
+
+BREAKER = 5
+"""The same refusal of the same field so often in one run pauses that field."""
+
+WINDOW = 200
+"""So many intents are looked at to fill one batch."""
+
+RETRY_LATER = 60
+"""Seconds until an intent is tried again that did not get through in this run."""
+
+Report = Callable[[RunProblem], None]
+
+
+@dataclass(slots=True)
+class Batch:
+    """The records of one round trip: what is to be sent, and what the decisions were made on."""
+
+    rows: list[Row]
+    lives: Mapping[RecordRef, Live]
+    decisions: Mapping[str, Decision]
+    to_send: dict[RecordRef, list[Row]] = field(default_factory=dict)
+
+
+class Writer:
+    """Sends the intents of one CRM."""
+
+    def __init__(self, ctx: Context, connector: Connector, targets: Targets, report: Report) -> None:
+        self._ctx = ctx
+        self._connector = connector
+        self._targets = targets
+        self._report = report
+        self.applier = Applier(ctx, targets)
+        self._read_back = ReadBack(ctx, connector, targets, self.applier)
+        self._conflicts: Counter[str] = Counter()
+        self._sends: Counter[str] = Counter()
+        self._refusals: Counter[tuple[str, str, str]] = Counter()
+        self._alone: set[str] = set()
+
+    # -- what an earlier run left behind
+
+    def recover(self) -> None:
+        """Judge whatever was sent and never settled, before anything else is read or written."""
+        with self._ctx.mirror.read() as conn:
+            rows = outbox.in_flight(conn, self._connector.crm, epoch(self._ctx.world.now()))
+        for start in range(0, len(rows), self._connector.capabilities.read_batch):
+            self._verify(rows[start : start + self._connector.capabilities.read_batch], accepted=set())
+
+    # -- sending
+
+    def send(self, rows: Sequence[Row]) -> None:
+        """Send these intents, all fields of a record in one request, until each has an end or waits."""
+        work: deque[str] = deque(row.id for row in rows)
+        done, total = 0, len(work)
+        while work:
+            window = [work.popleft() for _ in range(min(len(work), WINDOW))]
+            batch, rest = self._choose(window)
+            work.extendleft(reversed(rest))
+            if batch:
+                again = self._one_batch(batch)
+                work.extend(again)
+                done += len(batch) - len(again)
+                self._ctx.progress.step(f"write {self._connector.crm}", done, total)
+
+    def _choose(self, window: Sequence[str]) -> tuple[list[Row], list[str]]:
+        """The next batch out of these intents, and those that come after it.
+
+        Paused fields, and records with a write under way, are in neither: they wait for a later run.
+        """
+        with self._ctx.mirror.read() as conn:
+            known = outbox.by_ids(conn, window)
+            paused = outbox.pauses(conn).keys()
+            queued = [known[one] for one in window if one in known and known[one].state == "queued"]
+            queued = [row for row in queued if not paused & set(scopes_of(row.crm, row.object, row.field))]
+            busy = outbox.busy(conn, {row.ref for row in queued})
+        free = [row for row in queued if row.ref not in busy]
+        batch = self._next_batch(free)
+        taken = {row.id for row in batch}
+        return batch, [row.id for row in free if row.id not in taken]
+
+    def _next_batch(self, rows: Sequence[Row]) -> list[Row]:
+        """The intents of as many records of one object as one request may hold, in the order of `rows`."""
+        chosen: dict[RecordRef, list[Row]] = {}
+        size = min(self._connector.capabilities.read_batch, self._connector.capabilities.write_batch)
+        for row in rows:
+            if row.object != rows[0].object or (row.ref not in chosen and len(chosen) == size):
+                continue
+            chosen.setdefault(row.ref, []).append(row)
+        batch = []
+        for fields in chosen.values():
+            alone = [row for row in fields if row.id in self._alone]
+            batch += alone[:1] or fields
+        return batch
+
+    def _one_batch(self, rows: list[Row]) -> list[str]:
+        """R → D → T → W → V for these; returns the intents that are to be decided again in this run."""
+        batch = self._read_and_decide(rows)
+        self._mark(batch)
+        if not batch.to_send:
+            return []
+        sent_rows = [row for fields in batch.to_send.values() for row in fields]
+        writes = [self._write(batch, ref, fields) for ref, fields in batch.to_send.items()]
+        outcomes = self._connector.write(writes)
+        self._ctx.world.reached("write.answered")
+        again = self._take_answers(sent_rows, outcomes)
+        with self._ctx.mirror.read() as conn:
+            open_rows = [
+                row
+                for row in outbox.by_ids(conn, (row.id for row in sent_rows)).values()
+                if row.state in outbox.IN_FLIGHT
+            ]
+        accepted = {outcome.ref for outcome in outcomes if outcome.kind is OutcomeKind.ACCEPTED}
+        again += self._verify(open_rows, {row.id for row in open_rows if row.ref in accepted})
+        return again
+
+    def _read_and_decide(self, rows: list[Row]) -> Batch:
+        """R and D, repeated while the answer is too young (same second) or too old to act on."""
+        lives = read_live(self._connector, rows)
+        self._ctx.world.reached("write.read")
+        with self._ctx.mirror.read() as conn:
+            facts = load_facts(conn, rows, self._connector.crm)
+        waited = 0.0
+        while True:
+            decisions = {
+                row.id: decide_late(self._ctx, self._targets, row, lives[row.ref], facts)[1] for row in rows
+            }
+            wanted = [row for row in rows if isinstance(decisions[row.id], SetField)]
+            unfit, wait = self._unfit(wanted, lives)
+            if not unfit or waited >= SAME_SECOND_WAIT:
+                break
+            if wait:
+                self._ctx.world.sleep(wait)
+            waited += max(wait, 0.5)
+            lives = {**lives, **read_live(self._connector, unfit)}
+        self._ctx.world.reached("write.decided")
+        batch = Batch(rows, lives, decisions)
+        for row in wanted:
+            if row not in unfit:
+                batch.to_send.setdefault(row.ref, []).append(row)
+        return batch
+
+    def _unfit(self, rows: Sequence[Row], lives: Mapping[RecordRef, Live]) -> tuple[list[Row], float]:
+        """Intents whose read cannot be acted on yet, and how long to wait before reading again.
+
+        With conditional writes the version has whole seconds: another change within the second of the
+        last one would not be seen, so that second must be over. Without them the read must be young.
+        """
+        if self._connector.capabilities.conditional_write:
+            young = [
+                row
+                for row in rows
+                if row.policy != "machine"
+                and lives[row.ref].server_ms // 1000 <= lives[row.ref].modified_ms // 1000
+            ]
+            return young, 1.0
+        now = self._ctx.world.monotonic()
+        return [row for row in rows if now - lives[row.ref].read_at > FRESH], 0.0
+
+    def _mark(self, batch: Batch) -> None:
+        """T: everything that is not to be sent is written down, the rest is marked sent, durably."""
+        sending = {row.id: row for fields in batch.to_send.values() for row in fields}
+        with self._ctx.mirror.write(durable=True) as conn:
+            self._still_ours(conn)
+            outbox.mark_sent(
+                conn,
+                list(sending.values()),
+                {row.id: self._sending(row, batch.lives[row.ref]) for row in sending.values()},
+                self._ctx.lease_epoch,
+            )
+            for row in batch.rows:
+                decision = batch.decisions[row.id]
+                if row.id in sending:
+                    continue
+                if isinstance(decision, SetField):
+                    self._later(conn, row, Why.WAITING, "the record was changed this very second")
+                elif outbox.by_ids(conn, [row.id])[row.id].state == row.state:
+                    self.applier.apply(conn, row, decision, batch.lives[row.ref].server_ms)
+            self._ctx.world.reached("write.marked_sent_uncommitted")
+        self._ctx.world.reached("write.marked_sent")
+        self._sends.update(sending.keys())
+
+    def _sending(self, row: Row, live: Live) -> Sending:
+        versions = live.versions.get(row.field, ())
+        elapsed = int((self._ctx.world.monotonic() - live.read_at) * 1000)
+        return Sending(
+            id=row.id,
+            base_value=live.values.get(row.field),
+            base_version=live.version,
+            base_ms=max((version.at_ms for version in versions), default=live.modified_ms),
+            sent_ms=live.server_ms + max(0, elapsed),
+        )
+
+    def _write(self, batch: Batch, ref: RecordRef, fields: Sequence[Row]) -> Write:
+        return Write(
+            ref=ref,
+            fields={row.field: row.desired_value for row in fields},
+            base=batch.lives[ref].version,
+            guarded=any(row.policy != "machine" for row in fields),
+        )
+
+    def _still_ours(self, conn: Connection) -> None:
+        """A worker that lost its lease may record nothing; its successor reads back what it sent."""
+        if current_epoch(conn) != self._ctx.lease_epoch:
+            raise LeaseLost(f"the lease of epoch {self._ctx.lease_epoch} went to somebody else")
+
+    # -- answers
+
+    def _take_answers(self, rows: Sequence[Row], outcomes: Sequence[Outcome]) -> list[str]:
+        """Write down every answer but acceptance, which proves nothing yet."""
+        by_ref = {outcome.ref: outcome for outcome in outcomes}
+        stop: Exception | None = None
+        again: list[str] = []
+        with self._ctx.mirror.write() as conn:
+            self._still_ours(conn)
+            current = outbox.by_ids(conn, (row.id for row in rows))
+            together = Counter(row.ref for row in rows)
+            for row in (current[row.id] for row in rows):
+                outcome = by_ref.get(row.ref) or Outcome(row.ref, OutcomeKind.UNKNOWN)
+                stop = self._take(conn, row, outcome, together[row.ref], again) or stop
+        self._ctx.world.reached("write.outcome_committed")
+        if stop is not None:
+            raise stop
+        return again
+
+    def _take(
+        self, conn: Connection, row: Row, outcome: Outcome, together: int, again: list[str]
+    ) -> Exception | None:
+        kind = outcome.kind
+        if kind is OutcomeKind.ACCEPTED:
+            return None
+        if kind is OutcomeKind.UNKNOWN or (kind is OutcomeKind.CONFLICT and row.why == Why.UNKNOWN):
+            # a conflict after an unanswered sending may have been caused by that very sending
+            outbox.move(conn, row, "unsure", why=Why.UNKNOWN.value, message="no answer to the request")
+        elif kind is OutcomeKind.CONFLICT:
+            self._conflicts[row.id] += 1
+            self._retry(conn, row, again, self._conflicts[row.id], "somebody wrote since we read")
+        elif kind is OutcomeKind.MOVED:
+            self._retry(conn, row, again, self._sends[row.id], "the record moved")
+        else:
+            return self._refused(conn, row, outcome, together, again)
+        return None
+
+    def _retry(self, conn: Connection, row: Row, again: list[str], times: int, message: str) -> None:
+        if times >= TRIES:
+            text = f"{message}, {times} times in a row"
+            self.applier.end(conn, row, "conflict", Why.KEPT_CHANGING, text)
+            return
+        outbox.move(conn, row, "queued", why=None, message=message)
+        again.append(row.id)
+
+    def _refused(
+        self, conn: Connection, row: Row, outcome: Outcome, together: int, again: list[str]
+    ) -> Exception | None:
+        refusal = outcome.refusal or RefusalClass.OTHER
+        if refusal is RefusalClass.QUOTA:
+            outbox.move(conn, row, "queued", message=outcome.message)
+            return QuotaSpent(outcome.message, crm=row.crm, code=outcome.code)
+        if refusal is RefusalClass.AUTH:
+            outbox.move(conn, row, "queued", message=outcome.message)
+            return AuthFailed(outcome.message, crm=row.crm, code=outcome.code)
+        if refusal in (RefusalClass.TRANSIENT, RefusalClass.INNOCENT):
+            self._transient(conn, row, outcome, again)
+        elif together > 1:
+            # several fields went in one request: find out which of them was refused
+            outbox.move(conn, row, "queued", message=outcome.message)
+            self._alone.add(row.id)
+            again.append(row.id)
+        else:
+            self._park(conn, row, outcome, refusal)
+        return None
+
+    def _transient(self, conn: Connection, row: Row, outcome: Outcome, again: list[str]) -> None:
+        if self._sends[row.id] >= TRIES:
+            self._later(conn, row, Why.WAITING, outcome.message, code=outcome.code)
+            return
+        outbox.move(conn, row, "queued", message=outcome.message, code=outcome.code)
+        again.append(row.id)
+
+    def _later(self, conn: Connection, row: Row, why: Why, message: str, **values: object) -> None:
+        next_at = epoch(self._ctx.world.now()) + RETRY_LATER
+        outbox.move(conn, row, "queued", why=why.value, message=message, next_at=next_at, **values)
+
+    def _park(self, conn: Connection, row: Row, outcome: Outcome, refusal: RefusalClass) -> None:
+        self.applier.end(conn, row, "parked", refusal.value, outcome.message, code=outcome.code)
+        if refusal is not RefusalClass.OUR_CONFIG:
+            return
+        key = (row.object, row.field, outcome.code)
+        self._refusals[key] += 1
+        if self._refusals[key] == BREAKER:
+            scope = scopes_of(row.crm, row.object, row.field)[-1]
+            reason = f"{outcome.code} {BREAKER} times in one run: {outcome.message}"
+            outbox.pause(conn, scope, reason, "circuit breaker", epoch(self._ctx.world.now()))
+            remedy = f"correct the configuration, then `mqlsync resume {scope}`"
+            self._report(RunProblem("FIELD_PAUSED", row.crm, f"{scope} is paused: {reason}", remedy, 3))
+
+    # -- reading back
+
+    def _verify(self, rows: Sequence[Row], accepted: Iterable[str]) -> list[str]:
+        """V: read these back and settle them."""
+        if not rows:
+            return []
+        lives = self._read_back.look(rows)
+        with self._ctx.mirror.write(durable=True) as conn:
+            self._still_ours(conn)
+            settled: Settled = self._read_back.settle(conn, rows, lives, set(accepted))
+            self._ctx.world.reached("write.verified_uncommitted")
+        self._ctx.world.reached("write.verified")
+        for problem in settled.problems:
+            self._report(problem)
+        return [one for one in settled.again if self._sends[one] < TRIES]

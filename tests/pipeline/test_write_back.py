@@ -1,0 +1,497 @@
+"""Write-back on a real mirror and two CRMs that are dicts: what is sent, and above all what is not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from connectors.memory import MemoryConnector
+from connectors.records import Author, GoneReason, Outcome, OutcomeKind, RecordRef, RefusalClass, Write
+from sync.mirror import audit, outbox
+from sync.mirror.lease import LeaseLost
+from tests.pipeline.write_bench import POOLS, Bench
+from tests.world import SimulatedWorld
+
+
+@pytest.fixture
+def bench(tmp_path: Path, world: SimulatedWorld) -> Iterator[Bench]:
+    made = Bench(tmp_path, world)
+    yield made
+    made.mirror.close()
+
+
+@pytest.fixture
+def routed(tmp_path: Path, world: SimulatedWorld) -> Iterator[Bench]:
+    made = Bench(tmp_path, world, routing=POOLS)
+    yield made
+    made.mirror.close()
+
+
+def both(bench: Bench, name: str = "p1", number: str = "1", **fields: Any) -> tuple[RecordRef, RecordRef]:
+    lead, contact = bench.lead(number), bench.contact(number)
+    bench.person(name, lead, contact, **fields)
+    return lead, contact
+
+
+def test_a_new_mql_is_written_to_both_crms_and_read_back(bench: Bench) -> None:
+    lead, contact = both(bench)
+    counts = bench.sync()
+    assert (bench.value(lead, "Status"), bench.value(contact, "hs_lead_status")) == ("MQL", "OPEN")
+    assert bench.value(contact, "lifecyclestage") == "marketingqualifiedlead"
+    assert (counts.decided, counts.verified, bench.problems) == (3, 3, [])
+
+
+def test_a_second_run_writes_and_decides_nothing(bench: Bench) -> None:
+    both(bench)
+    bench.sync()
+    sent = len(bench.all_writes())
+    for pulled in (False, True):
+        if pulled:
+            for ref in (*bench.sf.records, *bench.hs.records):
+                bench.mirror_record(ref)
+        counts = bench.sync()
+        assert (counts.decided, len(bench.all_writes())) == (0, sent)
+
+
+def test_all_fields_of_a_record_go_in_one_request_and_no_others(routed: Bench) -> None:
+    both(routed)
+    routed.sync()
+    assert [set(write.fields) for write in routed.sf.writes] == [{"Status", "OwnerId"}]
+    assert [set(write.fields) for write in routed.hs.writes] == [
+        {"hs_lead_status", "lifecyclestage", "hubspot_owner_id"}
+    ]
+    assert all(write.guarded for write in routed.all_writes())
+
+
+def test_no_request_leaves_before_its_intent_says_sent(bench: Bench) -> None:
+    both(bench)
+    seen: list[str] = []
+
+    def look(write: Write) -> None:
+        states = {row.state for row in bench.intents(record_id=write.ref.id, crm=write.ref.crm)}
+        seen.append(",".join(sorted(states)))
+
+    bench.sf.before_write = bench.hs.before_write = look
+    bench.sync()
+    assert seen == ["sent", "sent"]
+
+
+@pytest.mark.parametrize("entered_by", ["crm"])
+def test_a_spell_that_the_crms_began_writes_nothing(bench: Bench, entered_by: str) -> None:
+    lead = bench.lead()
+    bench.person("p1", lead, mql=False)
+    bench.spell("p1", entered_by)
+    assert bench.sync().decided == 0
+
+
+def test_an_ambiguous_person_is_never_written(bench: Bench) -> None:
+    both(bench, ambiguous=True)
+    assert bench.sync().decided == 0
+    assert bench.all_writes() == []
+
+
+def test_becoming_ambiguous_while_waiting_stops_the_write(bench: Bench) -> None:
+    both(bench)
+    bench.decide()
+    with bench.mirror.write() as conn:
+        conn.exec_driver_sql("UPDATE person SET ambiguous = 1")
+    counts = bench.sync()
+    assert (counts.superseded, bench.all_writes()) == (3, [])
+
+
+# -- people
+
+
+def test_a_person_who_edits_before_the_read_wins(bench: Bench) -> None:
+    lead, contact = both(bench)
+    bench.decide()
+    bench.sf.edit(lead, Status="Working")
+    bench.hs.edit(contact, hs_lead_status="IN_PROGRESS")
+    bench.world.advance(600)
+    counts = bench.write()
+    assert (bench.value(lead, "Status"), bench.value(contact, "hs_lead_status")) == ("Working", "IN_PROGRESS")
+    assert counts.superseded == 2
+    assert {write.ref.crm for write in bench.all_writes()} == {"hubspot"}  # only the life-cycle stage
+
+
+def test_salesforce_edit_between_read_and_write_is_prevented(bench: Bench) -> None:
+    lead, _ = both(bench)
+
+    def person(write: Write) -> None:
+        bench.sf.before_write = None
+        bench.world.advance(2)
+        bench.sf.edit(lead, Status="Working")
+
+    bench.sf.before_write = person
+    bench.sync()
+    versions = [version.value for version in bench.sf.records[lead].versions["Status"]]
+    assert versions == ["Working", "New"]
+    assert bench.states(crm="salesforce") == {"Status": "superseded"}
+
+
+def test_hubspot_edit_between_read_and_write_is_put_back(bench: Bench) -> None:
+    _, contact = both(bench)
+
+    def person(write: Write) -> None:
+        bench.hs.before_write = None
+        bench.hs.edit(contact, hs_lead_status="IN_PROGRESS")
+
+    bench.hs.before_write = person
+    counts = bench.sync()
+    assert bench.value(contact, "hs_lead_status") == "IN_PROGRESS"
+    assert bench.codes() == ["EDIT_COVERED"]
+    rows = bench.intents(crm="hubspot", field="hs_lead_status")
+    assert [(row.policy, row.state, row.why) for row in rows] == [
+        ("last_supplied", "superseded", "human"),
+        ("repair", "verified", "wanted"),
+    ]
+    assert counts.balanced
+    assert bench.sync().decided == 0
+
+
+def test_a_cleared_field_is_put_back_as_empty(bench: Bench) -> None:
+    _, contact = both(bench)
+
+    def person(write: Write) -> None:
+        bench.hs.before_write = None
+        bench.hs.edit(contact, hs_lead_status=None)
+
+    bench.hs.before_write = person
+    bench.sync()
+    assert bench.value(contact, "hs_lead_status") is None
+
+
+def test_repairs_end_after_two_rounds_with_an_alert(bench: Bench) -> None:
+    _, contact = both(bench)
+    edits = iter(["IN_PROGRESS", "NEW", "IN_PROGRESS", "NEW", "IN_PROGRESS"])
+    bench.hs.before_write = lambda write: bench.hs.edit(contact, hs_lead_status=next(edits))
+    counts = bench.sync()
+    assert bench.codes() == ["EDIT_COVERED", "EDIT_COVERED", "REPAIR_FAILED"]
+    assert counts.parked == 1
+    assert [row.policy for row in bench.intents(field="hs_lead_status")] == [
+        "last_supplied",
+        "repair",
+        "repair",
+    ]
+
+
+def test_a_person_who_changes_it_back_after_us_is_never_fought(bench: Bench) -> None:
+    lead, contact = both(bench)
+    bench.sync()
+    bench.world.advance(3600)
+    bench.sf.edit(lead, Status="New")
+    bench.hs.edit(contact, hs_lead_status="NEW", lifecyclestage="lead")
+    for ref in (lead, contact):
+        bench.mirror_record(ref)
+    sent = len(bench.all_writes())
+    assert bench.sync().decided == 0
+    assert len(bench.all_writes()) == sent
+
+
+def test_a_field_that_a_person_just_touched_waits(bench: Bench) -> None:
+    _, contact = both(bench)
+    bench.world.advance(600)
+    bench.hs.edit(contact, hs_lead_status="NEW")
+    bench.mirror_record(contact)
+    counts = bench.sync(seconds=60)
+    assert bench.states(crm="hubspot") == {"hs_lead_status": "quiet", "lifecyclestage": "verified"}
+    assert (counts.waiting, bench.problems) == (1, [])
+    assert bench.sync(seconds=60).waiting == 1
+    assert bench.sync(seconds=300).verified == 1
+    assert bench.value(contact, "hs_lead_status") == "OPEN"
+
+
+# -- the wire
+
+
+def test_a_lost_answer_does_not_write_twice(bench: Bench) -> None:
+    lead, contact = both(bench)
+    for crm in (bench.sf, bench.hs):
+        crm.answer = lambda write, outcome: Outcome(write.ref, OutcomeKind.UNKNOWN)
+    counts = bench.sync()
+    assert counts.verified == 3
+    assert len(bench.all_writes()) == 2
+    assert [v.value for v in bench.sf.records[lead].versions["Status"]] == ["MQL", "New"]
+    assert [v.value for v in bench.hs.records[contact].versions["hs_lead_status"]] == ["OPEN", "NEW"]
+
+
+def lose_first_request(crm: MemoryConnector) -> None:
+    real, seen = crm._apply, []
+
+    def apply(write: Write) -> Outcome:
+        seen.append(write)
+        return Outcome(write.ref, OutcomeKind.UNKNOWN) if len(seen) == 1 else real(write)
+
+    crm._apply = apply  # type: ignore[method-assign]
+
+
+def test_a_request_that_never_arrived_is_sent_again(bench: Bench) -> None:
+    _, contact = both(bench)
+    lose_first_request(bench.sf)
+    lose_first_request(bench.hs)
+    counts = bench.sync()
+    assert bench.states(crm="salesforce") == {"Status": "verified"}
+    assert bench.states(crm="hubspot") == {"hs_lead_status": "unsure", "lifecyclestage": "unsure"}
+    assert (counts.waiting, bench.problems) == (2, [])
+    assert bench.sync(seconds=30).waiting == 2  # it may still arrive: no resend before the settle time
+    assert len(bench.hs.writes) == 1
+    assert bench.sync(seconds=120).verified == 2
+    assert bench.value(contact, "hs_lead_status") == "OPEN"
+
+
+def test_a_conflict_three_times_ends_as_conflict(bench: Bench) -> None:
+    lead, _ = both(bench)
+
+    def touch(write: Write) -> None:
+        bench.world.advance(2)
+        bench.sf.edit(lead, Author.AUTOMATION, Company="Other")
+
+    bench.sf.before_write = touch
+    counts = bench.sync()
+    assert len(bench.sf.writes) == 3
+    assert (counts.conflict, bench.value(lead, "Status")) == (1, "New")
+
+
+def test_the_second_of_the_last_change_is_waited_out(bench: Bench) -> None:
+    lead = bench.lead()
+    bench.person("p1", lead)
+    bench.world.advance(600.2)
+    bench.sf.edit(lead, Author.AUTOMATION, Company="Other")
+    bench.ctx = bench.next_context()
+    bench.decide()
+    bench.write()
+    assert 1.0 in bench.world.slept
+    assert bench.value(lead, "Status") == "MQL"
+
+
+def test_a_refused_record_is_parked_with_its_remedy(bench: Bench) -> None:
+    lead, _ = both(bench)
+    refusal = Outcome(
+        lead,
+        OutcomeKind.REFUSED,
+        "FIELD_CUSTOM_VALIDATION_EXCEPTION",
+        "Budget first",
+        RefusalClass.ADMIN_RULE,
+    )
+    bench.sf.answer = lambda write, outcome: refusal
+    counts = bench.sync()
+    assert counts.parked == 1
+    with bench.mirror.read() as conn:
+        (failed,) = outbox.failed(conn)
+    assert failed.cause == "SF-FIELD_CUSTOM_VALIDATION_EXCEPTION"
+    assert (failed.message, failed.field) == ("Budget first", "Status")
+    assert "administrator" in failed.remedy
+    assert bench.sync().decided == 0
+
+
+def test_only_the_refused_field_of_several_is_parked(routed: Bench) -> None:
+    lead, _ = both(routed)
+
+    def answer(write: Write, outcome: Outcome) -> Outcome:
+        if "OwnerId" not in write.fields:
+            return outcome
+        return Outcome(write.ref, OutcomeKind.REFUSED, "INVALID_OWNER", "no", RefusalClass.OWNER)
+
+    real = routed.sf._apply
+
+    def apply(write: Write) -> Outcome:
+        refused = answer(write, Outcome(write.ref, OutcomeKind.ACCEPTED))
+        return real(write) if refused.kind is OutcomeKind.ACCEPTED else refused
+
+    routed.sf._apply = apply  # type: ignore[method-assign]
+    routed.sync()
+    assert routed.states(crm="salesforce") == {"Status": "verified", "OwnerId": "parked"}
+    assert routed.value(lead, "Status") == "MQL"
+
+
+def test_the_circuit_breaker_pauses_the_field_alone(bench: Bench) -> None:
+    for number in range(8):
+        both(bench, f"p{number}", str(number))
+    bench.sf.answer = lambda write, outcome: Outcome(
+        write.ref, OutcomeKind.REFUSED, "STRING_TOO_LONG", "too long", RefusalClass.OUR_CONFIG
+    )
+    counts = bench.sync()
+    assert "FIELD_PAUSED" in bench.codes()
+    assert (counts.verified, counts.parked) == (16, 8)
+    bench.sf.answer = None
+    lead = bench.lead("99")
+    bench.person("p99", lead)
+    assert bench.sync().waiting == 1
+    assert bench.value(lead, "Status") == "New"
+
+
+def test_a_pause_holds_what_it_names_and_nothing_else(bench: Bench) -> None:
+    lead, contact = both(bench)
+    with bench.mirror.write() as conn:
+        outbox.pause(conn, "hubspot.contacts.lifecyclestage", "asked to", "me", 0)
+    counts = bench.sync()
+    assert (counts.verified, counts.waiting) == (2, 1)
+    assert bench.value(contact, "lifecyclestage") == "lead"
+
+
+def test_a_converted_lead_is_followed_to_its_contact(bench: Bench) -> None:
+    lead, _ = both(bench)
+    bench.decide()
+    survivor = bench.sf.put("Contact", "0031", Author.PERSON, status="New", record_type=None)
+    bench.sf.merge(lead, survivor, GoneReason.CONVERTED)
+    bench.world.advance(600)
+    counts = bench.write()
+    assert bench.value(survivor, "Lead_Status__c") == "MQL"
+    assert bench.value(lead, "Status") == "New"
+    assert (counts.verified, counts.superseded) == (3, 1)
+
+
+def test_a_deleted_record_is_left_and_never_created_anew(bench: Bench) -> None:
+    lead, _ = both(bench)
+    bench.decide()
+    bench.sf.delete(lead)
+    counts = bench.write()
+    assert (counts.superseded, len(bench.sf.records)) == (1, 1)
+    assert bench.sf.writes == []
+
+
+def test_automation_that_rewrites_our_value_is_not_fought(bench: Bench) -> None:
+    _, contact = both(bench)
+
+    def flow(write: Write, outcome: Outcome) -> Outcome:
+        bench.hs.edit(contact, Author.AUTOMATION, hs_lead_status="IN_PROGRESS")
+        return outcome
+
+    bench.hs.answer = flow
+    counts = bench.sync()
+    assert counts.superseded == 1
+    row = bench.intents(field="hs_lead_status")[0]
+    assert row.why == "overridden_by_automation"
+    bench.mirror_record(contact)
+    assert bench.sync().decided == 0
+
+
+def test_a_write_accepted_and_ignored_is_parked(bench: Bench) -> None:
+    lead, _ = both(bench)
+    bench.sf._apply = lambda write: Outcome(write.ref, OutcomeKind.ACCEPTED)  # type: ignore[method-assign]
+    counts = bench.sync()
+    assert counts.parked == 1
+    assert bench.intents(crm="salesforce")[0].why == "refused_silently"
+
+
+# -- crashes and leases
+
+
+def test_what_a_killed_run_had_sent_is_read_back_first(bench: Bench) -> None:
+    both(bench)
+
+    class PowerCut(BaseException):
+        pass
+
+    def cut(name: str) -> None:
+        if name == "write.answered":
+            raise PowerCut
+
+    reached = bench.world.reached
+    bench.world.reached = cut  # type: ignore[method-assign]
+    with pytest.raises(PowerCut):
+        bench.sync()
+    bench.world.reached = reached  # type: ignore[method-assign]
+    assert bench.states(crm="salesforce") == {"Status": "sent"}
+    counts = bench.sync()
+    assert (counts.verified, len(bench.sf.writes)) == (3, 1)
+
+
+def test_a_worker_that_lost_its_lease_records_no_success(bench: Bench) -> None:
+    both(bench)
+    bench.add("lease", name="writer", holder="me", epoch=1, expires_at=0)
+    bench.lease_epoch = 1
+
+    def steal(write: Write, outcome: Outcome) -> Outcome:
+        with bench.mirror.write() as conn:
+            conn.exec_driver_sql("UPDATE lease SET epoch = 2")
+        return outcome
+
+    bench.sf.answer = steal
+    with pytest.raises(LeaseLost):
+        bench.sync()
+    assert bench.states(crm="salesforce") == {"Status": "sent"}
+    bench.lease_epoch, bench.sf.answer = 2, None
+    assert bench.sync().verified == 3
+    assert len(bench.sf.writes) == 1
+
+
+def test_every_failpoint_of_writing_is_reached(bench: Bench) -> None:
+    both(bench)
+    bench.sync()
+    names = {name for name in bench.world.failpoints if name.startswith(("write.", "decide."))}
+    from config.failpoints import FAILPOINTS
+
+    assert names == {name for name in FAILPOINTS if name.startswith(("write.", "decide."))}
+
+
+def test_the_audit_chain_holds_and_a_changed_row_breaks_it(bench: Bench) -> None:
+    both(bench)
+    bench.sync()
+    with bench.mirror.write() as conn:
+        assert audit.broken_at(conn) is None
+        rows = conn.exec_driver_sql("SELECT n, subject FROM audit ORDER BY n").all()
+        assert [row.subject.split(".")[-1] for row in rows] == ["Status", "hs_lead_status", "lifecyclestage"]
+        conn.exec_driver_sql("UPDATE audit SET detail = '{}' WHERE n = 2")
+        assert audit.broken_at(conn) == 2
+
+
+# -- our own fields
+
+
+def scored(bench: Bench) -> None:
+    lead = {**bench.settings.writeback.model_dump(by_alias=True)}
+    lead["salesforce"]["Lead"]["score"] = {"field": "MQL_Score__c", "policy": "machine"}
+    lead["hubspot"]["contacts"]["grade"] = {"field": "mql_grade", "policy": "machine"}
+    bench.settings_with(writeback=lead)
+    bench.sf.options.pop(("Lead", "MQL_Score__c"), None)
+
+
+def test_the_score_is_shown_as_a_whole_number_and_only_when_it_changed(bench: Bench) -> None:
+    scored(bench)
+    lead, contact = bench.lead(MQL_Score__c="0"), bench.contact(mql_grade="D4")
+    bench.person("p1", lead, contact, total=49_500, mql=False)
+    assert bench.sync().verified == 2
+    assert (bench.value(lead, "MQL_Score__c"), bench.value(contact, "mql_grade")) == ("50", "A1")
+    assert bench.sync().decided == 0
+    bench.sf.edit(lead, Author.AUTOMATION, MQL_Score__c="50.0")
+    bench.mirror_record(lead)
+    assert bench.sync().decided == 0
+    with bench.mirror.write() as conn:
+        conn.exec_driver_sql("UPDATE score SET total = -3600")
+    assert bench.sync().verified == 1
+    assert bench.value(lead, "MQL_Score__c") == "-4"
+    assert all(write.guarded is False for write in bench.all_writes())
+
+
+# -- configuration
+
+
+def test_a_value_that_is_not_offered_stops_its_object_and_names_the_nearest(bench: Bench) -> None:
+    lead, contact = both(bench)
+    bench.sf.options["Lead", "Status"] = ("New", "MQL (new)", "Working")
+    counts = bench.sync()
+    (problem,) = bench.problems
+    assert (problem.exit_code, problem.crm) == (2, "salesforce")
+    assert "'MQL'" in problem.message
+    assert "Working" in problem.remedy
+    assert (bench.value(lead, "Status"), bench.value(contact, "hs_lead_status")) == ("New", "OPEN")
+    assert counts.waiting == 1
+
+
+def test_one_crm_in_trouble_does_not_stop_the_other(bench: Bench) -> None:
+    from connectors.errors import AuthFailed
+
+    _, contact = both(bench)
+
+    def fail() -> Any:
+        raise AuthFailed("expired", crm="salesforce", code="invalid_grant")
+
+    bench.sf.sign_in = fail  # type: ignore[method-assign]
+    counts = bench.sync()
+    assert [problem.exit_code for problem in bench.problems] == [4]
+    assert bench.value(contact, "hs_lead_status") == "OPEN"
+    assert counts.waiting == 1
