@@ -101,7 +101,6 @@ FAMILIES: Final[Mapping[type[BaseException], tuple[type[ConnectorError], str]]] 
     urllib3.exceptions.LocationParseError: (Fatal, _MISUSE),
     urllib3.exceptions.URLSchemeUnknown: (Fatal, _MISUSE),
     urllib3.exceptions.ProxySchemeUnknown: (Fatal, _MISUSE),
-    urllib3.exceptions.ProxySchemeUnsupported: (Fatal, _MISUSE),
     urllib3.exceptions.UnrewindableBodyError: (Fatal, _MISUSE),
 }
 """What went wrong on the way → (family, code). A test walks both libraries: a new class fails it."""
@@ -231,6 +230,9 @@ def family_of(error: BaseException, what: str) -> ConnectorError:
 def _innermost(error: BaseException) -> BaseException:
     """The cause that tells whether the request left: requests wraps urllib3's errors once or twice."""
     generic = (requests.exceptions.ConnectionError, urllib3.exceptions.MaxRetryError)
+    if isinstance(error, urllib3.exceptions.ProtocolError):
+        cut = next((arg for arg in error.args if isinstance(arg, urllib3.exceptions.IncompleteRead)), None)
+        return cut or error
     while isinstance(error, generic):
         inner = getattr(error, "reason", None) or (error.args[0] if error.args else None)
         if type(error) not in generic or not isinstance(inner, urllib3.exceptions.HTTPError):
