@@ -26,7 +26,7 @@ SYNC_LAYERS = (
     ("sync.mirror",),
     ("sync.reports", "sync.context"),
     ("sync.stages",),
-    ("sync.pipeline", "sync.lease", "sync.doctor"),
+    ("sync.pipeline", "sync.lease", "sync.doctor", "sync.status"),
     ("sync.app",),
     ("sync.schedule",),
     ("sync.daemon", "sync.demo", "sync.sandbox_process"),

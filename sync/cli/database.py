@@ -1,0 +1,61 @@
+"""`db`: the mirror's own upkeep."""
+
+from __future__ import annotations
+
+import typer
+
+from sync.cli.options import command, group
+from sync.cli.session import Session
+from sync.mirror import health
+from sync.reports import SCHEMA_VERSION
+
+app = typer.Typer()
+commands = typer.Typer(no_args_is_help=True, help="The mirror: migrate, verify, stats.")
+app.add_typer(commands, name="db")
+group(commands)
+
+
+@command(commands, "migrate")
+def migrate(session: Session) -> int:
+    """Create the mirror, or bring it up to this version's schema. Every other command does so by itself."""
+    with session.app() as opened:
+        where = opened.mirror.where
+    if session.options.json:
+        session.out.json({"schema_version": SCHEMA_VERSION, "mirror": where})
+    else:
+        session.out.line(f"{where} is up to date", "ok")
+    return 0
+
+
+@command(commands, "verify")
+def verify(session: Session) -> int:
+    """Check the mirror for damage: the file's structure, references between rows, the audit chain."""
+    with session.app() as opened:
+        where = opened.mirror.where
+        with opened.mirror.read() as conn:
+            found = health.damage(conn)
+    if session.options.json:
+        session.out.json(
+            {"schema_version": SCHEMA_VERSION, "mirror": where, "ok": not found, "damage": found}
+        )
+    else:
+        for line in found:
+            session.out.line(line, "error")
+        session.out.line(f"{where} is damaged" if found else f"{where} is whole", "error" if found else "ok")
+    return 12 if found else 0
+
+
+@command(commands, "stats")
+def stats(session: Session) -> int:
+    """Rows per table and the size of the file."""
+    with session.app() as opened:
+        where, path = opened.mirror.where, opened.mirror.path
+        with opened.mirror.read() as conn:
+            rows = health.sizes(conn)
+    size = path.stat().st_size if path else None
+    if session.options.json:
+        session.out.json({"schema_version": SCHEMA_VERSION, "mirror": where, "bytes": size, "rows": rows})
+        return 0
+    session.out.line(where + ("" if size is None else f", {size / 1024**2:,.1f} MiB"))
+    session.out.table(("table", "rows"), list(rows.items()), ("rows",))
+    return 0

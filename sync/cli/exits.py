@@ -1,0 +1,242 @@
+"""Errors → the sentence that a person reads and the exit code, in one place.
+
+0 all fine · 1 our bug · 2 usage or configuration · 3 finished, some records parked or failed
+4 sign-in or right missing · 5 CRM unreachable or budget spent, try later · 6 stopped by a safety limit
+7 not found · 8 changes pending · 9 plan stale or conflict · 10 not set up · 11 another instance holds the
+lease · 12 database damaged or newer · 13 disk full · 130 interrupted · 143 terminated
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import traceback
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+from config.errors import ConfigError, NotSetUp
+from config.world import from_epoch
+from connectors.errors import (
+    AuthFailed,
+    ConnectorError,
+    NotOffered,
+    QuotaSpent,
+    Retriable,
+    RightMissing,
+)
+from sync.cli.errors import NotFound, UsageFault
+from sync.mirror.engine import DatabaseDamaged, DatabaseLocked, DatabaseNewer, DatabaseUnusable, DiskFull
+from sync.mirror.lease import LeaseHeld, LeaseLost
+from sync.mirror.plans import NoSuchPlan, PlanOver, SeveralPlans
+
+EXIT_CODES: Final[Mapping[int, str]] = {
+    0: "all fine",
+    1: "a bug of ours",
+    2: "usage or configuration",
+    3: "finished, some records parked or failed",
+    4: "sign-in failed or a right is missing",
+    5: "CRM unreachable or budget spent: try later",
+    6: "stopped by a safety limit: approval needed",
+    7: "not found",
+    8: "changes pending (`plan --detailed-exitcode`)",
+    9: "plan stale or conflict",
+    10: "not set up",
+    11: "another instance holds the lease",
+    12: "database damaged or newer",
+    13: "disk full",
+    130: "interrupted; nothing is left half done",
+    143: "terminated; nothing is left half done",
+}
+"""What each exit code means."""
+
+CRM_NAMES: Final[Mapping[str, str]] = {"salesforce": "Salesforce", "hubspot": "HubSpot"}
+
+
+class Ending(NamedTuple):
+    """How a command ends: its exit code, and what to tell, one sentence a line."""
+
+    code: int
+    lines: list[str]
+
+
+def ending(error: BaseException) -> Ending:
+    """The ending for an error that reached the top of the command line."""
+    for kind, code, words in _RULES:
+        if isinstance(error, kind):
+            return Ending(code, words(error))
+    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+        return Ending(13, ["The disk is full. Make room and run the same command again; nothing was lost."])
+    return Ending(1, _our_bug(error))
+
+
+def _our_bug(error: BaseException) -> list[str]:
+    return [
+        f"Something went wrong that should not have: a bug of mqlsync (reference {reference(error)}).",
+        "What was committed is safe; running the same command again is safe too.",
+        "Run it with -v to see where it happened, and report that.",
+    ]
+
+
+def reference(error: BaseException) -> str:
+    """Eight characters that are the same whenever the same line of our code fails the same way."""
+    frames = traceback.extract_tb(error.__traceback__)
+    place = [f"{Path(frame.filename).name}:{frame.lineno}" for frame in frames[-3:]]
+    text = " ".join([type(error).__name__, *place])
+    return hashlib.sha256(text.encode()).hexdigest()[:8]
+
+
+def _config(error: ConfigError) -> list[str]:
+    count = len(error.problems)
+    head = (
+        "There is a problem in the configuration:"
+        if count == 1
+        else f"There are {count} problems in the configuration:"
+    )
+    return [head, *(f"  {problem}" for problem in error.problems)]
+
+
+def _not_set_up(error: NotSetUp) -> list[str]:
+    return [
+        f"mqlsync is not set up: there is no mqlsync.toml in {' or '.join(error.searched)}.",
+        "Run `mqlsync init` to write one, or say where it is with --config-dir DIR.",
+    ]
+
+
+def _crm(error: ConnectorError) -> str:
+    name = CRM_NAMES.get(error.crm, error.crm) or "The CRM"
+    return f"{name} ({error.code})" if error.code else name
+
+
+def _auth(error: AuthFailed) -> list[str]:
+    return [
+        f"{_crm(error)}: sign-in failed: {error.message}",
+        "Check the credentials in the environment; `mqlsync doctor` says which are used and from where.",
+    ]
+
+
+def _right(error: RightMissing) -> list[str]:
+    return [
+        f"{_crm(error)}: a right is missing: {error.message}",
+        "Give it to the integration user or app; `mqlsync doctor` lists every right that is needed.",
+    ]
+
+
+def _quota(error: QuotaSpent) -> list[str]:
+    when = f"from {error.until:%Y-%m-%d %H:%M} UTC on" if error.until else "later"
+    return [
+        f"{_crm(error)}: no API calls are left for now: {error.message}",
+        f"What was pulled is kept. Run the same command again {when}; it goes on where it stopped.",
+    ]
+
+
+def _retriable(error: Retriable) -> list[str]:
+    return [
+        f"{_crm(error)}: cannot be reached or does not answer properly: {error.message}",
+        "What was pulled is kept. Run the same command again later; it goes on where it stopped.",
+    ]
+
+
+def _not_offered(error: NotOffered) -> list[str]:
+    return [
+        f"{_crm(error)}: this account has no {error.what}: {error.message}",
+        "Take it out of mqlsync.toml, or create it in the CRM.",
+    ]
+
+
+def _other_crm(error: ConnectorError) -> list[str]:
+    return [f"{_crm(error)}: {error.message}", "Run `mqlsync doctor` to see what else is wrong there."]
+
+
+def _held(error: LeaseHeld) -> list[str]:
+    until = from_epoch(error.until)
+    return [
+        f"Another mqlsync works on this database: {error.holder} (until {until:%H:%M:%S} UTC at least).",
+        "Wait for it to finish, or stop it, and run the same command again.",
+    ]
+
+
+def _lost(_: LeaseLost) -> list[str]:
+    return [
+        "This process stood still for so long that another mqlsync took over; it recorded nothing more.",
+        "The other one reads back what was sent. Nothing needs repair.",
+    ]
+
+
+def _damaged(error: DatabaseDamaged) -> list[str]:
+    return [
+        f"The database is damaged: {error.where}: {error.detail}",
+        "Nothing was written to it; `mqlsync db verify` says more. Every record can be pulled again: keep",
+        "the damaged file, set another database_url, and run `mqlsync sync --full`.",
+    ]
+
+
+def _newer(error: DatabaseNewer) -> list[str]:
+    return [
+        f"The database was migrated by a newer mqlsync: {error.where} has schema {error.found}.",
+        f"This version knows {error.known}. Use the newer version.",
+    ]
+
+
+def _locked(error: DatabaseLocked) -> list[str]:
+    return [
+        f"Another program has locked the database for {error.waited:.0f} s: {error.where}",
+        "Close it, or try again later.",
+    ]
+
+
+def _full(error: DiskFull) -> list[str]:
+    return [
+        f"The disk is full: {error.where}.",
+        "What did not fit was not kept, nothing else is lost. Make room and run the same command again.",
+    ]
+
+
+def _unusable(error: DatabaseUnusable) -> list[str]:
+    return [
+        f"The database cannot be used: {error.where}: {error.detail}",
+        "Check database_url, and that this user may write to the file and its folder.",
+    ]
+
+
+def _no_plan(error: NoSuchPlan) -> list[str]:
+    if error.digest is None:
+        return ["No plan waits for approval."]
+    return [f"There is no plan {error.digest}.", "`mqlsync plan` shows the present one and its digest."]
+
+
+def _several_plans(error: SeveralPlans) -> list[str]:
+    return [f"{len(error.digests)} plans are meant by that: name one of {', '.join(error.digests)}."]
+
+
+def _plan_over(error: PlanOver) -> list[str]:
+    return [f"Plan {error.digest} is {error.state}; nothing was sent.", "`mqlsync plan` makes a new one."]
+
+
+def _message(error: Exception) -> list[str]:
+    return str(error).splitlines()
+
+
+_RULES: Final[tuple[tuple[type[BaseException], int, Callable[[Any], list[str]]], ...]] = (
+    (ConfigError, 2, _config),
+    (UsageFault, 2, _message),
+    (NotFound, 7, _message),
+    (NotSetUp, 10, _not_set_up),
+    (AuthFailed, 4, _auth),
+    (RightMissing, 4, _right),
+    (QuotaSpent, 5, _quota),
+    (Retriable, 5, _retriable),
+    (NotOffered, 2, _not_offered),
+    (ConnectorError, 1, _other_crm),
+    (LeaseHeld, 11, _held),
+    (LeaseLost, 11, _lost),
+    (DatabaseDamaged, 12, _damaged),
+    (DatabaseNewer, 12, _newer),
+    (DiskFull, 13, _full),
+    (DatabaseLocked, 5, _locked),
+    (DatabaseUnusable, 2, _unusable),
+    (NoSuchPlan, 7, _no_plan),
+    (SeveralPlans, 2, _several_plans),
+    (PlanOver, 9, _plan_over),
+)
+"""Error → exit code and words; the first row that fits. Narrow kinds stand before wide ones."""

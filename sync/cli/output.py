@@ -1,0 +1,208 @@
+"""What a command prints: results to stdout (text, tables, JSON, CSV), messages and progress to stderr."""
+
+from __future__ import annotations
+
+import csv
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final, TextIO
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    SpinnerColumn,
+    TaskID,
+    TextColumn,
+    TimeRemainingColumn,
+)
+from rich.progress import Progress as Bars
+from rich.table import Table
+from rich.text import Text
+
+from config.world import World
+from sync.cli.clean import cell, clean, csv_cell, to_json
+from sync.cli.given import Globals
+
+PROGRESS_EVERY: Final = 10.0  # seconds between two lines where there is no terminal to draw on
+PIPE_WIDTH: Final = 10_000  # columns; nothing is cut when the reader is a program
+STYLES: Final[Mapping[str, str]] = {"ok": "green", "warning": "yellow", "error": "red", "note": "dim"}
+
+
+class Output:
+    """Where a command speaks. Whatever it prints has passed `clean`."""
+
+    def __init__(self, options: Globals, world: World, stdout: TextIO, stderr: TextIO) -> None:
+        self.options = options
+        self.world = world
+        self._stdout = stdout
+        self._results = _console(stdout)
+        self._messages = _console(stderr)
+
+    # --- results -------------------------------------------------------------------------------
+
+    def line(self, text: str = "", style: str = "") -> None:
+        """One line of the result."""
+        self._results.print(Text(clean(text), style=STYLES.get(style, style)), soft_wrap=True)
+
+    def json(self, value: Mapping[str, Any]) -> None:
+        """The result as one JSON object."""
+        self._write(to_json(value) + "\n")
+
+    def json_line(self, value: Mapping[str, Any]) -> None:
+        """One of many results, on one line."""
+        self._write(to_json(value, indent=None) + "\n")
+
+    def table(
+        self, columns: Sequence[str], rows: Iterable[Sequence[object]], numbers: Sequence[str] = ()
+    ) -> None:
+        """Rows under headings; cut to the terminal's width, whole when piped."""
+        table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
+        for name in columns:
+            justify: Any = "right" if name in numbers else "left"
+            table.add_column(name, overflow="ellipsis", no_wrap=True, justify=justify)
+        for row in rows:
+            table.add_row(*(Text(cell(value), overflow="ellipsis") for value in row))
+        self._results.print(table)
+
+    def csv(self, file: Path, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> int:
+        """Write rows to a file that only its owner may read ("-": to stdout); returns how many."""
+        if str(file) == "-":
+            return _write_csv(self._stdout, columns, rows)
+        with _private(file) as handle:
+            return _write_csv(handle, columns, rows)
+
+    def _write(self, text: str) -> None:
+        self._stdout.write(text)
+        self._stdout.flush()
+
+    # --- messages ------------------------------------------------------------------------------
+
+    def say(self, text: str) -> None:
+        """A message for a person; nothing with --quiet."""
+        if not self.options.quiet:
+            self._message(text, "")
+
+    def detail(self, text: str) -> None:
+        """A message that only --verbose asks for."""
+        if self.options.verbose:
+            self._message(text, "note")
+
+    def warn(self, text: str) -> None:
+        """Something to look at; also with --quiet."""
+        self._message(f"warning: {text}", "warning")
+
+    def error(self, text: str) -> None:
+        """What went wrong; also with --quiet."""
+        self._message(text, "error")
+
+    def raw_message(self, text: str) -> None:
+        """Text of several lines: help, or a traceback for a developer."""
+        for line in text.splitlines():
+            self._message(line, "")
+
+    def _message(self, text: str, style: str) -> None:
+        self._messages.print(Text(clean(text), style=STYLES.get(style, "")), soft_wrap=True)
+
+    @contextmanager
+    def progress(self) -> Iterator[Steps]:
+        """Something that stages may tell how far they are."""
+        steps: Steps
+        if self.options.quiet:
+            steps = Steps()
+        elif self._messages.is_terminal and not self._messages.is_dumb_terminal:
+            steps = Drawn(self._messages)
+        else:
+            steps = Lines(self)
+        try:
+            yield steps
+        finally:
+            steps.close()
+
+
+class Steps:
+    """Progress that nobody looks at; the others draw it (`sync.context.Progress`)."""
+
+    def step(self, what: str, done: int, total: int | None = None) -> None:
+        """`done` of `total` (None: unknown) of `what` are finished."""
+
+    def close(self) -> None:
+        """Nothing more will come."""
+
+
+class Lines(Steps):
+    """A line every ten seconds, for logs and pipes."""
+
+    def __init__(self, out: Output) -> None:
+        self._out = out
+        self._last = out.world.monotonic()
+
+    def step(self, what: str, done: int, total: int | None = None) -> None:
+        now = self._out.world.monotonic()
+        if now - self._last < PROGRESS_EVERY:
+            return
+        self._last = now
+        of = "" if total is None else f" of {total:,}"
+        share = f" ({done / total:.0%})" if total else ""
+        self._out.say(f"{what}: {done:,}{of}{share}")
+
+
+class Drawn(Steps):
+    """One bar a thing, on a terminal; it vanishes when the work is done."""
+
+    def __init__(self, console: Console) -> None:
+        self._bars = Bars(
+            SpinnerColumn(),
+            TextColumn("{task.description}", markup=False),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeRemainingColumn(),
+            console=console,
+            transient=True,
+        )
+        self._tasks: dict[str, TaskID] = {}
+        self._bars.start()
+
+    def step(self, what: str, done: int, total: int | None = None) -> None:
+        if what not in self._tasks:
+            self._tasks[what] = self._bars.add_task(clean(what), total=total)
+        self._bars.update(self._tasks[what], completed=done, total=total)
+
+    def close(self) -> None:
+        self._bars.stop()
+
+
+def _console(stream: TextIO) -> Console:
+    """A console without markup, so that no text from a CRM can style or link anything."""
+    width = None if stream.isatty() else PIPE_WIDTH
+    return Console(file=stream, markup=False, highlight=False, emoji=False, width=width, legacy_windows=False)
+
+
+def _write_csv(handle: TextIO, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> int:
+    writer = csv.writer(handle, lineterminator="\n")
+    writer.writerow(columns)
+    count = 0
+    for row in rows:
+        writer.writerow([csv_cell(value) for value in row])
+        count += 1
+    return count
+
+
+@contextmanager
+def _private(file: Path) -> Iterator[TextIO]:
+    """The file opened for writing, readable by its owner only: it holds personal data."""
+    file.touch(mode=0o600)
+    file.chmod(0o600)
+    with file.open("w", encoding="utf-8", newline="") as handle:
+        yield handle
+
+
+def safe_streams() -> tuple[TextIO, TextIO]:
+    """stdout and stderr that never fail on a character their encoding lacks."""
+    for stream in (sys.stdout, sys.stderr):
+        reconfigure = getattr(stream, "reconfigure", None)
+        if reconfigure is not None:
+            reconfigure(errors="replace")
+    return sys.stdout, sys.stderr

@@ -1,0 +1,61 @@
+"""How a run is shown: counts as tables, problems with their remedies."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sync.cli.output import Output
+from sync.reports import EXIT_PRECEDENCE, RunProblem, RunReport, WriteCounts
+
+CRM_NAMES = {"salesforce": "Salesforce", "hubspot": "HubSpot"}
+
+
+def show_report(out: Output, report: RunReport) -> None:
+    """A run, as JSON or as a person wants to see it."""
+    if out.options.json:
+        out.json(report.to_json())
+        return
+    if report.pull:
+        names = ("seen", "stored", "unchanged", "parked", "gone", "calls")
+        rows = [
+            (f"{CRM_NAMES.get(crm, crm)} {name}", *(getattr(counts, column) for column in names))
+            for crm, feeds in report.pull.items()
+            for name, counts in feeds.items()
+        ]
+        out.table(("pulled", *names), rows, names)
+    out.line(
+        f"{report.match.people:,} people ({report.match.ambiguous:,} ambiguous); "
+        f"{report.score.recomputed:,} scored, {report.score.mql_entered:,} became MQLs, "
+        f"{report.score.mql_left:,} left"
+    )
+    out.line(write_line(report.write))
+    if not report.books_balance:
+        out.line("The books do not balance.", "error")
+    show_problems(out, report.problems)
+    style = {"ok": "ok", "failed": "error"}.get(report.outcome, "warning")
+    out.line(f"{report.outcome} (run {report.run_id})", style)
+
+
+def gravest(problems: Sequence[RunProblem]) -> int:
+    """The exit code of several problems."""
+    codes = {problem.exit_code for problem in problems}
+    return next(code for code in EXIT_PRECEDENCE if code in codes or code == 0)
+
+
+def write_line(counts: WriteCounts) -> str:
+    """What became of the decided changes."""
+    parts = [f"{counts.verified:,} verified", f"{counts.waiting:,} waiting"]
+    for name in ("superseded", "conflict", "parked"):
+        number = getattr(counts, name)
+        if number:
+            parts.append(f"{number:,} {name}")
+    return f"{counts.decided:,} changes decided: {', '.join(parts)}"
+
+
+def show_problems(out: Output, problems: Sequence[RunProblem]) -> None:
+    """Each problem with what to do about it; on stderr, so that results stay clean."""
+    for problem in problems:
+        crm = CRM_NAMES.get(problem.crm, problem.crm)
+        out.error(f"{crm}: {problem.message}" if crm else problem.message)
+        if problem.remedy:
+            out.error(f"  → {problem.remedy}")

@@ -1,0 +1,60 @@
+"""One call of the command line: its options, its streams, and the app it may ask for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from config.load import Loaded, examine
+from config.settings import Settings
+from config.world import World
+from sync.cli.given import Globals
+from sync.cli.output import Output
+
+if TYPE_CHECKING:
+    from sync.app import App
+
+
+class Session:
+    """Handed to every command as its first argument."""
+
+    def __init__(self, options: Globals, world: World, environ: Mapping[str, str], out: Output) -> None:
+        self.options = options
+        self.world = world
+        self.environ = environ
+        self.out = out
+        self._loaded: Loaded | None = None
+
+    @property
+    def loaded(self) -> Loaded:
+        """The configuration, read once; raises NotSetUp or ConfigError. Warns of unknown variables."""
+        if self._loaded is None:
+            for problem in self.loaded_quietly().unknown:
+                self.out.warn(str(problem))
+        return self.loaded_quietly()
+
+    def loaded_quietly(self) -> Loaded:
+        """The same without the warnings."""
+        if self._loaded is None:
+            self._loaded = examine(self.options.config_dir, self.environ)
+        return self._loaded
+
+    @property
+    def settings(self) -> Settings:
+        """The settings of this call."""
+        return self.loaded.settings
+
+    def do_not_wait(self) -> None:
+        """Fail at once when another process is at work (exit code 11)."""
+        daemon = self.settings.daemon.model_copy(update={"lease_wait": 0})
+        self._loaded = replace(self.loaded, settings=self.settings.model_copy(update={"daemon": daemon}))
+
+    @contextmanager
+    def app(self) -> Iterator[App]:
+        """Mirror, connectors and models, closed at the end. Nothing is asked of a CRM yet."""
+        from sync.app import build  # the client libraries load only for commands that need them
+
+        with build(self.settings, self.world, self.loaded.config_dir) as app:
+            yield app

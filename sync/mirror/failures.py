@@ -1,0 +1,102 @@
+"""What an administrator does about changes that ended badly, and about pauses."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Final, NamedTuple
+
+from sqlalchemy import ColumnElement, Table, and_, delete, exists, select, update
+
+from sync.core.writes import Why
+from sync.mirror.engine import Connection
+from sync.mirror.outbox import CHUNK, INTENT, PAUSE
+from sync.mirror.tables import ParkedRow
+from sync.mirror.tables.outbox import WAITING_STATES
+
+PARKED: Final[Table] = ParkedRow.metadata.tables["parked_record"]
+BAD_ENDS: Final = ("parked", "conflict")
+
+
+class Unreadable(NamedTuple):
+    """A row of a CRM that could not be read."""
+
+    crm: str
+    object: str
+    id: str
+    reason: str
+    since: int
+    attempts: int
+
+
+class Pause(NamedTuple):
+    """A part of write-back that stands still."""
+
+    scope: str
+    reason: str
+    by: str
+    at: int
+
+
+def unreadable(conn: Connection) -> list[Unreadable]:
+    """Parked rows of both CRMs, oldest first."""
+    columns = [PARKED.c[name] for name in Unreadable._fields]
+    query = select(*columns).order_by(PARKED.c.since, PARKED.c.crm, PARKED.c.object, PARKED.c.id)
+    return [Unreadable(*row) for row in conn.execute(query)]
+
+
+def retry(conn: Connection, ids: Collection[str], run_id: str, now: int) -> int:
+    """Queue failed changes again; returns how many.
+
+    What is kept is the change, not the request: it is decided anew on the live record just before it is
+    sent. A change whose field has a newer open one is superseded by that instead.
+    """
+    changed = 0
+    for some in _chunks(ids):
+        failed = (INTENT.c.id.in_(some), INTENT.c.state.in_(BAD_ENDS))
+        ended = {"why": Why.NEWER.value, "done_at": now, "ended_run": run_id}
+        conn.execute(update(INTENT).where(*failed, _newer_is_open()).values(state="superseded", **ended))
+        fresh = {"why": None, "code": None, "message": None, "done_at": None, "ended_run": None}
+        again = {"state": "queued", "attempts": 0, "next_at": None, "plan_digest": None}
+        changed += conn.execute(update(INTENT).where(*failed).values(**fresh, **again)).rowcount
+    return changed
+
+
+def skip(conn: Connection, ids: Collection[str], reason: str, run_id: str, now: int) -> int:
+    """Give failed changes up for good, with the reason; returns how many."""
+    changed = 0
+    for some in _chunks(ids):
+        failed = (INTENT.c.id.in_(some), INTENT.c.state.in_(BAD_ENDS))
+        ended = {"why": Why.SKIPPED.value, "message": reason, "done_at": now, "ended_run": run_id}
+        changed += conn.execute(update(INTENT).where(*failed).values(state="superseded", **ended)).rowcount
+    return changed
+
+
+def paused(conn: Connection) -> list[Pause]:
+    """Everything that is paused, widest first."""
+    columns = [PAUSE.c[name] for name in Pause._fields]
+    rows = [Pause(*row) for row in conn.execute(select(*columns))]
+    return sorted(rows, key=lambda row: (row.scope != "all", row.scope.count("."), row.scope))
+
+
+def resume(conn: Connection, scope: str) -> bool:
+    """Let a paused part go on; False when it was not paused."""
+    return conn.execute(delete(PAUSE).where(PAUSE.c.scope == scope)).rowcount > 0
+
+
+def _newer_is_open() -> ColumnElement[bool]:
+    """Another change of the same field of the same record waits to be sent."""
+    other = INTENT.alias("other")
+    same = and_(
+        other.c.crm == INTENT.c.crm,
+        other.c.object == INTENT.c.object,
+        other.c.record_id == INTENT.c.record_id,
+        other.c.field == INTENT.c.field,
+        other.c.state.in_(WAITING_STATES),
+        other.c.id != INTENT.c.id,
+    )
+    return exists(select(other.c.id).where(same))
+
+
+def _chunks(ids: Collection[str]) -> list[list[str]]:
+    ordered = sorted(set(ids))
+    return [ordered[start : start + CHUNK] for start in range(0, len(ordered), CHUNK)]

@@ -1,0 +1,139 @@
+"""Is it healthy? One word, the reasons for it, and the numbers behind it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from config.settings import Settings, parse_duration
+from sync.mirror import budget, failures, health, outbox, plans
+from sync.mirror.budget import BudgetView
+from sync.mirror.engine import Mirror
+from sync.mirror.runs import RunView, runs
+from sync.reports import SCHEMA_VERSION
+
+STALE_AFTER: Final = 3  # missed pulls until a CRM counts as stale
+SHORTEST_STALE: Final = 1_800  # seconds; also where pulling is by a cron line
+DAILY: Final = 86_400 + 7_200  # seconds; a mirror without a daemon is stale after a day and a bit
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """`state` is ok, degraded, paused, blocked or failed; `reasons` say why it is not ok."""
+
+    state: str
+    reasons: Sequence[str]
+    fresh_seconds: Mapping[str, int | None]
+    waiting: int
+    parked: int
+    conflict: int
+    unsure: int
+    books_balance: bool
+    budget: Mapping[str, BudgetView] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """The contract of `status --json`; a quota that is not known is 0."""
+        return {
+            "schema_version": SCHEMA_VERSION,
+            "state": self.state,
+            "reasons": list(self.reasons),
+            "fresh_seconds": dict(self.fresh_seconds),
+            "waiting": self.waiting,
+            "parked": self.parked,
+            "conflict": self.conflict,
+            "unsure": self.unsure,
+            "books_balance": self.books_balance,
+            "budget": {
+                crm: {"used": view.used or 0, "limit": view.limit or 0, "ours": view.ours}
+                for crm, view in self.budget.items()
+            },
+        }
+
+
+def status_of(mirror: Mirror, crms: Sequence[str], now: int, settings: Settings) -> Status:
+    """The status of everything, at `now` (epoch seconds)."""
+    with mirror.read() as conn:
+        since = health.fresh_since(conn)
+        open_now = outbox.waiting_by_state(conn)
+        unreadable = len(failures.unreadable(conn))
+        pauses = failures.paused(conn)
+        waiting_plans = plans.pending(conn)
+        past = runs(conn, limit=20)
+        budgets = {crm: budget.view(conn, crm, now) for crm in crms}
+    last = next((run for run in past if run.state not in ("running", "killed")), None)
+    fresh = {crm: max(0, now - since[crm]) if crm in since else None for crm in crms}
+    parked, conflict = open_now.pop("parked", 0), open_now.pop("conflict", 0)
+    balance = last is None or bool(last.report.get("books_balance", True))
+    states: list[tuple[str, str]] = [
+        *_failures(last, balance=balance),
+        *(("blocked", f"plan {plan.digest} waits for approval") for plan in waiting_plans),
+        *(("paused", f"{pause.scope} is paused: {pause.reason}") for pause in pauses),
+        *_degradations(
+            last, fresh, parked + conflict + unreadable, budgets, settings, by_daemon=_by_daemon(past)
+        ),
+    ]
+    order = ("failed", "blocked", "paused", "degraded")
+    worst = next((state for state in order if state in {name for name, _ in states}), "ok")
+    return Status(
+        state=worst,
+        reasons=[reason for _, reason in sorted(states, key=lambda one: order.index(one[0]))],
+        fresh_seconds=fresh,
+        waiting=sum(open_now.values()),
+        parked=parked,
+        conflict=conflict,
+        unsure=open_now.get("unsure", 0),
+        books_balance=balance,
+        budget=budgets,
+    )
+
+
+def _failures(last: RunView | None, *, balance: bool) -> list[tuple[str, str]]:
+    found = []
+    if last is not None and last.state == "failed":
+        problems = last.report.get("problems") or []
+        why = f": {problems[0].get('message', '')}" if problems else ""
+        found.append(("failed", f"the last run failed{why}"))
+    if not balance:
+        found.append(("failed", "the books of the last run do not balance"))
+    return found
+
+
+def _degradations(
+    last: RunView | None,
+    fresh: Mapping[str, int | None],
+    stuck: int,
+    budgets: Mapping[str, BudgetView],
+    settings: Settings,
+    *,
+    by_daemon: bool,
+) -> list[tuple[str, str]]:
+    found = []
+    if last is None:
+        found.append("nothing has run yet")
+    elif last.state in ("partial", "deferred"):
+        found.append(f"the last run was {last.state}")
+    limit = _stale_after(settings) if by_daemon else DAILY
+    for crm, seconds in fresh.items():
+        if seconds is None and last is not None:
+            found.append(f"{crm} was never pulled to its end")
+        elif seconds is not None and seconds > limit:
+            found.append(f"{crm} was last pulled {seconds:,} s ago")
+    if stuck:
+        found.append(f"{stuck:,} changes or rows failed (`mqlsync failed list`)")
+    found += [f"the calls of {crm} are spent" for crm, view in budgets.items() if view.spent_until]
+    return [("degraded", reason) for reason in found]
+
+
+def _by_daemon(past: Sequence[RunView]) -> bool:
+    """Whether the daemon keeps this mirror fresh, rather than somebody by hand."""
+    return any(run.kind.startswith("daemon") for run in past)
+
+
+def _stale_after(settings: Settings) -> int:
+    """Seconds after which a CRM should have been pulled again."""
+    try:
+        every = parse_duration(settings.schedule.pull)
+    except ValueError:
+        return DAILY  # a cron line
+    return max(SHORTEST_STALE, STALE_AFTER * every) if isinstance(every, int) else DAILY
