@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-from importlib.resources import files
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from config import paths
+from config.templates import template
 from sync.cli.options import command
 from sync.cli.session import Session
 from sync.reports import SCHEMA_VERSION
@@ -48,7 +48,7 @@ def init(session: Session, force: Force = False) -> int:
 
 def _write(path: Path, force: bool) -> bool:
     """Write a template under that name, readable by its owner only; False when there is one to keep."""
-    text = (files("config") / "templates" / path.name).read_text(encoding="utf-8")
+    text = template(path.name)
     if path.exists():
         if not force:
             return False
