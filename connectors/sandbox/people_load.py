@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import partial
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from connectors.sandbox.hubspot.values import iso
 from connectors.sandbox.people_data import (
@@ -23,7 +23,6 @@ from connectors.sandbox.people_data import (
 from connectors.sandbox.people_pools import FORMS, MAILINGS, SUBSCRIPTION_ID
 
 if TYPE_CHECKING:
-    from connectors.sandbox.hubspot import HubSpot
     from connectors.sandbox.sandbox import Sandbox
 
 
@@ -32,7 +31,7 @@ class Loader:
 
     def __init__(self, sandbox: Sandbox) -> None:
         self._sandbox = sandbox
-        self._hubspot = cast("HubSpot", sandbox.hubspot)
+        self._hubspot = sandbox.hubspot
         self._now = sandbox.clock()
         self._ids: dict[str, str] = {}
         self._objects: dict[str, str] = {}

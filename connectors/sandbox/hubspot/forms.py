@@ -59,7 +59,7 @@ class Forms:
 
 
 def _definition(form_id: str, name: str, form_type: str, archived: bool) -> dict[str, Any]:
-    """A form with one e-mail field, complete by the OpenAPI schema `HubSpotFormDefinition`."""
+    """A form, complete by the OpenAPI schema `HubSpotFormDefinition`."""
     return {
         "id": form_id,
         "name": name,
@@ -67,7 +67,7 @@ def _definition(form_id: str, name: str, form_type: str, archived: bool) -> dict
         "createdAt": iso(_EPOCH),
         "updatedAt": iso(_EPOCH),
         "archived": archived,
-        "fieldGroups": [{"groupType": "default_group", "richTextType": "text", "fields": [_email_field()]}],
+        "fieldGroups": [],  # hubspot-api-client 12 has a model for one kind of field only, and refuses the rest
         "configuration": {
             "language": "en",
             "cloneable": True,
@@ -97,28 +97,6 @@ def _definition(form_id: str, name: str, form_type: str, archived: bool) -> dict
             "subscriptionTypeIds": [],
             "lawfulBasis": "lead",
             "communicationsCheckboxes": [],
-        },
-    }
-
-
-def _email_field() -> dict[str, Any]:
-    return {
-        "objectTypeId": "0-1",
-        "name": "email",
-        "label": "Email",
-        "required": True,
-        "hidden": False,
-        "fieldType": "email",
-        "dependentFields": [],
-        "options": [],
-        "defaultValues": [],
-        "allowMultipleFiles": False,
-        "useCountryCodeSelect": False,
-        "validation": {
-            "blockedEmailDomains": [],
-            "useDefaultBlockList": False,
-            "minAllowedDigits": 0,
-            "maxAllowedDigits": 0,
         },
     }
 

@@ -268,7 +268,7 @@ def _merged_versions(
     """Histories of both, oldest first, ending with the value that won (H19: histories are merged)."""
     versions: dict[str, list[Version]] = {}
     for name, value in values.items():
-        both = [*primary.history(name), *secondary.history(name)]
+        both = [*primary.history(name)[::-1], *secondary.history(name)[::-1]]
         both.sort(key=lambda version: version.at)
         if not both or both[-1].value != value:
             both.append(Version(moment, value, "system", "", "MERGE_OBJECTS"))
