@@ -35,16 +35,3 @@ def decayed(points: int, decay: Decay | None, age: int) -> int:
 
 def _share(points: int, left: int, whole: int) -> int:
     return (2 * points * left + whole) // (2 * whole)
-
-
-def seconds_until_below(points: int, decay: Decay | None, age: int, target: int) -> int | None:
-    """After how many more seconds `decayed` is below `target` (positive points); None: never."""
-    if decay is None or target <= 0:
-        return None
-    low, high = 0, 1
-    while decayed(points, decay, age + high) >= target:
-        low, high = high, high * 2
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (middle, high) if decayed(points, decay, age + middle) >= target else (low, middle)
-    return high if decayed(points, decay, age) >= target else 0

@@ -60,6 +60,13 @@ def evaluate(
 ) -> Evaluation:
     """Score one person. The rows have the columns of the two selectables of `scoring.compile`."""
     happened = events_of(model, engagements, as_of=as_of, known_at=known_at)
+    return evaluate_events(model, person, happened, as_of=as_of)
+
+
+def evaluate_events(
+    model: Model, person: Row, happened: Mapping[str, list[Happened]], *, as_of: int
+) -> Evaluation:
+    """Score one person by events that are known already, none of them later than `as_of`."""
     fit = _axis(model.fit, model, person, happened, as_of)
     engagement = _axis(model.engagement, model, person, happened, as_of)
     fit_points, points = sum(hit.points for hit in fit), sum(hit.points for hit in engagement)

@@ -81,10 +81,10 @@ def engagement(kind: str, at: int | None, person_id: str = "p1", **facts: Any) -
 
 @contextmanager
 def database() -> Iterator[Connection]:
-    """An empty mirror in memory."""
+    """The tables that scoring reads, in memory."""
     engine = create_engine("sqlite://")
     with engine.connect() as conn:
-        SQLModel.metadata.create_all(conn)
+        SQLModel.metadata.create_all(conn, [catalog.PERSON, catalog.ENGAGEMENT, catalog.SPELL])
         yield conn
     engine.dispose()
 
