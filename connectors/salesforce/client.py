@@ -8,7 +8,7 @@ What it does wrong is not used: its own repeat after a 401 loses the caller's he
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from html import unescape
 from http.cookiejar import DefaultCookiePolicy
 from json import JSONDecodeError
@@ -129,12 +129,17 @@ def transport_error(exc: rq.RequestException) -> ConnectorError:
     return family(name)
 
 
-def library_error(exc: sf.SalesforceError | sf.SalesforceOperationError) -> ConnectorError:
-    """The library's exception as ours; its quoted body is left behind."""
+def library_error(
+    exc: sf.SalesforceError | sf.SalesforceOperationError, secrets: Sequence[str] = ()
+) -> ConnectorError:
+    """The library's exception as ours; its quoted body and any of `secrets` are left behind."""
     family = next(LIBRARY_FAMILIES[c] for c in type(exc).__mro__ if c in LIBRARY_FAMILIES)
     if isinstance(exc, sf.SalesforceAuthenticationFailed):
-        error = family(scrub(f"{exc.code}: {exc.auth_message}"))
-        error.code = str(exc.code)
+        text = str(exc.auth_message)
+        for secret in secrets:
+            text = text.replace(secret, "…")
+        error = family(scrub(f"{exc.code}: {text}"))
+        error.code = scrub(str(exc.code))
         return error
     return family(type(exc).__name__)
 
@@ -279,19 +284,26 @@ def get_token(transport: Transport, settings: SalesforceSettings, flow: Flow) ->
     login = configured_origin("login_url", settings.login_url)
     transport.allow_plain(login)
     door = _Door(transport, login)
+    failure: ConnectorError | ConfigError | None = None
     try:
         secret, _ = SalesforceLogin(**_arguments(settings, flow, login), session=cast(Any, door))
     except sf.SalesforceError as exc:
-        raise library_error(exc) from None
-    except (ExpatError, JSONDecodeError) as exc:
-        raise BrokenReply("the sign-in reply cannot be read", crm=CRM, code="NOT_XML") from exc
+        failure = library_error(exc, _secrets(settings))
+    except (ExpatError, JSONDecodeError):
+        failure = BrokenReply("the sign-in reply cannot be read", crm=CRM, code="NOT_XML")
     except (OSError, ValueError, jwt.PyJWTError) as exc:
-        problem = Problem(
-            f"the private key cannot be used ({type(exc).__name__})", key="salesforce.private_key_file"
-        )
-        raise ConfigError([problem]) from None
+        reason = f"the private key cannot be used ({type(exc).__name__})"
+        failure = ConfigError([Problem(reason, key="salesforce.private_key_file")])
+    if failure is not None:
+        raise failure  # out here, so that the library's exception, which quotes the reply, is not its context
     offered, account, user = _facts(door.reply, soap=flow is Flow.PASSWORD)
     return Token(secret, token_origin(settings, offered), user, account)
+
+
+def _secrets(settings: SalesforceSettings) -> list[str]:
+    """The secrets that a sign-in sends, longest first; a server might quote them."""
+    held = (settings.client_secret, settings.password, settings.security_token)
+    return sorted((one.get_secret_value() for one in held if one), key=len, reverse=True)
 
 
 def _arguments(settings: SalesforceSettings, flow: Flow, login: str) -> dict[str, Any]:
