@@ -13,21 +13,15 @@ from typing import Any, Final, NamedTuple
 from sqlalchemy import ColumnElement, Table, and_, bindparam, func, insert, not_, or_, select, update
 
 from connectors.records import RecordRef
-from sync.core.authors import OurWrite
-from sync.core.writes import REPAIR, Verified, Why
+from sync.core.writes import REPAIR, Why
 from sync.mirror.engine import Connection
-from sync.mirror.tables import Intent, PauseRow, VerifiedValue
+from sync.mirror.tables import Intent, PauseRow
 from sync.mirror.tables.outbox import END_STATES, WAITING_STATES
 from sync.mirror.upserts import Upsert, upsert
-from sync.reports import WriteCounts
 
 INTENT: Final[Table] = Intent.metadata.tables["intent"]
-VERIFIED: Final[Table] = VerifiedValue.metadata.tables["verified_value"]
 PAUSE: Final[Table] = PauseRow.metadata.tables["pause"]
 
-VERIFIED_ROWS: Final = Upsert(
-    VerifiedValue, ("crm", "object", "record_id", "field", "value", "version", "at_ms", "intent_id")
-)
 PAUSE_ROWS: Final = Upsert(PauseRow, ("scope", "reason", "by", "at"))
 
 UNSENT: Final = ("queued", "awaiting_approval", "quiet")
@@ -226,7 +220,7 @@ def _released() -> ColumnElement[bool]:
 def busy(conn: Connection, refs: Collection[RecordRef]) -> set[RecordRef]:
     """Those of these records for which a write is under way or its fate unknown."""
     found: set[RecordRef] = set()
-    for where in _chunks(refs):
+    for where in of_records(refs):
         query = select(INTENT.c.crm, INTENT.c.object, INTENT.c.record_id)
         found |= {RecordRef(*row) for row in conn.execute(query.where(where, INTENT.c.state.in_(IN_FLIGHT)))}
     return found
@@ -300,27 +294,8 @@ def _is_field(ref: RecordRef, field: str) -> tuple[ColumnElement[bool], ...]:
     )
 
 
-# -- what we know about fields
-
-
-def our_writes(
-    conn: Connection, refs: Collection[RecordRef]
-) -> dict[tuple[RecordRef, str], list[tuple[str, OurWrite]]]:
-    """Per record and field, our writes that may be in its history, with the intents' ids."""
-    found: dict[tuple[RecordRef, str], list[tuple[str, OurWrite]]] = {}
-    columns = (*COLUMNS, INTENT.c.verified_at_ms)
-    for where in _chunks(refs):
-        query = select(*columns).where(where, INTENT.c.sent_ms.is_not(None))
-        for *fields, claimed in conn.execute(query.order_by(INTENT.c.sent_ms)):
-            row = Row(*fields)
-            if claimed is None and row.state in END_STATES:
-                continue  # it never showed: nothing in the history is this write
-            write = OurWrite(row.desired_value, row.sent_ms or 0, claimed, claimed)
-            found.setdefault((row.ref, row.field), []).append((row.id, write))
-    return found
-
-
-def _chunks(refs: Collection[RecordRef]) -> Iterable[ColumnElement[bool]]:
+def of_records(refs: Collection[RecordRef]) -> Iterable[ColumnElement[bool]]:
+    """Conditions that together pick the intents of these records, so many at a time."""
     grouped: dict[tuple[str, str], list[str]] = {}
     for ref in sorted(set(refs)):
         grouped.setdefault((ref.crm, ref.object), []).append(ref.id)
@@ -328,24 +303,6 @@ def _chunks(refs: Collection[RecordRef]) -> Iterable[ColumnElement[bool]]:
         for start in range(0, len(ids), CHUNK):
             part = ids[start : start + CHUNK]
             yield and_(INTENT.c.crm == crm, INTENT.c.object == object_name, INTENT.c.record_id.in_(part))
-
-
-def verified_values(conn: Connection, refs: Collection[RecordRef]) -> dict[tuple[RecordRef, str], Verified]:
-    """Per record and field, what we last proved to stand there."""
-    found: dict[tuple[RecordRef, str], Verified] = {}
-    for ref in set(refs):
-        query = select(VERIFIED.c.field, VERIFIED.c.value, VERIFIED.c.at_ms).where(
-            VERIFIED.c.crm == ref.crm, VERIFIED.c.object == ref.object, VERIFIED.c.record_id == ref.id
-        )
-        for name, value, at_ms in conn.execute(query):
-            found[ref, name] = Verified(value, at_ms)
-    return found
-
-
-def put_verified(conn: Connection, row: Row, version: str, at_ms: int) -> None:
-    """Remember that our value was read back from the field."""
-    values = (*row.ref, row.field, row.desired_value, version, at_ms, row.id)
-    upsert(conn, VERIFIED_ROWS, [values])
 
 
 # -- pauses
@@ -369,18 +326,25 @@ def scopes_of(crm: str, object_name: str, field: str) -> tuple[str, str, str, st
 # -- counting
 
 
-def counts(conn: Connection, run_id: str, *, calls: int = 0) -> WriteCounts:
-    """Every intent that was open at the run's start or made in it, by its state now."""
-    open_or_mine = or_(
-        INTENT.c.state.in_(WAITING_STATES), INTENT.c.ended_run == run_id, INTENT.c.run_id == run_id
-    )
-    query = select(INTENT.c.state, func.count()).where(open_or_mine).group_by(INTENT.c.state)
-    found = WriteCounts(calls=calls)
+def counts(conn: Connection, run_id: str) -> dict[str, int]:
+    """Every intent that was open at the run's start or made in it, by its state now.
+
+    States that are not an end are one: `waiting`.
+    """
+    query = select(INTENT.c.state, func.count()).where(_of_run(run_id)).group_by(INTENT.c.state)
+    found = dict.fromkeys(("waiting", *END_STATES), 0)
     for state, number in conn.execute(query):
-        found.decided += number
-        name = "waiting" if state in WAITING_STATES else state
-        setattr(found, name, getattr(found, name) + number)
+        found["waiting" if state in WAITING_STATES else state] += number
     return found
+
+
+def decided(conn: Connection, run_id: str) -> int:
+    """How many intents `counts` must account for."""
+    return conn.execute(select(func.count()).select_from(INTENT).where(_of_run(run_id))).scalar_one()
+
+
+def _of_run(run_id: str) -> ColumnElement[bool]:
+    return or_(INTENT.c.state.in_(WAITING_STATES), INTENT.c.ended_run == run_id, INTENT.c.run_id == run_id)
 
 
 def owner_load(conn: Connection, since: int) -> dict[tuple[str, str], int]:

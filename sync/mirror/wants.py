@@ -32,7 +32,8 @@ from connectors.records import RecordRef
 from scoring.dialect import json_text
 from sync.core.writes import Why
 from sync.mirror.engine import Connection
-from sync.mirror.outbox import INTENT, UNSENT, VERIFIED
+from sync.mirror.outbox import INTENT, UNSENT
+from sync.mirror.proofs import VERIFIED
 from sync.mirror.routing import OWNER
 from sync.mirror.tables import Person, PersonMember, PersonRow, Score, ScoreHit, Spell
 from sync.mirror.tables.outbox import WAITING_STATES

@@ -13,7 +13,7 @@ from connectors.records import Author, Live, RecordRef
 from sync.context import Context
 from sync.core.writes import AskPerson, Known, SetField, Target
 from sync.core.writes import decide as decide_field
-from sync.mirror import outbox, plans, routing, wants
+from sync.mirror import outbox, plans, proofs, routing, wants
 from sync.mirror.engine import Connection
 from sync.mirror.outbox import NewIntent
 from sync.mirror.wants import Held, Want
@@ -90,7 +90,7 @@ class _Decider:
     ) -> None:
         target = self._targets.of(place.crm, place.object, place.purpose, place.policy)
         wanted = list(found)
-        verified = outbox.verified_values(self._conn, [want.ref for want in wanted])
+        verified = proofs.verified_values(self._conn, [want.ref for want in wanted])
         for want in wanted:
             known = Known(want.current, verified.get((want.ref, target.field)))
             self._add(target, want, want.current, value(want), reason(want), known)
@@ -165,7 +165,7 @@ class _Decider:
         routing.reserve(self._conn, turns, self._ctx.run.now)
 
     def _known(self, held: Held, field: str) -> Known:
-        verified = outbox.verified_values(self._conn, [held.ref])
+        verified = proofs.verified_values(self._conn, [held.ref])
         return Known(held.owner_id, verified.get((held.ref, field)))
 
     def _text(self, want: Want) -> str:

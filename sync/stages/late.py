@@ -30,7 +30,7 @@ from sync.core.writes import (
     same,
     shown,
 )
-from sync.mirror import outbox, plans, routing
+from sync.mirror import outbox, plans, proofs, routing
 from sync.mirror.engine import Connection
 from sync.mirror.outbox import NewIntent, Row
 from sync.mirror.runs import get_meta
@@ -67,8 +67,8 @@ def load_facts(conn: Connection, rows: Sequence[Row], crm: str) -> Facts:
         lines = plans.items(conn, digest)
         before.update({item.intent_id: item.before for item in lines if item.intent_id in wanted})
     return Facts(
-        outbox.verified_values(conn, refs),
-        outbox.our_writes(conn, refs),
+        proofs.verified_values(conn, refs),
+        proofs.our_writes(conn, refs),
         before,
         get_meta(conn, f"{crm}.our_source") or "",
     )

@@ -15,7 +15,7 @@ from connectors.records import Crm, Live, RecordRef
 from sync.context import Context
 from sync.core.readback import Fate, Sent, Verdict, judge_read_back
 from sync.core.writes import REPAIR, Moved, Target, Why, shown
-from sync.mirror import audit, outbox
+from sync.mirror import audit, outbox, proofs
 from sync.mirror.engine import Connection
 from sync.mirror.outbox import NewIntent, Row
 from sync.mirror.runs import set_meta
@@ -100,7 +100,7 @@ class ReadBack:
             at_ms = verdict.claimed_ms or live.modified_ms
             proof = {"verified_version": live.version, "verified_at_ms": at_ms}
             self._applier.end(conn, row, "verified", verdict.why, verdict.reason, **proof)
-            outbox.put_verified(conn, row, live.version, at_ms)
+            proofs.put_verified(conn, row, live.version, at_ms)
             if verdict.source and self._connector.crm == Crm.HUBSPOT:
                 set_meta(conn, f"{self._connector.crm}.our_source", verdict.source)
         elif fate is Fate.SUPERSEDED:

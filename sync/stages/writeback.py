@@ -15,7 +15,6 @@ from connectors.base import Connector
 from connectors.errors import ConnectorError
 from sync.context import Context
 from sync.mirror import outbox, routing
-from sync.mirror.runs import set_meta
 from sync.reports import RunProblem, WriteCounts
 from sync.stages.late import Applier
 from sync.stages.plan import Left, gate
@@ -66,17 +65,15 @@ class _WriteBack:
             self._serve_all()
         calls = sum(connector.calls for connector in ctx.connectors.values()) - calls
         with ctx.mirror.read() as conn:
-            return outbox.counts(conn, ctx.run.run_id, calls=calls)
+            states = outbox.counts(conn, ctx.run.run_id)
+            decided = outbox.decided(conn, ctx.run.run_id)
+        return WriteCounts(decided=decided, calls=calls, **states)
 
     def _prepare(self, connector: Connector) -> None:
-        """Know who we are, settle what an earlier run sent, check what this configuration asks for."""
+        """Settle what an earlier run sent, check what this configuration asks for."""
         crm = connector.crm
         if not places(self._ctx.settings, [crm]):
             return
-        identity = connector.sign_in()
-        with self._ctx.mirror.write() as conn:
-            set_meta(conn, f"{crm}.user_id", identity.user_id)
-            self._targets = Targets(self._ctx.settings, routing.owners(conn), our_users(conn))
         writer = Writer(self._ctx, connector, self._targets, self._report)
         writer.recover()
         found = preflight(self._ctx, connector, self._targets)

@@ -324,7 +324,7 @@ def test_the_circuit_breaker_pauses_the_field_alone(bench: Bench) -> None:
 
 
 def test_a_pause_holds_what_it_names_and_nothing_else(bench: Bench) -> None:
-    lead, contact = both(bench)
+    _, contact = both(bench)
     with bench.mirror.write() as conn:
         outbox.pause(conn, "hubspot.contacts.lifecyclestage", "asked to", "me", 0)
     counts = bench.sync()
@@ -370,7 +370,7 @@ def test_automation_that_rewrites_our_value_is_not_fought(bench: Bench) -> None:
 
 
 def test_a_write_accepted_and_ignored_is_parked(bench: Bench) -> None:
-    lead, _ = both(bench)
+    both(bench)
     bench.sf._apply = lambda write: Outcome(write.ref, OutcomeKind.ACCEPTED)  # type: ignore[method-assign]
     counts = bench.sync()
     assert counts.parked == 1
@@ -487,10 +487,10 @@ def test_one_crm_in_trouble_does_not_stop_the_other(bench: Bench) -> None:
 
     _, contact = both(bench)
 
-    def fail() -> Any:
+    def fail(*_: Any) -> Any:
         raise AuthFailed("expired", crm="salesforce", code="invalid_grant")
 
-    bench.sf.sign_in = fail  # type: ignore[method-assign]
+    bench.sf.read = fail  # type: ignore[method-assign]
     counts = bench.sync()
     assert [problem.exit_code for problem in bench.problems] == [4]
     assert bench.value(contact, "hs_lead_status") == "OPEN"

@@ -1,4 +1,4 @@
-"""A small world for write-back: a mirror on a real file, two CRMs that are dicts, people who just became MQLs."""
+"""A small world for write-back: a mirror on a real file, two CRMs that are dicts, people who became MQLs."""
 
 from __future__ import annotations
 

@@ -1,0 +1,57 @@
+"""What we know about fields that we write: what we proved to stand there, and our writes in their history."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Final
+
+from sqlalchemy import Table, select
+
+from connectors.records import RecordRef
+from sync.core.authors import OurWrite
+from sync.core.writes import Verified
+from sync.mirror.engine import Connection
+from sync.mirror.outbox import COLUMNS, INTENT, Row, of_records
+from sync.mirror.tables import VerifiedValue
+from sync.mirror.tables.outbox import END_STATES
+from sync.mirror.upserts import Upsert, upsert
+
+VERIFIED: Final[Table] = VerifiedValue.metadata.tables["verified_value"]
+VERIFIED_ROWS: Final = Upsert(
+    VerifiedValue, ("crm", "object", "record_id", "field", "value", "version", "at_ms", "intent_id")
+)
+
+
+def our_writes(
+    conn: Connection, refs: Collection[RecordRef]
+) -> dict[tuple[RecordRef, str], list[tuple[str, OurWrite]]]:
+    """Per record and field, our writes that may be in its history, with the intents' ids."""
+    found: dict[tuple[RecordRef, str], list[tuple[str, OurWrite]]] = {}
+    columns = (*COLUMNS, INTENT.c.verified_at_ms)
+    for where in of_records(refs):
+        query = select(*columns).where(where, INTENT.c.sent_ms.is_not(None))
+        for *fields, claimed in conn.execute(query.order_by(INTENT.c.sent_ms)):
+            row = Row(*fields)
+            if claimed is None and row.state in END_STATES:
+                continue  # it never showed: nothing in the history is this write
+            write = OurWrite(row.desired_value, row.sent_ms or 0, claimed, claimed)
+            found.setdefault((row.ref, row.field), []).append((row.id, write))
+    return found
+
+
+def verified_values(conn: Connection, refs: Collection[RecordRef]) -> dict[tuple[RecordRef, str], Verified]:
+    """Per record and field, what we last proved to stand there."""
+    found: dict[tuple[RecordRef, str], Verified] = {}
+    for ref in set(refs):
+        query = select(VERIFIED.c.field, VERIFIED.c.value, VERIFIED.c.at_ms).where(
+            VERIFIED.c.crm == ref.crm, VERIFIED.c.object == ref.object, VERIFIED.c.record_id == ref.id
+        )
+        for name, value, at_ms in conn.execute(query):
+            found[ref, name] = Verified(value, at_ms)
+    return found
+
+
+def put_verified(conn: Connection, row: Row, version: str, at_ms: int) -> None:
+    """Remember that our value was read back from the field."""
+    values = (*row.ref, row.field, row.desired_value, version, at_ms, row.id)
+    upsert(conn, VERIFIED_ROWS, [values])
