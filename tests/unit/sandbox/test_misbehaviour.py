@@ -1,0 +1,168 @@
+from __future__ import annotations
+
+import json
+import socket
+import time
+from urllib.parse import urlsplit
+
+import pytest
+import requests
+
+from connectors.sandbox.core import Request
+from connectors.sandbox.faults import Match
+from tests.unit.sandbox.rest import Rest
+
+
+def edits(rest: Rest) -> int:
+    return len(rest.sandbox.ledger.entries(author="worker"))
+
+
+def change(rest: Rest, lead: str, status: str = "MQL") -> requests.Response:
+    return rest.patch(f"/sobjects/Lead/{lead}", {"Status": status}, Sforce_Auto_Assign="FALSE")
+
+
+def test_status_html_empty_and_wrong_json_replace_the_effect(rest: Rest) -> None:
+    lead, faults = rest.lead(), rest.sandbox.faults
+    faults.salesforce_error(503, "SERVER_UNAVAILABLE", "busy", method="PATCH")
+    assert change(rest, lead).json() == [{"message": "busy", "errorCode": "SERVER_UNAVAILABLE"}]
+    faults.arm("html", status=431, path="/sobjects/Lead")
+    page = change(rest, lead)
+    assert (page.status_code, page.headers["Content-Type"]) == (431, "text/html;charset=utf-8")
+    faults.arm("empty", status=200)
+    assert change(rest, lead).content == b""
+    faults.arm("wrong_json")
+    assert change(rest, lead).json() == {"unexpected": [1, 2, 3]}
+    assert edits(rest) == 0
+    assert change(rest, lead).status_code == 204
+    assert edits(rest) == 1
+
+
+def test_faults_after_the_effect(rest: Rest) -> None:
+    lead = rest.lead()
+    rest.sandbox.faults.arm("status", status=500, after=True)
+    assert change(rest, lead).status_code == 500
+    assert edits(rest) == 1
+
+
+@pytest.mark.parametrize(("kind", "effects"), [("drop_before", 0), ("drop_after", 1)])
+def test_dropped_connections(rest: Rest, kind: str, effects: int) -> None:
+    lead = rest.lead()
+    rest.sandbox.faults.arm(kind, method="PATCH")
+    with pytest.raises(requests.ConnectionError):
+        change(rest, lead)
+    assert edits(rest) == effects
+    assert rest.sandbox.requests[-1].status == 0
+    assert change(rest, lead).status_code == 204
+
+
+def test_cut_bodies(rest: Rest) -> None:
+    rest.lead()
+    rest.sandbox.faults.arm("cut", path="query")
+    with pytest.raises(requests.exceptions.ChunkedEncodingError):
+        rest.query("SELECT Id FROM Lead")
+
+
+def test_slow_answers(rest: Rest) -> None:
+    rest.sandbox.faults.arm("drip", seconds=0.2)
+    begun = time.monotonic()
+    assert rest.get("/limits").json()["DailyApiRequests"]["Max"] == 100_000
+    assert time.monotonic() - begun > 0.15
+    rest.sandbox.faults.arm("hang", seconds=30)
+    with pytest.raises(requests.ReadTimeout):
+        rest.session.get(f"{rest.base}/limits", timeout=0.1)
+    rest.sandbox.faults.arm("delay", seconds=0.1)
+    begun = time.monotonic()
+    rest.get("/limits")
+    assert time.monotonic() - begun > 0.09
+
+
+def test_skip_and_count_pick_the_requests(rest: Rest) -> None:
+    rest.sandbox.faults.arm("status", status=500, path="limits", skip=1, count=2)
+    rest.get("/query", params={"q": "SELECT Id FROM Lead"})
+    assert [rest.get("/limits").status_code for _ in range(4)] == [200, 500, 500, 200]
+    rest.sandbox.faults.arm("status", status=500, count=None)
+    assert [rest.get("/limits").status_code for _ in range(3)] == [500, 500, 500]
+    rest.sandbox.faults.disarm()
+    assert rest.get("/limits").status_code == 200
+
+
+def test_faults_by_query_body_and_crm(rest: Rest) -> None:
+    faults = rest.sandbox.faults
+    faults.arm("status", status=500, query="FROM Contact")
+    faults.arm("status", status=502, body_match='"Title"')
+    faults.arm("status", status=503, crm="hubspot")
+    assert rest.get("/query", params={"q": "SELECT Id FROM Lead"}).status_code == 200
+    assert rest.get("/query", params={"q": "SELECT Id FROM Contact"}).status_code == 500
+    lead = rest.lead()
+    assert change(rest, lead).status_code == 204
+    assert rest.patch(f"/sobjects/Lead/{lead}", {"Title": "CEO"}).status_code == 502
+    assert requests.get(f"{rest.sandbox.hubspot_url}/crm/v3/owners", timeout=10).status_code == 503
+
+
+@pytest.mark.parametrize("policy", ["TEN_SECONDLY_ROLLING", "SECONDLY", "DAILY"])
+def test_rate_limit_bodies(rest: Rest, policy: str) -> None:
+    rest.sandbox.faults.rate_limit(policy, retry_after=3)
+    answer = requests.get(f"{rest.sandbox.hubspot_url}/crm/v3/owners", timeout=10)
+    assert answer.status_code == 429
+    assert (answer.json()["policyName"], answer.headers["Retry-After"]) == (policy, "3")
+    assert answer.json()["message"] == f"You have reached your {policy.lower()} limit."
+
+
+def test_an_unknown_kind_is_a_mistake(rest: Rest) -> None:
+    with pytest.raises(ValueError, match="expected one of status, html"):
+        rest.sandbox.faults.arm("explode")
+
+
+def test_a_person_edits_between_read_and_write(rest: Rest) -> None:
+    lead, seen = rest.lead(), []
+
+    def person(request: Request) -> None:
+        seen.append(request.path)
+        rest.sandbox.edit("salesforce", "Lead", lead, {"Status": "Working - Contacted"})
+
+    rest.sandbox.steps.before(Match(method="PATCH", path="/sobjects/Lead/"), person)
+    rest.sandbox.steps.after(Match(method="PATCH", skip=1), person)
+    assert change(rest, lead).status_code == 204
+    assert change(rest, lead, "Recycled").status_code == 204
+    told = [(entry.after, entry.author) for entry in rest.sandbox.ledger.entries(field="Status")]
+    assert told == [
+        ("Working - Contacted", "person"),
+        ("MQL", "worker"),
+        ("Recycled", "worker"),
+        ("Working - Contacted", "person"),
+    ]
+    assert len(seen) == 2
+    numbers = [entry.request for entry in rest.sandbox.ledger.entries(field="Status")]
+    log = {one.n: one for one in rest.sandbox.requests}
+    assert numbers[0] == 0
+    assert log[numbers[1]].method == "PATCH"
+
+
+def test_heads_that_are_too_long(rest: Rest) -> None:
+    long = rest.session.get(f"{rest.base}/query?q={'x' * 17_000}", timeout=10)
+    assert (long.status_code, long.headers["Content-Type"]) == (414, "text/html;charset=iso-8859-1")
+    wide = rest.session.get(f"{rest.base}/limits", headers={"X-Wide": "x" * 16_300}, timeout=10)
+    assert wide.status_code == 431
+
+
+def test_one_connection_serves_many_requests(rest: Rest) -> None:
+    parts = urlsplit(rest.root)
+    with socket.create_connection((parts.hostname, parts.port), timeout=10) as raw:
+        reader = raw.makefile("rb")
+        for _ in range(3):
+            raw.sendall(b"GET /services/data HTTP/1.1\r\nHost: x\r\n\r\n")
+            assert reader.readline() == b"HTTP/1.1 200 OK\r\n"
+            length = 0
+            while (line := reader.readline()) != b"\r\n":
+                if line.lower().startswith(b"content-length:"):
+                    length = int(line.split(b":")[1])
+            assert json.loads(reader.read(length))[0]["version"] == "50.0"
+        raw.sendall(b"nonsense\r\n\r\n")
+        assert reader.readline().startswith(b"HTTP/1.1 400")
+        assert b"Bad Message" in reader.read()
+
+
+def test_chunked_requests(rest: Rest) -> None:
+    body = json.dumps({"LastName": "Doe", "Company": "Acme"}).encode()
+    pieces = (body[start : start + 7] for start in range(0, len(body), 7))
+    assert rest.session.post(f"{rest.base}/sobjects/Lead", data=pieces, timeout=10).status_code == 201
