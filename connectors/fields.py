@@ -138,7 +138,7 @@ def _from_odd_json(body: bytes, shape: type[T]) -> T:
     """For JSON that escapes half a surrogate pair, which msgspec rightly calls broken and CRMs send."""
     if b"\\ud" not in body.lower():
         raise ValueError("not JSON")
-    return msgspec.convert(_mended(json.loads(body)), type=shape)
+    return msgspec.json.decode(msgspec.json.encode(_mended(json.loads(body))), type=shape)
 
 
 def _mended(value: Any) -> Any:

@@ -15,9 +15,9 @@ from typing import Any, Final
 import msgspec
 
 from connectors import fields
-from connectors.errors import BrokenReply, NotOffered, RecordRejected
+from connectors.errors import BrokenReply, NotOffered, RecordRejected, RightMissing
 from connectors.hubspot.account import Account, Answer
-from connectors.hubspot.reader import EmailEvent, EmailEventPage, ObjectPage, WebEvent, raw_text
+from connectors.hubspot.reader import Campaign, EmailEvent, EmailEventPage, ObjectPage, WebEvent, raw_text
 from connectors.hubspot.records import CONTACTS
 from connectors.hubspot.replies import CRM
 from connectors.hubspot.walk import state_of, state_text
@@ -41,6 +41,7 @@ class Events:
         self._account = account
         self._options = options
         self._web_page = WEB_PAGES[0]
+        self._campaigns: dict[str, str | None] = {}
 
     def email_pages(self, feed: Feed, cursor: Cursor | None) -> Iterator[Page]:
         """E-mail events of the window, a thousand a page."""
@@ -172,6 +173,8 @@ class Events:
         mapped = self._options.engagement.map(EMAIL_SOURCE, values)
         if mapped is None:
             return None
+        if mapped.asset is not None and mapped.asset == values.get("emailCampaignId"):
+            mapped = mapped._replace(asset=self._campaign(row) or mapped.asset)
         return EngagementRecord(
             crm=CRM,
             source=EMAIL_SOURCE,
@@ -187,6 +190,19 @@ class Events:
             modified_ms=created,
             raw=text,
         )
+
+    def _campaign(self, row: EmailEvent) -> str | None:
+        """The name of an event's campaign, asked once; None when it is not to be had."""
+        number = str(row.emailCampaignId)
+        if number not in self._campaigns:
+            query = [("appId", str(row.appId))] if row.appId is not None else []
+            try:
+                answer = self._account.read(Campaign, "campaign", query=query, campaign=number)
+            except (NotOffered, RightMissing, RecordRejected):
+                self._campaigns[number] = None
+            else:
+                self._campaigns[number] = answer.value.name or answer.value.subject or None
+        return self._campaigns[number]
 
     def _web_event(self, raw: msgspec.Raw) -> Found:
         text = raw_text(raw)

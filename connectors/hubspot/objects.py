@@ -40,7 +40,7 @@ from connectors.records import (
     Tombstone,
 )
 
-ARCHIVED_OVERLAP: Final = 900  # seconds before the last pass that are told again
+ARCHIVED_OVERLAP: Final = 300  # seconds before the last pass that are told again
 
 Entry = PersonRecord | CompanyRecord | DealRecord | Tombstone | Poison
 

@@ -30,6 +30,7 @@ NUMBERED: Final[Mapping[str, str]] = {
     "forms": "/marketing/v3/forms",
     "submissions": "/form-integrations/v1/submissions/forms/{form}",
     "email_events": "/email/public/v1/events",
+    "campaign": "/email/public/v1/campaigns/{campaign}",
     "web_events": "/events/v3/events",
     "account": "/account-info/v3/details",
 }

@@ -194,9 +194,18 @@ class EmailEvent(msgspec.Struct):
     created: str | int | float
     type: str | None = None
     recipient: str | None = None
+    appId: int | str | None = None  # noqa: N815
+    emailCampaignId: int | str | None = None  # noqa: N815
     filteredEvent: bool = False  # noqa: N815
     portalSubscriptionStatus: str | None = None  # noqa: N815
     subscriptions: list[dict[str, Any]] | None = None
+
+
+class Campaign(msgspec.Struct):
+    """An e-mail campaign; events name it by number only."""
+
+    name: str | None = None
+    subject: str | None = None
 
 
 class WebEvent(msgspec.Struct):
