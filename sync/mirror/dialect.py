@@ -14,6 +14,30 @@ from sync.mirror.engine import Connection
 MACROS: Final[Mapping[str, Mapping[str, str]]] = {
     # not equal, where NULL is a value like any other
     "differs from": {"sqlite": "IS NOT", "postgresql": "IS DISTINCT FROM"},
+    # the elements of the JSON array p.additional_keys, as rows `j (value)`
+    "each additional key": {
+        "sqlite": "json_each(p.additional_keys) j",
+        "postgresql": "jsonb_array_elements_text(CAST(p.additional_keys AS jsonb)) AS j (value)",
+    },
+    # the members of the JSON object s.fields as rows `j (key, value)`; values as text, booleans in words
+    "each field": {
+        "sqlite": "json_each(s.fields) j",
+        "postgresql": "jsonb_each_text(CAST(s.fields AS jsonb)) AS j (key, value)",
+    },
+    "field as text": {
+        "sqlite": "CASE j.type WHEN 'true' THEN 'true' WHEN 'false' THEN 'false' "
+        "ELSE CAST(j.value AS TEXT) END",
+        "postgresql": "j.value",
+    },
+    # aggregates over rows that come sorted: a JSON array of text, a JSON object; as text
+    "array of address": {
+        "sqlite": "json_group_array(address)",
+        "postgresql": "CAST(json_agg(address ORDER BY place) AS TEXT)",
+    },
+    "object of name and value": {
+        "sqlite": "json_group_object(name, value)",
+        "postgresql": "CAST(json_object_agg(name, value ORDER BY name) AS TEXT)",
+    },
     # the ids of the parameter :ids (see `id_list`), however many
     "ids": {
         "sqlite": "(SELECT value FROM json_each(:ids))",
@@ -30,10 +54,10 @@ def sql(conn: Connection, template: str, **names: str) -> TextClause:
 
 @functools.lru_cache(maxsize=256)
 def _rendered(dialect_name: str, template: str, names: tuple[tuple[str, str], ...]) -> TextClause:
-    for macro, forms in MACROS.items():
-        template = template.replace(f"[[{macro}]]", forms[dialect_name])
     for name, value in names:
         template = template.replace(f"[[{name}]]", value)
+    for macro, forms in MACROS.items():
+        template = template.replace(f"[[{macro}]]", forms[dialect_name])
     if "[[" in template:
         raise AssertionError(f"a name is missing in {template}")
     return text(template)

@@ -7,10 +7,11 @@ after it went, or when it was asked for by its id: feeds show archived records f
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from connectors.records import CompanyRecord, DealRecord, GoneReason, PersonRecord, Tombstone
+from sync.mirror import links
 from sync.mirror.dialect import id_list, sql
 from sync.mirror.engine import Connection
 
@@ -55,7 +56,7 @@ def revive(
         ).all()
         back = [grave.id for grave in graves if direct or here[grave.id] > grave.at_ms]
         dead = [grave.id for grave in graves if grave.id not in set(back)]
-        _forget(conn, crm, object_name, back)
+        _forget(conn, crm, object_name, back, round_)
         _mark(conn, crm, object_name, back, round_, gone=False)
         _mark(conn, crm, object_name, dead, round_, gone=True)
 
@@ -127,12 +128,23 @@ def _bury_row(conn: Connection, stone: Tombstone, round_: int) -> None:
     )
 
 
-def _forget(conn: Connection, crm: str, object_name: str, ids: Iterable[str]) -> None:
-    rows = [{"crm": crm, "object": object_name, "id": id_} for id_ in ids]
-    if rows:
-        conn.execute(
-            sql(conn, "DELETE FROM tombstone WHERE crm = :crm AND object = :object AND id = :id"), rows
-        )
+def _forget(conn: Connection, crm: str, object_name: str, ids: Sequence[str], round_: int) -> None:
+    """These records are back; what they had gone into is another record again."""
+    if not ids:
+        return
+    where = {"crm": crm, "object": object_name, "ids": id_list(ids)}
+    parted = conn.execute(
+        sql(
+            conn,
+            "SELECT crm, to_object, to_id FROM tombstone WHERE crm = :crm AND object = :object "
+            "AND id IN [[ids]] AND to_id IS NOT NULL",
+        ),
+        where,
+    )
+    links.touch(conn, {(row.crm, row.to_object, row.to_id) for row in parted}, round_)
+    conn.execute(
+        sql(conn, "DELETE FROM tombstone WHERE crm = :crm AND object = :object AND id IN [[ids]]"), where
+    )
 
 
 def _mark(

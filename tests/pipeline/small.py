@@ -13,7 +13,8 @@ from config.world import epoch
 from connectors.memory import MemoryConnector
 from sync.context import Context, RunClock
 from sync.mirror.engine import Mirror
-from sync.reports import FeedCounts, RunProblem
+from sync.reports import FeedCounts, MatchCounts, RunProblem
+from sync.stages.match import match
 from sync.stages.pull import pull
 from tests.world import SimulatedWorld
 
@@ -39,6 +40,14 @@ class Small:
         names = [crm] if crm else list(self.connectors)
         self.problems.clear()
         return {name: pull(ctx, name, full=full, on_problem=self.problems.append) for name in names}
+
+    def match(self) -> MatchCounts:
+        return match(self.run())
+
+    def sync(self) -> MatchCounts:
+        """Pull everything and match."""
+        self.pull()
+        return self.match()
 
     def select(self, sql: str, **values: Any) -> list[tuple[Any, ...]]:
         with self.mirror.read() as conn:
