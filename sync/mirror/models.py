@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import Table, insert, select, update
@@ -61,6 +62,24 @@ def publish_all(conn: Connection, models: Sequence[Model], now: int) -> list[Mod
     """Publish every live or shadow model that was never seen; raises like `publish`, for all at once."""
     check_unchanged(conn, models)
     return [model for model in models if model.status in ("live", "shadow") and publish(conn, model, now)]
+
+
+def stored_names(models: Sequence[Model]) -> list[Model]:
+    """The models under the names that their scores are stored under, one name each.
+
+    A shadow beside another version of the same name is stored as `name@version`. Raises ConfigError when
+    two live models have one name.
+    """
+    taken: dict[str, Model] = {}
+    found = []
+    for model in models:
+        first = taken.setdefault(model.name, model)
+        if first is not model and model.status == "live":
+            message = f"{model.name} is live as version {first.version} in {first.where} as well"
+            raise ConfigError([Problem(message, model.where, key="status", expected="one live version")])
+        same = first is model
+        found.append(model if same else replace(model, name=f"{model.name}@{model.version}"))
+    return found
 
 
 def published_hash(conn: Connection, name: str, version: int) -> str | None:

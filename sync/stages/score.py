@@ -32,7 +32,7 @@ def score(ctx: Context, *, full: bool = False) -> ScoreCounts:
     used = [model for model in ctx.models if model.status in ("live", "shadow")]
     with ctx.mirror.write() as conn:
         models.publish_all(conn, used, ctx.run.now)
-        counts = _Scorer(ctx, conn, used).run(full)
+        counts = _Scorer(ctx, conn, models.stored_names(used)).run(full)
         ctx.world.reached("score.uncommitted")
     ctx.world.reached("score.committed")
     return counts
