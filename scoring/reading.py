@@ -52,7 +52,7 @@ class Table:
     def __init__(self, values: Any, path: KeyPath, problems: Problems) -> None:
         self.path = path
         self.problems = problems
-        self._asked: list[str] = []
+        self._asked: dict[str, None] = {}  # in order, each once
         self.values: Mapping[str, Any] = {}
         if isinstance(values, dict):
             self.values = values
@@ -65,13 +65,14 @@ class Table:
 
     def raw(self, key: str, *, required: bool = False) -> Any:
         """The value as it stands; None when it is missing."""
-        self._asked.append(key)
+        self._asked[key] = None
         if required and key not in self.values:
             self.problems.add(self.path, f"`{key}` is missing")
         return self.values.get(key)
 
     def has(self, key: str) -> bool:
         """Whether the key stands in the file."""
+        self._asked[key] = None
         return key in self.values
 
     def text(self, key: str, *, required: bool = False) -> str | None:
@@ -113,7 +114,7 @@ class Table:
             return None
         return int(value)
 
-    def duration(self, key: str, *, required: bool = False, least: int = 1) -> int | None:
+    def duration(self, key: str, *, required: bool = False) -> int | None:
         """Whole seconds, written like "30d"."""
         value = self.raw(key, required=required)
         if value is None:
@@ -123,10 +124,8 @@ class Table:
             self.wrong(key, f"{value!r} is not a duration", _DURATION_WORDS)
             return None
         seconds = int(found[1]) * _UNITS[found[2]]
-        if seconds < least:
-            self.wrong(
-                key, f"{value!r} is too short", "longer than 0" if least == 1 else f"at least {least} s"
-            )
+        if seconds == 0:
+            self.wrong(key, f"{value!r} is too short", "longer than 0")
             return None
         return seconds
 
