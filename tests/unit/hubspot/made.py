@@ -32,7 +32,7 @@ def on_sandbox(
     sandbox: Sandbox, world: SimulatedWorld, options: PullOptions | None = None, **changes: Any
 ) -> HubSpotConnector:
     token = SecretStr(sandbox.credentials["hubspot"]["access_token"])
-    made = settings(base_url=sandbox.hubspot_url, access_token=token, **changes)
+    made = settings(**{"base_url": sandbox.hubspot_url, "access_token": token, **changes})
     return HubSpotConnector(made, options or PullOptions(EngagementMapper()), world, UnlimitedBudget())
 
 
