@@ -37,8 +37,11 @@ from connectors.salesforce.reader import Row, query_page
 from connectors.salesforce.schema import Schema
 from connectors.salesforce.values import parse_ms, soql_datetime
 
-LONGEST_TRANSACTION_MS: Final = 3600 * 1000
-"""How far back an open transaction is looked for; none lives that long."""
+LOOK_BACK_MS: Final = 3600 * 1000
+"""The span asked of getUpdated. Its ids are not used, so short is cheap; no transaction lives that long."""
+
+OLDEST_TRANSACTION_MS: Final = 24 * 3600 * 1000
+"""A latestDateCovered further back than this is no answer."""
 
 _ORDER: Final = (windows.STAMP, "Id")
 
@@ -106,35 +109,46 @@ class Changes:
                 yield replace(page, complete=page.complete and not resumed)
 
     def _window(self, plan: Plan, cursor: Cursor, calls: int) -> Iterator[Page]:
-        feed = plan.spec.feed
         first = cursor.since_ms is None
-        anything = first or cursor.position is not None
+        asked, cursor = self._aimed(plan, cursor, resumed=cursor.position is not None)
+        newest: int | None = None
         while True:
             plan, rows, last_page = self._rows(plan, cursor)
-            anything = anything or bool(rows)
+            if not last_page and not asked:
+                # Much has changed. The end must be proven before the first query, so begin again.
+                asked, cursor = True, windows.aim(cursor, self._covered(plan.spec.object, cursor.until_ms))
+                continue
+            newest = max([newest or 0, *_stamps(rows)]) or None
             found = self.sort(plan, rows, first=first)
             if plan.spec.kind is FeedKind.LINKS:
                 found.links = self._links.of_changed(rows, plan.fields)
             if last_page:
-                covered = self._covered(plan.spec.object, cursor.until_ms) if anything else None
-                after = windows.close_window(cursor, covered, proven_stays=not anything)
+                after = windows.close_window(cursor, newest_ms=newest, asked=asked)
             else:
                 after = cursor = windows.advance(cursor, _last_key(rows))
             spent, calls = self._api.calls - calls, self._api.calls
-            yield found.page(feed, after, self._api.server_ms(), complete=last_page, calls=spent)
+            yield found.page(plan.spec.feed, after, self._api.server_ms(), complete=last_page, calls=spent)
             if last_page:
                 return
 
+    def _aimed(self, plan: Plan, cursor: Cursor, *, resumed: bool) -> tuple[bool, Cursor]:
+        """Ask for the window's proven end where that comes first; a resumed window has asked already."""
+        state = windows.State.of(cursor)
+        if resumed or state.target_ms is not None:
+            return True, cursor
+        if cursor.since_ms is not None and state.covered and not state.hot:
+            return False, cursor
+        return True, windows.aim(cursor, self._covered(plan.spec.object, cursor.until_ms))
+
     def _whole_links(self, plan: Plan, cursor: Cursor, calls: int) -> Iterator[Page]:
         """The first pass over roles; a page's position is the last contact that was read whole."""
+        _, cursor = self._aimed(plan, cursor, resumed=cursor.position is not None)
         end = False
         while not end:
             sets, last, end = self._links.whole(cursor.position or "", plan.fields)
-            cursor = replace(cursor, position=last or None)
-            after = cursor
+            after = cursor = replace(cursor, position=last or None)
             if end:
-                covered = self._covered(plan.spec.object, cursor.until_ms)
-                after = windows.close_window(cursor, covered, proven_stays=False)
+                after = windows.close_window(cursor, newest_ms=cursor.until_ms, asked=True)
             spent, calls = self._api.calls - calls, self._api.calls
             found = Sorted(links=sets)
             yield found.page(plan.spec.feed, after, self._api.server_ms(), complete=end, calls=spent)
@@ -184,11 +198,10 @@ class Changes:
         return [_merged(row, found) for row in rows]
 
     def _covered(self, object_name: str, until_ms: int | None) -> int | None:
-        """latestDateCovered for the present, within the last hour; None where it is not offered."""
+        """latestDateCovered for the present; None where it is not offered, or cannot be."""
         if until_ms is None or object_name in self._without_get_updated:
             return None
-        earliest = until_ms - LONGEST_TRANSACTION_MS
-        span = {"start": soql_datetime(earliest), "end": soql_datetime(until_ms)}
+        span = {"start": soql_datetime(until_ms - LOOK_BACK_MS), "end": soql_datetime(until_ms)}
         try:
             if not self._schema.describe(object_name).replicateable:
                 raise NotOffered(f"{object_name} is not replicated", what=object_name)
@@ -197,7 +210,9 @@ class Changes:
             self._without_get_updated.add(object_name)
             return None
         covered = parse_ms(answer.get("latestDateCovered")) if isinstance(answer, dict) else None
-        return None if covered is None else min(max(covered, earliest), until_ms)
+        if covered is None or covered < until_ms - OLDEST_TRANSACTION_MS:
+            return None
+        return min(covered, until_ms)
 
     def sort(self, plan: Plan, rows: Sequence[Row], *, first: bool = False) -> Sorted:
         """Each row as what it is. `first`: rows that no engagement rule takes cannot be known yet."""
@@ -256,6 +271,13 @@ def _merged(row: Row, found: Mapping[str, Mapping[str, Any]]) -> Row:
         return row
     fields = {**row.fields, **{name: value for name, value in more.items() if name != "attributes"}}
     return Row(fields, json.dumps(fields, ensure_ascii=False, separators=(",", ":")))
+
+
+def _stamps(rows: Sequence[Row]) -> Iterator[int]:
+    for row in rows:
+        stamp = parse_ms(row.fields.get(windows.STAMP)) if row.fields is not None else None
+        if stamp is not None:
+            yield stamp
 
 
 def _last_key(rows: Sequence[Row]) -> tuple[int, str]:

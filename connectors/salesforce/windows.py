@@ -1,19 +1,24 @@
 """Cursor arithmetic of Salesforce feeds. Pure: cursors in, cursors and SOQL conditions out.
 
-A window is (since - overlap, until]; `until` is the server's clock when it was opened. Inside it pages go
+A window is [since - overlap, until]; `until` is the server's clock when it was opened. Inside it pages go
 by keyset (SystemModstamp, Id), so a page's cursor is a place in the data and not a handle that may die.
 
-`since` moves to what getUpdated calls latestDateCovered: every transaction that started before has
-committed, so nothing can appear behind it and no overlap is needed. Where the org does not offer that,
-`since` moves to `until` and the next window reads the last ten minutes again. A pass that brings nothing
-leaves a proven `since` where it is, and costs one call.
+SystemModstamp is set before a transaction commits, so rows may appear behind any clock. getUpdated knows:
+every transaction that started before its latestDateCovered has committed. Asked *before* the window's
+queries it is a proven end: `since` moves there, and no overlap is needed. It is asked
+
+    at the first pass      and where more than one page is to come,
+    in a hot feed          whose last window brought rows that the next one would bring again.
+
+A cold feed that brings nothing costs one call and leaves `since` where it is proven. Where the org does
+not offer getUpdated, `since` moves to `until` and the next window reads the last ten minutes again.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Final
 
 from connectors.errors import BrokenReply
@@ -30,9 +35,16 @@ STAMP: Final = "SystemModstamp"
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """What a cursor's `state` holds: is `since` proven, and which fields has everything been read with."""
+    """What a cursor's `state` holds.
+
+    covered: `since` is proven. hot: the last window brought rows behind it. target_ms: the proven end of
+    the window under way, None: not asked or not offered. fields: everything up to `since` has been read
+    with these.
+    """
 
     covered: bool = False
+    hot: bool = True
+    target_ms: int | None = None
     fields: tuple[str, ...] = ()
 
     @classmethod
@@ -44,13 +56,17 @@ class State:
             known = {}
         if not isinstance(known, dict):
             return cls()
-        names = known.get("fields")
-        fields = tuple(str(name) for name in names) if isinstance(names, list) else ()
-        return cls(known.get("covered") is True, fields)
+        names, target = known.get("fields"), known.get("target_ms")
+        return cls(
+            covered=known.get("covered") is True,
+            hot=known.get("hot") is not False,
+            target_ms=target if isinstance(target, int) else None,
+            fields=tuple(str(name) for name in names) if isinstance(names, list) else (),
+        )
 
     def to_json(self) -> str:
         """As it is stored."""
-        return json.dumps({"covered": self.covered, "fields": self.fields}, separators=(",", ":"))
+        return json.dumps(asdict(self), separators=(",", ":"))
 
 
 def open_window(cursor: Cursor | None, server_ms: int, fields: Sequence[str]) -> tuple[Cursor, bool]:
@@ -61,11 +77,17 @@ def open_window(cursor: Cursor | None, server_ms: int, fields: Sequence[str]) ->
     state = State.of(cursor)
     wanted = tuple(sorted(fields))
     if cursor is None or not set(wanted) <= set(state.fields):
-        return Cursor(None, server_ms, None, State(False, wanted).to_json()), False
+        return Cursor(None, server_ms, None, State(fields=wanted).to_json()), False
     if cursor.until_ms is not None:
         return cursor, True
     until = max(server_ms, cursor.since_ms or 0)
-    return replace(cursor, until_ms=until, position=None, state=State(state.covered, wanted).to_json()), False
+    state = replace(state, fields=wanted, target_ms=None)
+    return replace(cursor, until_ms=until, position=None, state=state.to_json()), False
+
+
+def aim(cursor: Cursor, covered_ms: int | None) -> Cursor:
+    """The cursor of a window whose proven end is known now; before its first query."""
+    return replace(cursor, state=replace(State.of(cursor), target_ms=covered_ms).to_json())
 
 
 def conditions(cursor: Cursor, overlap: int | None) -> list[str]:
@@ -107,16 +129,19 @@ def no_keys() -> BrokenReply:
     return BrokenReply("no row of the page has an Id and a SystemModstamp", crm=CRM, code="NO_KEYS")
 
 
-def close_window(cursor: Cursor, covered_ms: int | None, *, proven_stays: bool) -> Cursor:
+def close_window(cursor: Cursor, *, newest_ms: int | None, asked: bool) -> Cursor:
     """The cursor of a finished window.
 
-    `covered_ms`: latestDateCovered, None where it is not offered. `proven_stays`: nothing came, and
-    nobody was asked; a proven `since` stays.
+    `newest_ms`: the stamp of the newest row it brought, None for none. `asked`: its proven end was asked
+    for (and is None only where the org does not offer it).
     """
     state = State.of(cursor)
     until = cursor.until_ms if cursor.until_ms is not None else cursor.since_ms
-    if proven_stays and state.covered and cursor.since_ms is not None:
-        return replace(cursor, until_ms=None, position=None)
-    if covered_ms is None or until is None:
-        return Cursor(until, None, None, State(False, state.fields).to_json())
-    return Cursor(min(covered_ms, until), None, None, State(True, state.fields).to_json())
+    if state.target_ms is not None and until is not None:
+        since = min(state.target_ms, until)
+        hot = newest_ms is not None and newest_ms >= since
+        return Cursor(since, None, None, State(True, hot, None, state.fields).to_json())
+    if asked or not state.covered:
+        return Cursor(until, None, None, State(False, False, None, state.fields).to_json())
+    hot = newest_ms is not None
+    return Cursor(cursor.since_ms, None, None, State(True, hot, None, state.fields).to_json())
