@@ -17,6 +17,7 @@ from connectors.sandbox.people_load import Loader
 from connectors.sandbox.people_make import (
     HumanMaker,
     born_at,
+    deal_plans,
     make_employers,
     make_owners,
     place_in_crms,
@@ -42,8 +43,8 @@ def generate(seed: int = 7, people: int = 2000, days: float = 365, future: float
     records: list[Happening] = [*company_rows(rng, employers, days), *campaign_rows(days)]
     humans: list[Human] = []
     blossoms = _blossoms(people, int(future))
-    for number in range(people):
-        plan = "bloom" if number < len(blossoms) else maker.draw_plan()
+    plans = ["bloom"] * len(blossoms) + deal_plans(rng, people - len(blossoms))
+    for number, plan in enumerate(plans):
         human = maker.human(number, plan, born_at(rng, plan, days))
         place_in_crms(rng, human)
         clerk.choose_hubspot_address(human)
@@ -63,7 +64,9 @@ def generate(seed: int = 7, people: int = 2000, days: float = 365, future: float
 def _blossoms(people: int, future: int) -> list[tuple[int, bool]]:
     """(day, by demo alone) of everyone who becomes an MQL later: one in three by a demo alone."""
     per_day = max(1, round(people * BLOSSOMS_PER_DAY))
-    wanted = [(day + 1, which % 3 == 2 or per_day == 1) for day in range(future) for which in range(per_day)]
+    wanted = [
+        (day + 1, (day * per_day + which) % 3 == 2) for day in range(future) for which in range(per_day)
+    ]
     return wanted[: people // 5]
 
 

@@ -50,7 +50,7 @@ def journey(rng: random.Random, human: Human, days: float) -> Journey:
         acts += [("demo", around(20, 50)), ("trial", around(20, 50)), ("pricing", around(20, 60))]
     elif plan == "warm":
         for act in rng.sample(
-            ("case_kettle", "whitepaper", "newsletter", "pricing", "webinar_form", "fair", "trial"), 3
+            ("case_kettle", "whitepaper", "newsletter", "pricing", "webinar", "fair", "trial"), 3
         ):
             acts.append((act, around(5, 0.7 * days)))
         acts += [("browse", around(1, 60)) for _ in range(3)]
@@ -64,14 +64,12 @@ def journey(rng: random.Random, human: Human, days: float) -> Journey:
     elif plan == "unsubscribed":
         acts += [("newsletter", around(0.6 * known, known)), ("unsubscribe", around(1, 0.5 * known))]
     elif plan == "rival":
-        acts += [("pricing", around(1, 30)) for _ in range(4)] + [
-            ("case_kettle", around(1, 30)),
-            ("demo", around(1, 20)),
-        ]
+        acts += [("pricing", around(1, 30)) for _ in range(4)] + [("case_kettle", around(1, 30))]
+        acts += [("demo", around(1, 20))] if rng.random() < 0.3 else []
     elif plan in ("customer", "working", "rejected"):
         acts += _sold(rng, around, plan)
     elif plan == "student":
-        acts += [("whitepaper", around(1, 100)), ("browse", around(1, 100)), ("webinar_form", around(1, 100))]
+        acts += [("whitepaper", around(1, 100)), ("browse", around(1, 100)), ("webinar", around(1, 100))]
     return acts
 
 
@@ -83,12 +81,12 @@ def _eager(rng: random.Random, around: Callable[[float, float], float], recent: 
         ("case_tundra", around(1, recent)),
         ("newsletter", around(3, 60)),
     ]
-    acts += [("webinar", around(1, 25)), ("browse", around(0.2, recent)), ("browse", around(0.2, recent))]
-    return acts
+    acts += [("attend", around(12, 25)), ("attend", around(1, 10))]
+    return [*acts, ("browse", around(0.2, recent)), ("browse", around(0.2, recent))]
 
 
 def _sold(rng: random.Random, around: Callable[[float, float], float], plan: str) -> Journey:
-    acts: Journey = [("demo", around(60, 200)), ("pricing", around(60, 200)), ("webinar", around(60, 250))]
+    acts: Journey = [("demo", around(60, 200)), ("pricing", around(60, 200)), ("attend", around(60, 250))]
     acts += [("call", around(20, 180)) for _ in range(rng.randint(1, 2))]
     acts += [("meeting", around(20, 150)), ("mail_logged", around(10, 150))]
     return acts if plan != "rejected" else acts[2:5]
@@ -100,7 +98,8 @@ def blossom(rng: random.Random, day: int, hour: float, by_demo: bool) -> tuple[J
     if by_demo:
         return [("browse", -rng.uniform(2, 30) * DAY)], [("pricing", moment), ("demo", moment + 400.0)]
     before: Journey = [("trial", -rng.uniform(1, 6) * DAY), ("newsletter", -rng.uniform(5, 30) * DAY)]
-    before += [("webinar", -rng.uniform(1, 9) * DAY), ("case_kettle", -rng.uniform(1, 6) * DAY)]
+    before += [("attend", -rng.uniform(6, 12) * DAY), ("attend", -rng.uniform(1, 4) * DAY)]
+    before += [("case_kettle", -rng.uniform(1, 6) * DAY)]
     before += [("pricing", -rng.uniform(0.5, 6) * DAY), ("pricing", -rng.uniform(0.5, 6) * DAY)]
     return before, [("pricing", moment), ("case_tundra", moment + 900.0), ("demo", moment + 1500.0)]
 
@@ -119,13 +118,11 @@ class Teller:
             at = max(wished, human.born + 60.0)
             if act in _FORM:
                 self._form(human, act, at)
-            elif act == "webinar_form":
-                self._form(human, "webinar", at)
             elif act in ("browse", "pricing", "careers"):
                 self._visit(human, act, at)
             elif act == "mail":
                 self._mail(human, at)
-            elif act == "webinar":
+            elif act == "attend":
                 self._webinar(human, at)
             elif act == "fair":
                 self._member(human, "fair", "Responded", at, responded=True)
@@ -229,8 +226,10 @@ class Teller:
     def _webinar(self, human: Human, at: float) -> None:
         if human.hubspot is not None:
             self._form(human, "webinar", at - 3 * DAY if at - 3 * DAY > human.born else at)
-        attended = self._rng.random() < 0.85
+        attended = self._rng.random() < 0.85 or human.plan == "bloom"
         name = self._rng.choice(("webinar_1", "webinar_2"))
+        if f"{name}:{human.contact or human.lead}" in human.notes:
+            name = "webinar_1" if name == "webinar_2" else "webinar_2"
         self._member(human, name, "Attended" if attended else "No Show", at, responded=attended)
 
     def _sales(self, human: Human, act: str, at: float) -> None:

@@ -40,7 +40,7 @@ PLANS = (
     ("jobseeker", 3.0, False),
     ("unsubscribed", 4.0, False),
     ("student", 4.0, False),
-    ("rival", 1.0, True),
+    ("rival", 0.7, True),
     ("customer", 6.0, False),
     ("working", 5.0, False),
     ("rejected", 3.0, False),
@@ -148,14 +148,7 @@ class HumanMaker:
         }
         self._fit = [e for e in self._pools["prospect"] if e.size is not None and 50 <= e.size <= 250]
         self._taken: set[str] = set()
-        self._plans = [plan for plan, _, _ in PLANS]
-        self._shares = [share for _, share, _ in PLANS]
-        self._senior_plans = {plan for plan, _, senior in PLANS if senior}
-
-    def draw_plan(self) -> str:
-        """A journey by the shares of PLANS."""
-        rest = 100.0 - sum(self._shares)
-        return self._rng.choices([*self._plans, "cold"], [*self._shares, rest])[0]
+        self._senior_plans = {"bloom", *(plan for plan, _, senior in PLANS if senior)}
 
     def human(self, number: int, plan: str, born: float) -> Human:
         """One human who makes the journey `plan`; not yet in any CRM."""
@@ -217,6 +210,14 @@ class HumanMaker:
         )
         human.title = rng.choice(("", "asdf", "CEO", "n/a"))
         human.email = f"{rng.choice(('test', 'asdf', 'noreply', 'x'))}{human.number}@{rng.choice(DISPOSABLE)}"
+
+
+def deal_plans(rng: random.Random, count: int) -> list[str]:
+    """A journey for each of `count` people: the shares of PLANS, at least one of each, in random order."""
+    plans = [plan for plan, share, _ in PLANS for _ in range(max(1, round(count * share / 100)))][:count]
+    plans += ["cold"] * (count - len(plans))
+    rng.shuffle(plans)
+    return plans
 
 
 def born_at(rng: random.Random, plan: str, days: float) -> float:

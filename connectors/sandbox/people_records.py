@@ -12,6 +12,7 @@ from connectors.sandbox.people_pools import CAMPAIGNS, PLACES
 
 _SOURCES = ("Web", "Trade Show", "Partner Referral", "Purchased List", "Other")
 _HS_SOURCES = ("ORGANIC_SEARCH", "PAID_SEARCH", "DIRECT_TRAFFIC", "REFERRALS", "SOCIAL_MEDIA", "OFFLINE")
+_PROMISING = ("hot", "fast", "bloom", "already")
 _EMPLOYEE_RANGES = (
     (5, "1-5"),
     (25, "5-25"),
@@ -109,7 +110,7 @@ class Clerk:
             "firstname": human.first,
             "lastname": human.last,
             "jobtitle": human.title if rng.random() < 0.93 or human.senior else "",
-            "company": human.employer.name if rng.random() < 0.9 or human.plan == "fast" else None,
+            "company": human.employer.name if rng.random() < 0.9 or human.plan in _PROMISING else None,
             "phone": human.phone if rng.random() < 0.5 else None,
             "city": human.city,
             "state": place.state,

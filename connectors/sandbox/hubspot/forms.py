@@ -67,7 +67,7 @@ def _definition(form_id: str, name: str, form_type: str, archived: bool) -> dict
         "createdAt": iso(_EPOCH),
         "updatedAt": iso(_EPOCH),
         "archived": archived,
-        "fieldGroups": [],  # hubspot-api-client 12 has a model for one kind of field only, and refuses the rest
+        "fieldGroups": [],  # hubspot-api-client 12 validates one kind of field and refuses others
         "configuration": {
             "language": "en",
             "cloneable": True,
