@@ -19,6 +19,7 @@ from connectors.sandbox.hubspot.calls import Call, opaque, read_cursor
 from connectors.sandbox.hubspot.errors import error, not_found
 from connectors.sandbox.hubspot.portal import Portal
 from connectors.sandbox.hubspot.values import parse_moment
+from connectors.sandbox.store import Record
 
 SUBMISSION_LIMIT = 50
 EMAIL_EVENT_LIMIT = 1_000
@@ -47,6 +48,21 @@ class Feeds:
         self._visits: list[Item] = []
         self._visits_of: dict[str, list[Item]] = {}
         self._campaigns: dict[int, dict[str, Any]] = {}
+        portal.on_erase.append(self._forget)
+
+    def _forget(self, record: Record) -> None:
+        """Nothing is left of a contact that was erased under the GDPR."""
+        if record.object != "contacts":
+            return
+        gone = {record.id, *(record.values.get("hs_merged_object_ids") or "").split(";")}
+        email = record.values.get("email")
+        self._visits = [item for item in self._visits if item[2]["contact"] not in gone]
+        for contact in gone:
+            self._visits_of.pop(contact, None)
+        self._mail = [item for item in self._mail if item[2]["recipient"].lower() != email]
+        for form_id, items in self._submissions.items():
+            kept = [item for item in items if item[2]["values"][0]["value"].lower() != email]
+            self._submissions[form_id] = kept
 
     def _next(self) -> int:
         self._serial += 1

@@ -9,7 +9,7 @@ from connectors.sandbox.core import Core, Request, Response
 from connectors.sandbox.hubspot.account import Account
 from connectors.sandbox.hubspot.calls import Call
 from connectors.sandbox.hubspot.catalog import Owners
-from connectors.sandbox.hubspot.errors import bad_values, error, missing_scopes, no_such_path
+from connectors.sandbox.hubspot.errors import error, missing_scopes, no_such_path
 from connectors.sandbox.hubspot.feeds import Feeds
 from connectors.sandbox.hubspot.forms import Forms
 from connectors.sandbox.hubspot.limits import Limits
@@ -105,7 +105,7 @@ class HubSpot:
     def _values(self, kind: ObjectType, fields: Mapping[str, Any]) -> dict[str, str | None]:
         values, problems = self.portal.checked(kind, fields)
         if problems:
-            raise bad_values(problems)
+            raise ValueError(problems)
         return values
 
     def create(
@@ -118,7 +118,7 @@ class HubSpot:
         at: float | None = None,
         record_id: str | None = None,
     ) -> str:
-        """Make a record; values are checked as an API client's are."""
+        """Make a record; values are checked as an API client's are (ValueError)."""
         kind = self._kind(object_name)
         record = self.portal.create(
             kind, self._values(kind, values), at=at, author=author, actor=actor, record_id=record_id

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from bisect import insort
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from connectors.sandbox.core import Core
@@ -32,12 +33,14 @@ class Portal:
         """Owner id → active; kept by owners.py."""
         self.page_views: dict[str, int] = {}
         """Contact id → page views; kept by feeds.py."""
+        self.on_erase: list[Callable[[Record], None]] = []
+        """Who else has to forget a record that is erased."""
         self._names = {
             name: kind for kind in self.types.values() for name in (kind.plural, kind.singular, kind.type_id)
         }
         self._next_id = {kind.plural: kind.first_id for kind in self.types.values()}
         self._by_email: dict[str, str] = {}
-        self._ids: dict[str, tuple[int, list[int]]] = {}
+        self._ids: dict[str, list[int]] = {}
         for kind in self.types.values():
             self.table(kind).new_id = self._id_maker(kind.plural)
 
@@ -85,12 +88,19 @@ class Portal:
 
     def sorted_ids(self, kind: ObjectType) -> list[int]:
         """Ids of all records of a type, gone ones included, ascending."""
-        table = self.table(kind)
-        known = self._ids.get(kind.plural)
-        if known is None or known[0] != len(table.rows) or (known[1] and str(known[1][-1]) not in table.rows):
-            known = (len(table.rows), sorted(map(int, table.rows)))
-            self._ids[kind.plural] = known
-        return known[1]
+        ids = self._ids.get(kind.plural)
+        if ids is None:
+            ids = self._ids[kind.plural] = sorted(map(int, self.table(kind).rows))
+        return ids
+
+    def _count_in(self, kind: ObjectType, record_id: str) -> None:
+        """Keep the sorted ids in order when a record is made."""
+        ids, number = self._ids.get(kind.plural), int(record_id)
+        if ids is not None:
+            if not ids or number > ids[-1]:
+                ids.append(number)
+            else:
+                insort(ids, number)
 
     # -- values --------------------------------------------------------------------------------------------
 
@@ -138,7 +148,8 @@ class Portal:
         record = self.store.create(
             CRM, kind.plural, values, record_id=record_id, at=at, author=author, actor=actor
         )
-        if record_id is not None and record_id.isdigit():
+        self._count_in(kind, record.id)
+        if record_id is not None:
             self._next_id[kind.plural] = max(self._next_id[kind.plural], int(record_id) + 1)
         if kind.plural == "contacts" and (email := values.get("email")):
             self._by_email[email] = record.id
@@ -188,7 +199,10 @@ class Portal:
         """GDPR delete: nothing is left in any listing."""
         self._forget(kind, record)
         self.links.drop(kind.plural, record.id)
+        self._ids.pop(kind.plural, None)
         self.store.erase(CRM, record, author=author, actor=actor)
+        for forget in self.on_erase:
+            forget(record)
 
     def _forget(self, kind: ObjectType, record: Record) -> None:
         email = record.values.get("email")

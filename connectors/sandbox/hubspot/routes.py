@@ -28,11 +28,14 @@ class Route(NamedTuple):
 
 
 _ALIASES = (
-    (re.compile(r"^/crm/(objects|properties|owners|lists|pipelines)/20\d\d-\d\d(?=/|$)"), r"/crm/v3/\1"),
-    (re.compile(r"^/crm/associations/20\d\d-\d\d(?=/|$)"), "/crm/v4/associations"),
-    (re.compile(r"^/marketing/forms/20\d\d-\d\d(?=/|$)"), "/marketing/v3/forms"),
-    (re.compile(r"^/events/event-occurrences/20\d\d-\d\d(?=/|$)"), "/events/v3/events"),
-    (re.compile(r"^/account-info/20\d\d-\d\d(?=/|$)"), "/account-info/v3"),
+    (
+        re.compile(r"^/crm/(objects|properties|owners|lists|pipelines)/20\d\d-\d\d(?:-beta)?(?=/|$)"),
+        r"/crm/v3/\1",
+    ),
+    (re.compile(r"^/crm/associations/20\d\d-\d\d(?:-beta)?(?=/|$)"), "/crm/v4/associations"),
+    (re.compile(r"^/marketing/forms/20\d\d-\d\d(?:-beta)?(?=/|$)"), "/marketing/v3/forms"),
+    (re.compile(r"^/events/event-occurrences/20\d\d-\d\d(?:-beta)?(?=/|$)"), "/events/v3/events"),
+    (re.compile(r"^/account-info/20\d\d-\d\d(?:-beta)?(?=/|$)"), "/account-info/v3"),
 )
 """Dated paths and the path that each stands for."""
 

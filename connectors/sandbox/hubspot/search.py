@@ -177,7 +177,7 @@ def _groups(kind: ObjectType, body: dict[str, Any]) -> Groups:
 
 
 def _sort(kind: ObjectType, sorts: Sequence[Any]) -> tuple[str, bool]:
-    """(property, descending) of the one sort that is allowed; the newest record first without one."""
+    """(property, descending) of the one sort that is allowed; without one, the oldest record comes first."""
     if not sorts:
         return "hs_object_id", False
     if len(sorts) > 1:

@@ -256,10 +256,17 @@ def test_or_the_primary_survives(api: Api, half: HubSpot, sandbox: Sandbox) -> N
 
 
 def test_gdpr_delete_leaves_nothing(api: Api, half: HubSpot, sandbox: Sandbox) -> None:
-    made = half.create("contacts", {"email": "a@x.com"})
+    made, kept = half.create("contacts", {"email": "a@x.com"}), half.create("contacts", {"email": "b@x.com"})
+    form = half.forms.add("Demo")
+    for contact, email in ((made, "a@x.com"), (kept, "b@x.com")):
+        half.feeds.add_visit(contact, sandbox.clock(), "https://x.com/", "X")
+        half.feeds.add_submission(form, sandbox.clock(), email, {})
+        half.feeds.add_email_event("OPEN", sandbox.clock(), email, 7)
     api.post(f"{CONTACTS}/gdpr-delete", {"objectId": "a@x.com", "idProperty": "email"})
     assert api.status == 204
-    assert api.get(CONTACTS)["results"] == api.get(CONTACTS, archived="true")["results"] == []
+    assert [record["id"] for record in api.get(CONTACTS)["results"]] == [kept]
+    assert api.get(CONTACTS, archived="true")["results"] == []
+    assert half.feeds.counts() == {"form_submissions": 1, "email_events": 1, "web_events": 1}
     api.get(f"{CONTACTS}/{made}", archived="true")
     assert api.status == 404
     assert [entry.field for entry in sandbox.ledger.entries()] == ["#erased"]
