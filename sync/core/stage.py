@@ -111,11 +111,6 @@ class Stay:
 Action = Enter | Leave | NoteReturned | Wait | Stay
 
 
-def shown_stage(crm_stage: str, in_spell: bool) -> str:
-    """The stage that is shown: an open spell lifts the early stages to mql, evidence of more wins."""
-    return "mql" if in_spell and crm_stage in EARLY else crm_stage
-
-
 def decide(person: Candidate, rules: SpellRules, now: int) -> Action:
     """What to do about a person's spell at a moment."""
     if person.open_spell is not None:
