@@ -3,7 +3,7 @@
 Every request carries `Authorization: Bearer CONTROL_TOKEN`. Bodies and answers are JSON.
 
 GET  /ledger?since=N            {"entries": [Entry…]}
-GET  /requests?since=N          {"requests": [{n, at, crm, method, path, status, query}…]}
+GET  /requests?since=N          {"requests": [{n, at, crm, method, path, status, query, body}…]}
 GET  /state                     {"now", "counts": {crm: {object: alive}}, "ledger", "requests", "errors"}
 GET  /state?crm=C&object=O[&id=I]   also {"records": {id: {values, created, modified, gone, merged_into}}}
 POST /clock                     {"offset": S} or {"advance": S}                      → {"now", "released"}

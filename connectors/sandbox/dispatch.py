@@ -23,6 +23,12 @@ class Logged(NamedTuple):
     path: str
     status: int
     query: str
+    body: str
+    """What a writing request said (at most 100,000 characters); "" for reads."""
+
+
+MAX_LOGGED = 100_000
+_READS = ("/query", "/search", "/batch/read", "/token")  # endings of POST paths that change nothing
 
 
 class Dispatcher:
@@ -47,20 +53,27 @@ class Dispatcher:
         with self._guard:
             self._count += 1
             request.n = self._count
-        self._release()
         if self.latency:
             self.stopping.wait(self.latency)
-        self._steps.run("before", request)
-        fault = self._faults.take(request)
-        reply = self._reply(handle, request, fault)
-        self._steps.run("after", request)
+        try:
+            self._release()
+            self._steps.run("before", request)
+            reply = self._reply(handle, request, self._faults.take(request))
+            self._steps.run("after", request)
+        except Exception:  # noqa: BLE001 (a step or scheduled action of a test failed: say so, not silence)
+            reply = Reply(self._failed(request))
+        self._note(request, reply)
+        return reply
+
+    def _note(self, request: Request, reply: Reply) -> None:
         status = 0 if reply.how == "drop" else reply.response.status
         query = "&".join(f"{name}={value}" for name, values in request.query.items() for value in values)
+        body = ""
+        if request.method != "GET" and not request.path.endswith(_READS):
+            body = request.body[:MAX_LOGGED].decode("utf-8", "replace")
+        logged = Logged(request.n, request.at, request.crm, request.method, request.path, status, query, body)
         with self._guard:
-            self.log.append(
-                Logged(request.n, request.at, request.crm, request.method, request.path, status, query)
-            )
-        return reply
+            self.log.append(logged)
 
     def _reply(self, handle: Callable[[Request], Response], request: Request, fault: Fault | None) -> Reply:
         if fault is None:
@@ -88,7 +101,10 @@ class Dispatcher:
             except Answer as answer:
                 return answer.response
             except Exception:  # noqa: BLE001 (a bug of the sandbox must not look like a lost connection)
-                self.errors.append(f"{request.method} {request.path}\n{traceback.format_exc()}")
-                return Response.text("sandbox error", 500)
+                return self._failed(request)
             finally:
                 self._store.request = 0
+
+    def _failed(self, request: Request) -> Response:
+        self.errors.append(f"{request.method} {request.path}\n{traceback.format_exc()}")
+        return Response.text("sandbox error", 500)

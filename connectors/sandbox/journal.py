@@ -28,14 +28,13 @@ class Journal:
     def undo(self) -> None:
         """Put everything back, ledger included."""
         for table, record, state in reversed(list(self._first.values())):
-            table.revision += 1
-            record.cache = None
             if state is None:
                 table.rows.pop(record.id, None)
-                continue
-            for name, value in state.items():
-                setattr(record, name, value)
-            table.rows.setdefault(record.id, record)
+            else:
+                for name, value in state.items():
+                    setattr(record, name, value)
+                table.rows.setdefault(record.id, record)
+            table.touched(record)
         self._ledger.truncate(self._mark)
 
 

@@ -12,6 +12,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
+from connectors.sandbox.index import Index
 from connectors.sandbox.journal import Journal
 from connectors.sandbox.ledger import Ledger
 
@@ -81,6 +82,14 @@ class Table:
         """Grows with every change of any row."""
         self.new_id: Callable[[], str] | None = None
         """Set by the half when it registers the object."""
+        self.indexes: list[Index] = []
+
+    def touched(self, record: Record) -> None:
+        """To be called at every change of a record."""
+        self.revision += 1
+        record.cache = None
+        for index in self.indexes:
+            index.pending.append(record)
 
     def __iter__(self) -> Iterator[Record]:
         return iter(self.rows.values())
@@ -164,7 +173,7 @@ class Store:
         record.author, record.created_by, record.modified_by = author, actor, actor
         self._remember(table, record, born=True)
         table.rows[record_id] = record
-        table.revision += 1
+        table.touched(record)
         if author != "seed" and not silent:
             self._note(table, record, "#created", None, record_id, moment, author, actor)
         return record
@@ -250,7 +259,7 @@ class Store:
         table = self.table(crm, record.object)
         self._remember(table, record)
         del table.rows[record.id]
-        table.revision += 1
+        table.touched(record)
         self._note(table, record, "#erased", None, None, self._clock(), author, actor)
 
     def note(
@@ -276,13 +285,12 @@ class Store:
 
     @staticmethod
     def _touch(table: Table, record: Record, at: float, actor: str, touch: str) -> None:
-        table.revision += 1
-        record.cache = None
         if touch in ("both", "stamp"):
             record.stamp = max(record.stamp, at)
         if touch == "both":
             record.modified = max(record.modified, at)
             record.modified_by = actor or record.modified_by
+        table.touched(record)
 
     def _note(
         self,

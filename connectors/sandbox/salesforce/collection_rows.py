@@ -15,7 +15,7 @@ from connectors.sandbox.salesforce import lifecycle, saving
 from connectors.sandbox.salesforce.errors import SaveError, fail
 from connectors.sandbox.salesforce.ids import to_18
 from connectors.sandbox.salesforce.org import Org, invalid_type
-from connectors.sandbox.salesforce.rows import Rows, fields_of
+from connectors.sandbox.salesforce.rows import Rows, fields_of, listed
 from connectors.sandbox.salesforce.saving import Saver
 from connectors.sandbox.salesforce.schema import ObjectType
 
@@ -33,9 +33,7 @@ class Collections:
     def write(self, request: Request, saver: Saver) -> Response:
         """POST (create) and PATCH (update) /composite/sobjects"""
         body = fields_of(request)
-        records = body.get("records")
-        if not isinstance(records, list):
-            raise fail(400, "JSON_PARSER_ERROR", "records expected")
+        records = listed(request, "records")
         _count(len(records))
         _chunks(records)
         seen: set[str] = set()
@@ -45,7 +43,7 @@ class Collections:
     def upsert(self, request: Request, kind: ObjectType, field_name: str, saver: Saver) -> Response:
         """PATCH /composite/sobjects/OBJECT/FIELD"""
         body = fields_of(request)
-        records = body.get("records") or []
+        records = listed(request, "records")
         _count(len(records))
 
         def one(item: Item, by: Saver) -> Item:
@@ -85,6 +83,8 @@ class Collections:
             ids, names = body.get("ids") or [], body.get("fields") or []
         else:
             ids, names = request.params("ids"), request.params("fields")
+        if not _texts(ids) or not _texts(names):
+            raise fail(400, "JSON_PARSER_ERROR", "ids and fields are lists of text")
         if len(ids) > MAX_RETRIEVE:
             raise fail(
                 400,
@@ -123,7 +123,7 @@ class Collections:
         return _done(full)
 
     def _type(self, item: Item) -> ObjectType:
-        name = str((item.get("attributes") or {}).get("type") or "")
+        name = _type_name(item)
         kind = self._org.find_type(name)
         if kind is None:
             raise invalid_type(name)
@@ -145,6 +145,11 @@ class Collections:
         return Response.json(results)
 
 
+def _type_name(item: Item) -> str:
+    attributes = item.get("attributes")
+    return str(attributes.get("type", "")) if isinstance(attributes, dict) else ""
+
+
 def _done(record_id: str) -> Item:
     return {"id": record_id, "success": True, "errors": []}
 
@@ -156,6 +161,10 @@ def _rolled_back() -> Item:
     return SaveError("ALL_OR_NONE_OPERATION_ROLLED_BACK", message).item()
 
 
+def _texts(value: object) -> bool:
+    return isinstance(value, list) and all(isinstance(one, str) for one in value)
+
+
 def _count(records: int) -> None:
     if records > MAX_RECORDS:
         message = "record limit reached. cannot submit more than 200 records into this call"
@@ -164,7 +173,7 @@ def _count(records: int) -> None:
 
 def _chunks(records: list[Item]) -> None:
     """Consecutive records of one type make a chunk; at most ten."""
-    types = [(item.get("attributes") or {}).get("type") for item in records]
+    types = [_type_name(item) for item in records]
     changes = sum(1 for before, after in pairwise(types) if before != after)
     if changes + 1 > MAX_CHUNKS:
         raise fail(400, "LIMIT_EXCEEDED", "Cannot have more than 10 chunks in a single operation")

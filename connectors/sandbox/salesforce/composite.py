@@ -16,7 +16,7 @@ from urllib.parse import parse_qs, unquote
 from connectors.sandbox.core import Answer, Request, Response
 from connectors.sandbox.salesforce.errors import SaveError, fail
 from connectors.sandbox.salesforce.org import Org
-from connectors.sandbox.salesforce.rows import fields_of
+from connectors.sandbox.salesforce.rows import fields_of, listed
 
 MAX_PARTS = 25
 MAX_HEAVY = 5
@@ -36,9 +36,7 @@ class Composite:
     def composite(self, request: Request) -> Response:
         """POST /composite"""
         body = fields_of(request)
-        parts = body.get("compositeRequest")
-        if not isinstance(parts, list) or not parts:
-            raise fail(400, "JSON_PARSER_ERROR", "compositeRequest expected")
+        parts = listed(request, "compositeRequest")
         _limit(len(parts))
         if sum(1 for part in parts if _HEAVY.search(str(part.get("url")))) > MAX_HEAVY:
             raise fail(400, "LIMIT_EXCEEDED", "at most 5 subrequests may be queries or collections")
@@ -57,9 +55,7 @@ class Composite:
     def batch(self, request: Request, spend: Callable[[int], None]) -> Response:
         """POST /composite/batch; `spend` counts calls."""
         body = fields_of(request)
-        parts = body.get("batchRequests")
-        if not isinstance(parts, list) or not parts:
-            raise fail(400, "JSON_PARSER_ERROR", "batchRequests expected")
+        parts = listed(request, "batchRequests")
         _limit(len(parts))
         spend(len(parts) - 1)  # the request itself was counted as one
         results: list[dict[str, Any]] = []
@@ -84,7 +80,10 @@ class Composite:
         except LookupError as problem:
             response = _refused(f"Invalid reference specified. No value for {problem.args[0]} found")
         else:
-            headers = {name.lower(): str(value) for name, value in (part.get("httpHeaders") or {}).items()}
+            given = part.get("httpHeaders")
+            headers = (
+                {name.lower(): str(one) for name, one in given.items()} if isinstance(given, dict) else {}
+            )
             if not self._org.switches.sf_composite_conditional:
                 headers.pop("if-unmodified-since", None)
             response = self._answer(self._inner(outer, str(part.get("method", "GET")), url, body, headers))

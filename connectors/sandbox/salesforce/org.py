@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from connectors.sandbox.core import Core
+from connectors.sandbox.index import Index, Key
 from connectors.sandbox.salesforce.errors import fail, not_found
 from connectors.sandbox.salesforce.ids import counter, to_18
 from connectors.sandbox.salesforce.objects_activity import OBJECTS
@@ -17,6 +18,11 @@ _LOWER = {name.lower(): name for name in OBJECTS}
 _BY_PREFIX: dict[str, list[str]] = {}
 for _one in OBJECTS.values():
     _BY_PREFIX.setdefault(_one.prefix, []).append(_one.name)
+
+_INDEX_KEYS: dict[str, Callable[[Record], Key]] = {
+    "SystemModstamp": lambda record: (int(record.stamp), record.id),
+    "Id": lambda record: (record.id,),
+}
 
 
 class Org:
@@ -36,6 +42,7 @@ class Org:
         """Where the lead assignment rule sends leads."""
         self.hard_deleted: list[tuple[float, str, str]] = []
         """(when, object, id) of rows that are gone for good, for getDeleted."""
+        self._indexes: dict[tuple[str, str], Index] = {}
         for one in OBJECTS.values():
             self.store.table(CRM, one.name).new_id = counter(one.prefix)
 
@@ -76,6 +83,13 @@ class Org:
 
     def record(self, object_name: str, record_id: str) -> Record | None:
         return self.store.get(CRM, object_name, to_18(record_id))
+
+    def index(self, object_name: str, field: str) -> Index:
+        """Records by (SystemModstamp, Id) or by Id."""
+        key = (object_name, field)
+        if key not in self._indexes:
+            self._indexes[key] = Index(self.table(object_name), _INDEX_KEYS[field])
+        return self._indexes[key]
 
     def lookup(self, record_id: str | None) -> Record | None:
         """A record of whatever object its prefix says."""

@@ -153,6 +153,14 @@ def fields_of(request: Request) -> dict[str, Any]:
     return body
 
 
+def listed(request: Request, name: str) -> list[dict[str, Any]]:
+    """The list of objects under `name` in the body; raises JSON_PARSER_ERROR."""
+    found = fields_of(request).get(name)
+    if not isinstance(found, list) or not found or not all(isinstance(one, dict) for one in found):
+        raise fail(400, "JSON_PARSER_ERROR", f"a list of objects is expected in {name}")
+    return found
+
+
 def http_seconds(value: str) -> int | None:
     """Epoch seconds of an HTTP date (`EEE, dd MMM yyyy HH:mm:ss z`); None when it is none."""
     try:

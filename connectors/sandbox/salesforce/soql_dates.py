@@ -72,10 +72,13 @@ def day_range(literal: str, now: float) -> Range:
     """First day and the day after the last one of a date literal, seen from `now` (epoch seconds)."""
     today = datetime.fromtimestamp(now, UTC).date()
     name, _, count = literal.partition(":")
-    if not count and name in _SINGLE:
-        return _SINGLE[name](today)
-    if count and name in _COUNTED:
-        return _COUNTED[name](today, int(count))
+    try:
+        if not count and name in _SINGLE:
+            return _SINGLE[name](today)
+        if count and name in _COUNTED:
+            return _COUNTED[name](today, int(count))
+    except (OverflowError, ValueError):
+        raise malformed(f"date literal out of range: {literal}") from None
     raise malformed(f"unexpected token: '{literal}'")
 
 

@@ -8,6 +8,7 @@ dates, date-times, date literals, ORDER BY with NULLS FIRST/LAST, LIMIT, OFFSET,
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import date
 from typing import Any
 
 from connectors.sandbox.salesforce.soql_tokens import Token, malformed, tokens
@@ -282,6 +283,8 @@ class _Reader:
 
     def _literal(self) -> Literal:
         token = self._next()
+        if token.kind == "date":
+            _check_date(token.text)
         if token.kind in ("string", "date", "datetime"):
             return Literal(token.kind, token.text)
         if token.kind == "number":
@@ -295,3 +298,10 @@ class _Reader:
         if token.kind == "name":
             return Literal("relative", word)
         raise malformed(f"unexpected token: '{token.text}'")
+
+
+def _check_date(text: str) -> None:
+    try:
+        date.fromisoformat(text)
+    except ValueError:
+        raise malformed(f"invalid date: {text}") from None

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
 from connectors.sandbox.salesforce.errors import fail
 from connectors.sandbox.salesforce.org import Org, Reader, invalid_type
 from connectors.sandbox.salesforce.schema import ObjectType
+from connectors.sandbox.salesforce.soql_bounds import bounds
 from connectors.sandbox.salesforce.soql_conditions import compile_condition, equal_ids
 from connectors.sandbox.salesforce.soql_fields import Hop, resolve
 from connectors.sandbox.salesforce.soql_parser import Aggregate, Query
@@ -144,27 +146,44 @@ class Selection:
     # -- finding -------------------------------------------------------------------------------------------
 
     def _find(self) -> list[Record]:
-        query, kind = self.query, self.kind
-        records = self._candidates()
+        query = self.query
+        candidates, in_order = self._candidates()
+        matches: Iterable[Record] = candidates
+        if not self.all_rows:
+            matches = (record for record in matches if not record.gone)
         if query.where is not None:
-            test = compile_condition(self._org, kind, query.where, self._column)
-            records = [record for record in records if test(record)]
-        if not self.aggregated:
-            for order in reversed(query.order):
-                self._sort(records, order.path, order.descending, order.nulls_last)
-            records = records[query.offset :]
-            if query.limit is not None and not query.count_only:
-                records = records[: query.limit]
-        return records
+            test = compile_condition(self._org, self.kind, query.where, self._column)
+            matches = filter(test, matches)
+        if self.aggregated or query.count_only:
+            return list(islice(matches, query.offset, None))
+        end = None if query.limit is None else query.offset + query.limit
+        if in_order:
+            return list(islice(matches, query.offset, end))
+        records = list(matches)
+        for order in reversed(query.order):
+            self._sort(records, order.path, order.descending, order.nulls_last)
+        return records[query.offset : end]
 
-    def _candidates(self) -> list[Record]:
-        table = self._org.table(self.kind.name)
-        ids = equal_ids(self.query.where)
+    def _candidates(self) -> tuple[Iterable[Record], bool]:
+        """Records among which the matches are, as few as indexes allow, and whether ORDER BY is met."""
+        name, where = self.kind.name, self.query.where
+        order = [(one.path.lower(), one.descending) for one in self.query.order]
+        table = self._org.table(name)
+        ids = equal_ids(where)
         if ids is not None:
-            found = [table.rows[one] for one in dict.fromkeys(ids) if one in table.rows]
-        else:
-            found = list(table)
-        return found if self.all_rows else [record for record in found if not record.gone]
+            return [table.rows[one] for one in dict.fromkeys(ids) if one in table.rows], not order
+        low, high = bounds(where, "SystemModstamp")
+        by_stamp = order[:1] == [("systemmodstamp", False)] and order[1:] in ([], [("id", False)])
+        if by_stamp or low is not None or high is not None:
+            first = None if low is None else (low, "")
+            last = None if high is None else (high, "~")
+            return self._org.index(name, "SystemModstamp").between(first, last), by_stamp or not order
+        if order == [("id", False)]:
+            first_id, last_id = bounds(where, "Id")
+            least = None if first_id is None else (first_id,)
+            most = None if last_id is None else (last_id,)
+            return self._org.index(name, "Id").between(least, most), True
+        return table, not order
 
     def _sort(self, records: list[Record], path: str, descending: bool, nulls_last: bool) -> None:
         resolved = resolve(self._org, self.kind, path)

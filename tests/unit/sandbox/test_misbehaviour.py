@@ -10,6 +10,7 @@ import requests
 
 from connectors.sandbox.core import Request
 from connectors.sandbox.faults import Match
+from connectors.sandbox.sandbox import Sandbox
 from tests.unit.sandbox.rest import Rest
 
 
@@ -136,6 +137,27 @@ def test_a_person_edits_between_read_and_write(rest: Rest) -> None:
     log = {one.n: one for one in rest.sandbox.requests}
     assert numbers[0] == 0
     assert log[numbers[1]].method == "PATCH"
+
+
+def test_a_step_that_fails_is_told(sandbox: Sandbox) -> None:
+    rest = Rest(sandbox)
+
+    def broken(_request: Request) -> None:
+        raise RuntimeError("my test is wrong")
+
+    sandbox.steps.before(Match(path="limits"), broken)
+    assert rest.get("/limits").status_code == 500
+    assert "my test is wrong" in sandbox.errors.pop()
+
+
+def test_the_log_keeps_what_writes_said(rest: Rest) -> None:
+    lead = rest.lead()
+    change(rest, lead)
+    rest.query("SELECT Id FROM Lead")
+    patch, query = rest.sandbox.requests[-2:]
+    assert json.loads(patch.body) == {"Status": "MQL"}
+    assert (query.body, query.query) == ("", "q=SELECT Id FROM Lead")
+    assert rest.sandbox.requests[0].body == ""  # credentials are not kept
 
 
 def test_heads_that_are_too_long(rest: Rest) -> None:

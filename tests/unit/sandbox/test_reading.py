@@ -65,8 +65,9 @@ def test_at_least_ten_thousand_records_a_second(rest: Rest) -> None:
     for number in range(10_000):
         rest.lead(FirstName="Jo", Email=f"jo{number}@a.co", Title="CEO", Country="DE", Industry="Media")
     fields = (
-        "Id, IsDeleted, MasterRecordId, FirstName, LastName, Email, Company, Title, Country, Industry, Status, "
-        "OwnerId, IsConverted, HasOptedOutOfEmail, NumberOfEmployees, CreatedDate, LastModifiedDate, SystemModstamp"
+        "Id, IsDeleted, MasterRecordId, FirstName, LastName, Email, Company, Title, Country, Industry, "
+        "Status, OwnerId, IsConverted, HasOptedOutOfEmail, NumberOfEmployees, CreatedDate, LastModifiedDate, "
+        "SystemModstamp"
     )
     soql = f"SELECT {fields} FROM Lead ORDER BY SystemModstamp, Id"
     walk(rest, soql)

@@ -193,8 +193,8 @@ def test_campaign_members_with_their_campaign(leads: Rest) -> None:
     lead = leads.lead()
     make("CampaignMember", {"CampaignId": campaign, "LeadId": lead, "Status": "Attended"})
     row = leads.query(
-        "SELECT Id, LeadId, ContactId, Status, HasResponded, FirstRespondedDate, Campaign.Type, Campaign.Name "
-        "FROM CampaignMember WHERE Campaign.Type = 'Webinar'"
+        "SELECT Id, LeadId, ContactId, Status, HasResponded, FirstRespondedDate, Campaign.Type, "
+        "Campaign.Name FROM CampaignMember WHERE Campaign.Type = 'Webinar'"
     )["records"][0]
     assert row["Campaign"]["Name"] == "Webinar May"
     assert (row["LeadId"], row["ContactId"], row["HasResponded"]) == (lead, None, True)
