@@ -73,11 +73,21 @@ def offered_by(described: Property) -> Offered:
     if described.archived:
         return Offered(exists=False)
     read_only = described.modificationMetadata is not None and described.modificationMetadata.readOnlyValue
-    values = None
-    if described.type in ("enumeration", "bool") and not described.externalOptions:
-        active = tuple(entry.value for entry in described.options if not (entry.hidden or entry.archived))
-        values = active or (("true", "false") if described.type == "bool" else ())
+    values: tuple[str, ...] | None = None
+    if described.type == "bool":
+        values = _active(described) or ("true", "false")
+    elif described.type == "enumeration" and not _elsewhere(described):
+        values = _active(described)
     return Offered(exists=True, writable=not (described.calculated or read_only), values=values)
+
+
+def _active(described: Property) -> tuple[str, ...]:
+    return tuple(entry.value for entry in described.options if not (entry.hidden or entry.archived))
+
+
+def _elsewhere(described: Property) -> bool:
+    """Owners and the like: the options are other records, and not listed here."""
+    return described.externalOptions or described.referencedObjectType is not None or not described.options
 
 
 def _closed_won(stage: Stage) -> tuple[bool, bool]:

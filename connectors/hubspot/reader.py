@@ -138,6 +138,7 @@ class Property(msgspec.Struct):
     calculated: bool = False
     archived: bool = False
     externalOptions: bool = False  # noqa: N815
+    referencedObjectType: str | None = None  # noqa: N815
     modificationMetadata: Modification | None = None  # noqa: N815
 
 

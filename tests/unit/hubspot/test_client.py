@@ -178,3 +178,12 @@ def test_the_new_token_is_in_no_log(
     assert refused.status in (400, 401)
     for secret in (known["client_secret"], known["refresh_token"], "wrong-secret", reply.body.decode()):
         assert secret not in caplog.text
+
+
+def test_one_connection_serves_many_calls(sandbox: Sandbox, world: SimulatedWorld) -> None:
+    made = Transport(sandbox.hubspot_url, None, world)
+    token = sandbox.credentials["hubspot"]["access_token"]
+    for path in ("/crm/v3/owners", "/crm/v3/objects/contacts", "/nowhere", "/crm/v3/owners"):
+        made.send("GET", path, (), None, token, "x")
+    pools = made._session.get_adapter(sandbox.hubspot_url).poolmanager.pools  # type: ignore[attr-defined]
+    assert [pools[key].num_connections for key in pools.keys()] == [1]  # noqa: SIM118 (no plain mapping)

@@ -231,7 +231,12 @@ def test_offered(connector: HubSpotConnector) -> None:
         ({"type": "string", "modificationMetadata": {"readOnlyValue": True}}, (True, False, None)),
         ({"type": "string", "archived": True}, (False, False, None)),
         ({"type": "bool"}, (True, True, ("true", "false"))),
-        ({"type": "enumeration", "options": []}, (True, True, ())),
+        ({"type": "enumeration", "options": []}, (True, True, None)),
+        ({"type": "enumeration", "options": [{"value": "A", "hidden": True}]}, (True, True, ())),
+        (
+            {"type": "enumeration", "referencedObjectType": "OWNER", "options": [{"value": "5"}]},
+            (True, True, None),
+        ),
         ({"type": "enumeration", "externalOptions": True, "options": []}, (True, True, None)),
         (
             {"type": "enumeration", "options": [{"value": "A"}, {"value": "B", "hidden": True}]},
