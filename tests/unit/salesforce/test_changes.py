@@ -574,8 +574,8 @@ def test_the_quota_may_run_out_between_pages(
     monkeypatch.setattr(soql, "PAGE_ROWS", 5)
     refs = {lead(sandbox, LastName=str(n)) for n in range(12)}
     connector = connect(sandbox, world)
-    spent = {"status": 403, "body": error("REQUEST_LIMIT_EXCEEDED", "TotalRequests Limit exceeded.")}
-    sandbox.faults.arm("status", path="/queryAll", skip=1, **spent)
+    spent = error("REQUEST_LIMIT_EXCEEDED", "TotalRequests Limit exceeded.")
+    sandbox.faults.arm("status", path="/queryAll", skip=1, status=403, body=spent)
     pages = connector.changes(feed_of(connector, "Lead"), None)
     first = next(pages)
     with pytest.raises(QuotaSpent):
