@@ -1,0 +1,125 @@
+"""Scoring only whom something happened to gives what scoring everybody at every step gives."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sqlalchemy import select
+
+from scoring.evaluate import evaluate
+from sync.mirror import catalog
+from sync.mirror.engine import Mirror
+from tests.pipeline.test_score_stage import START, Loop
+from tests.scoring.subject import DAY, engagement, person
+from tests.world import SimulatedWorld
+
+PEOPLE = ("p1", "p2", "p3")
+KINDS = (
+    "demo_requested",
+    "trial_started",
+    "webinar_attended",
+    "content_downloaded",
+    "page_view",
+    "unsubscribed",
+)
+EXACT = ("grade", "suppressed", "shown", "eligible", "over_enter", "fast_track", "under_leave")
+SPELL = ("person_id", "model", "entered_at", "entered_by", "left_at", "left_why")
+
+waits = st.sampled_from([60, 3600, DAY, DAY, 3 * DAY, 13 * DAY, 14 * DAY, 31 * DAY])
+happenings = st.tuples(
+    st.just("engagement"), st.sampled_from(PEOPLE), st.sampled_from(KINDS), st.integers(-40 * DAY, DAY)
+)
+facts = st.tuples(
+    st.just("fact"),
+    st.sampled_from(PEOPLE),
+    st.sampled_from(["seniority", "company_size", "crm_stage", "crm_mql", "student_domain"]),
+    st.integers(0, 2),
+)
+VALUES: dict[str, tuple[Any, ...]] = {
+    "seniority": (None, 5, 7),
+    "company_size": (None, 100, 1000),
+    "crm_stage": ("lead", "sql", "recycled"),
+    "crm_mql": (False, True, True),
+    "student_domain": (False, False, True),
+}
+steps = st.lists(st.tuples(st.lists(st.one_of(happenings, facts), max_size=4), waits), min_size=1, max_size=8)
+
+
+def start(folder: Path, name: str) -> Loop:
+    world = SimulatedWorld(START)
+    mirror = Mirror(f"sqlite:///{folder}/{name}.db", world)
+    mirror.migrate()
+    loop = Loop(mirror, world)
+    known = {"company": "ACME", "email": "a@acme.test", "email_domain": "acme.test"}
+    loop.put(*(person(who, seniority=7, company_size=100, **known) for who in PEOPLE))
+    return loop
+
+
+def perform(loop: Loop, happened: list[Any], number: int) -> None:
+    for index, (what, who, name, value) in enumerate(happened):
+        if what == "fact":
+            loop.change(who, **{name: VALUES[name][value]})
+        else:
+            row = engagement(name, loop.now + value, who, asset="/pricing case study", first_seen=loop.now)
+            row["id"] = f"{number}.{index}"
+            loop.put(engagements=[row])
+
+
+@settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
+@given(steps)
+def test_incremental_equals_full(played: Any) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        some, everybody = start(Path(folder), "some"), start(Path(folder), "all")
+        for number, (happened, wait) in enumerate(played):
+            for loop in (some, everybody):
+                perform(loop, happened, number)
+                loop.score(full=loop is everybody)
+            assert_equal(some, everybody)
+            for loop in (some, everybody):
+                loop.world.advance(wait)
+        for loop in (some, everybody):
+            loop.mirror.close()
+
+
+def assert_equal(some: Loop, everybody: Loop) -> None:
+    """The same decisions, stages and spells; points that are at most one old point apart, and once exact."""
+    for mine, full in zip(some.rows(catalog.SCORE), everybody.rows(catalog.SCORE), strict=True):
+        assert {name: mine[name] for name in EXACT} == {name: full[name] for name in EXACT}
+        assert abs(mine["total"] - full["total"]) <= 1_010
+        if mine["as_of"] == full["as_of"]:
+            assert {**mine} == {**full}
+    for table, names in ((catalog.SPELL, SPELL), (catalog.PERSON, ("person_id", "stage", "touched"))):
+        assert _rows(some, table, names) == _rows(everybody, table, names)
+
+
+def _rows(loop: Loop, table: Any, names: tuple[str, ...]) -> list[Any]:
+    return sorted((tuple(row[name] for name in names) for row in loop.rows(table)), key=repr)
+
+
+def test_a_stored_score_is_what_the_oracle_says_for_its_own_moment(tmp_path: Path) -> None:
+    loop = start(tmp_path, "one")
+    for number in range(5):
+        perform(loop, [("engagement", "p1", kind, -number * DAY) for kind in KINDS], number)
+        loop.score()
+        loop.world.advance(DAY)
+    with loop.mirror.read() as conn:
+        people = {row["person_id"]: dict(row) for row in conn.execute(select(catalog.people())).mappings()}
+        rows = [dict(row) for row in conn.execute(select(catalog.engagements())).mappings()]
+        hits = [dict(row) for row in conn.execute(select(catalog.HIT)).mappings()]
+    for score in loop.rows(catalog.SCORE):
+        mine = [row for row in rows if row["person_id"] == score["person_id"]]
+        found = evaluate(
+            loop.models[0],
+            people[score["person_id"]],
+            mine,
+            as_of=score["as_of"],
+            known_at=score["known_at"],
+        )
+        assert (found.total, found.grade) == (score["total"], score["grade"])
+        stored = {hit["rule"]: hit["points"] for hit in hits if hit["person_id"] == score["person_id"]}
+        assert {hit.rule: hit.points for hit in found.hits} == stored
+    loop.mirror.close()
