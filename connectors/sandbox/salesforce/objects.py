@@ -207,6 +207,7 @@ USER = obj(
         kind("LastLoginDate", "datetime", writable=False),
     ],
     deletable=False,
+    without=("IsDeleted",),
 )
 
 GROUP = obj(
@@ -218,6 +219,7 @@ GROUP = obj(
         pick("Type", "Queue", "Regular", "Role", "Organization", default="Queue"),
         kind("Email", "email", length=255),
     ],
+    without=("IsDeleted",),
 )
 
 QUEUE_SOBJECT = obj(
@@ -227,6 +229,7 @@ QUEUE_SOBJECT = obj(
     updateable=False,
     soft_delete=False,
     label="Queue Sobject",
+    without=("IsDeleted", "CreatedDate", "LastModifiedDate", "LastModifiedById", "SystemModstamp"),
 )
 
 RECORD_TYPE = obj(
@@ -240,4 +243,5 @@ RECORD_TYPE = obj(
         text("Description"),
     ],
     deletable=False,
+    without=("IsDeleted",),
 )

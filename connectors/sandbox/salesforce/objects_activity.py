@@ -65,6 +65,7 @@ EVENT = obj(
         pick("Type", "Call", "Email", "Meeting", "Other"),
         pick("EventSubtype", "Event", default="Event", create_only=True),
         read_only(kind("IsArchived", "boolean")),
+        read_only(kind("IsChild", "boolean")),
         read_only(ref("AccountId", "Account")),
     ],
     owners=("User",),
@@ -151,7 +152,7 @@ OPPORTUNITY_STAGE = obj(
         kind("IsClosed", "boolean"), kind("IsWon", "boolean"), kind("DefaultProbability", "percent"),
         text("ForecastCategoryName"), text("Description"),
     ],
-    createable=False, updateable=False, deletable=False,
+    createable=False, updateable=False, deletable=False, without=("IsDeleted",),
 )  # fmt: skip
 
 LEAD_STATUS = obj(
@@ -162,6 +163,7 @@ LEAD_STATUS = obj(
         kind("IsConverted", "boolean"),
     ],
     createable=False, updateable=False, deletable=False, plural="Lead Statuses",
+    without=("IsDeleted",),
 )  # fmt: skip
 
 ORGANIZATION = obj(
@@ -172,7 +174,7 @@ ORGANIZATION = obj(
         text("TimeZoneSidKey", 40), text("LanguageLocaleKey", 40), text("DefaultLocaleSidKey", 40),
         text("NamespacePrefix", 15), text("Country", 80),
     ],
-    createable=False, deletable=False,
+    createable=False, deletable=False, without=("IsDeleted",),
 )  # fmt: skip
 
 
@@ -191,6 +193,7 @@ def _history(parent: str) -> ObjectType:
         updateable=False,
         soft_delete=False,
         plural=f"{parent} History",
+        without=("LastModifiedDate", "LastModifiedById", "SystemModstamp"),
     )
 
 

@@ -64,11 +64,12 @@ class ObjectType:
         return self.fields[spelt] if spelt else None
 
 
-def obj(name: str, prefix: str, fields: list[Field], **options: Any) -> ObjectType:
-    """An object type with the system fields every object has."""
-    every = {
-        one.name: one if one.label else replace(one, label=_label(one.name)) for one in [*SYSTEM, *fields]
-    }
+def obj(
+    name: str, prefix: str, fields: list[Field], without: tuple[str, ...] = (), **options: Any
+) -> ObjectType:
+    """An object type with the system fields that every object has, but those of `without`."""
+    own = [*(one for one in SYSTEM if one.name not in without), *fields]
+    every = {one.name: one if one.label else replace(one, label=_label(one.name)) for one in own}
     options.setdefault("label", _label(name))
     options.setdefault("plural", options["label"] + "s")
     return ObjectType(name, prefix, every, lower={one.lower(): one for one in every}, **options)
