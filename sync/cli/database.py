@@ -9,8 +9,10 @@ from sync.cli.session import Session
 from sync.mirror import health
 from sync.reports import SCHEMA_VERSION
 
-app = typer.Typer()
-commands = typer.Typer(no_args_is_help=True, help="The mirror: migrate, verify, stats.")
+app = typer.Typer(rich_markup_mode=None)
+commands = typer.Typer(
+    rich_markup_mode=None, no_args_is_help=True, help="The mirror: migrate, verify, stats."
+)
 app.add_typer(commands, name="db")
 group(commands)
 

@@ -1,3 +1,69 @@
+"""`demo`: the whole loop on two simulated CRMs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Annotated
+
 import typer
 
-app = typer.Typer()
+from sync.cli.options import command
+from sync.cli.output import Output
+from sync.cli.session import Session
+from sync.context import Progress
+from sync.demo import Demo, DemoFailed, DemoOptions
+
+app = typer.Typer(rich_markup_mode=None)
+
+
+@command(app, "demo")
+def demo(
+    session: Session,
+    seed: Annotated[int, typer.Option("--seed", metavar="N", help="Another seed, another population.")] = 7,
+    people: Annotated[int, typer.Option("--people", metavar="N", min=20, help="How many people.")] = 2000,
+    days: Annotated[int, typer.Option("--days", metavar="D", min=14, help="How much past behaviour.")] = 365,
+    folder: Annotated[
+        Path, typer.Option("--folder", metavar="DIR", help="Where its mirror and configuration go.")
+    ] = Path("demo-data"),
+    serve: Annotated[
+        bool, typer.Option("--serve", help="Keep the simulated CRMs running at the end.")
+    ] = False,
+) -> int:
+    """Live through a fortnight with two simulated CRMs, and see what was written and what was left alone."""
+    with session.out.progress() as progress:
+        story = Demo(
+            DemoOptions(folder.absolute(), seed, people, days, serve), Narration(session.out, progress)
+        )
+        try:
+            story.run()
+        except DemoFailed as error:
+            session.out.error(f"The demo did not end as it should have: {error}")
+            return 1
+    return 0
+
+
+class Narration:
+    """Tells the demo's story on stdout (`sync.demo.Narrator`)."""
+
+    def __init__(self, out: Output, progress: Progress) -> None:
+        self._out = out
+        self._progress = progress
+
+    @property
+    def progress(self) -> Progress:
+        """Where stages say how far they are."""
+        return self._progress
+
+    def chapter(self, title: str) -> None:
+        """A new part of the story."""
+        self._out.line()
+        self._out.line(title, "bold")
+
+    def say(self, text: str) -> None:
+        """One plain sentence."""
+        self._out.line(text)
+
+    def table(self, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+        """Something to look at."""
+        self._out.table(columns, rows)

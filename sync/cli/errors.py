@@ -9,3 +9,15 @@ class UsageFault(Exception):  # noqa: N818 (a fault of the caller, worded as one
 
 class NotFound(Exception):  # noqa: N818
     """What the command is about does not exist here. Exit code 7."""
+
+
+class ReaderGone(Exception):  # noqa: N818
+    """Nobody reads our output any more (`mqlsync people | head`): the end, and no error."""
+
+
+class Stopped(BaseException):
+    """SIGINT or SIGTERM came while a one-off command was at work; `code` is 130 or 143."""
+
+    def __init__(self, code: int) -> None:
+        super().__init__(code)
+        self.code = code

@@ -18,8 +18,10 @@ from sync.mirror.engine import Connection
 from sync.mirror.outbox import Failed
 from sync.reports import SCHEMA_VERSION
 
-app = typer.Typer(name="failed", help="What could not be written or read: list, retry, skip.")
-commands = typer.Typer(no_args_is_help=True, help="What could not be written or read: list, retry, skip.")
+app = typer.Typer(rich_markup_mode=None)
+commands = typer.Typer(
+    rich_markup_mode=None, no_args_is_help=True, help="What could not be written or read: list, retry, skip."
+)
 app.add_typer(commands, name="failed")
 group(commands)
 

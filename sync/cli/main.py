@@ -18,6 +18,7 @@ from typer.exceptions import TyperException
 from typer.main import get_command
 
 from config.world import RealWorld, World
+from sync.cli.errors import ReaderGone, Stopped
 from sync.cli.given import Globals
 from sync.cli.options import with_globals
 from sync.cli.output import Output, safe_streams
@@ -31,7 +32,6 @@ COMMANDS: Final[Mapping[str, str]] = {
     "apply": "plans",
     "approve": "plans",
     "reject": "plans",
-    "resync": "passes",
     "run": "passes",
     "status": "state",
     "runs": "state",
@@ -151,10 +151,6 @@ def _root(
 app.callback()(with_globals(_root))
 
 
-class Terminated(BaseException):
-    """SIGTERM came while a one-off command was at work."""
-
-
 def main(
     argv: Sequence[str] | None = None, *, world: World | None = None, environ: Mapping[str, str] | None = None
 ) -> int:
@@ -169,14 +165,14 @@ def main(
             code = get_command(app).main(args, prog_name="mqlsync", standalone_mode=False, obj=session)
             stdout.flush()
             return code if isinstance(code, int) else 0
-    except BrokenPipeError:
+    except (ReaderGone, BrokenPipeError):
         _forget_stdout()
         return 0
-    except Terminated:
-        out.error("Terminated. What was finished is kept; run the same command again to go on.")
-        return 143
-    except (KeyboardInterrupt, typer.Abort):
-        out.error("Interrupted. What was finished is kept; run the same command again to go on.")
+    except Stopped as stopped:
+        out.error("Stopped. What was finished is kept; run the same command again to go on.")
+        return stopped.code
+    except typer.Abort:
+        out.error("Nothing was done.")
         return 130
     except TyperException as error:
         _usage(out, error)
@@ -217,11 +213,11 @@ def _signals() -> Iterator[None]:
 
     def on_interrupt(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 (a handler)
         signal.signal(signal.SIGINT, lambda *_: os._exit(130))
-        raise KeyboardInterrupt
+        raise Stopped(130)
 
     def on_terminate(number: int, frame: FrameType | None) -> None:  # noqa: ARG001
         signal.signal(signal.SIGTERM, lambda *_: os._exit(143))
-        raise Terminated
+        raise Stopped(143)
 
     before = {
         signal.SIGINT: signal.signal(signal.SIGINT, on_interrupt),

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Final
 
 import typer
 
+from sync.cli.errors import ReaderGone
 from sync.cli.given import Globals
 from sync.cli.session import Session
 
@@ -77,7 +78,10 @@ def with_globals(function: Callable[..., Any]) -> Callable[..., Any]:
         given = {name: values.pop(name) for name, _, _ in _GLOBAL}
         session: Session = ctx.obj
         _take(session.options, given)
-        return function(session, **values)
+        try:
+            return function(session, **values)
+        except BrokenPipeError:
+            raise ReaderGone from None
 
     parameters = [context, *shown, *extra]
     wrapper.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]

@@ -24,6 +24,7 @@ from rich.text import Text
 
 from config.world import World
 from sync.cli.clean import cell, clean, csv_cell, to_json
+from sync.cli.errors import ReaderGone
 from sync.cli.given import Globals
 
 PROGRESS_EVERY: Final = 10.0  # seconds between two lines where there is no terminal to draw on
@@ -54,6 +55,13 @@ class Output:
     def json_line(self, value: Mapping[str, Any]) -> None:
         """One of many results, on one line."""
         self._write(to_json(value, indent=None) + "\n")
+
+    def json_list(self, head: Mapping[str, Any], name: str, items: Iterable[Mapping[str, Any]]) -> None:
+        """One JSON object whose last key holds any number of items, an item a line, none kept in memory."""
+        self._write(to_json(head, indent=None).removesuffix("}") + f', "{name}": [')
+        for number, item in enumerate(items):
+            self._stdout.write(("," if number else "") + "\n" + to_json(item, indent=None))
+        self._write("\n]}\n")
 
     def table(
         self, columns: Sequence[str], rows: Iterable[Sequence[object]], numbers: Sequence[str] = ()
@@ -174,10 +182,20 @@ class Drawn(Steps):
         self._bars.stop()
 
 
+class _Console(Console):
+    """A console that leaves a reader that went away to the command line's end."""
+
+    def on_broken_pipe(self) -> None:
+        """Instead of ending the process with 1."""
+        raise ReaderGone
+
+
 def _console(stream: TextIO) -> Console:
     """A console without markup, so that no text from a CRM can style or link anything."""
     width = None if stream.isatty() else PIPE_WIDTH
-    return Console(file=stream, markup=False, highlight=False, emoji=False, width=width, legacy_windows=False)
+    return _Console(
+        file=stream, markup=False, highlight=False, emoji=False, width=width, legacy_windows=False
+    )
 
 
 def _write_csv(handle: TextIO, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> int:

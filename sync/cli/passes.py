@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Annotated
 
 import typer
 
-from config.errors import ConfigError, Problem, nearest
+from config.errors import ConfigError, Problem
 from config.schema import variable_name
 from connectors.records import Crm
 from sync import daemon, pipeline
@@ -17,10 +16,11 @@ from sync.cli.options import command
 from sync.cli.report import show_problems, show_report
 from sync.cli.session import Session
 from sync.cli.times import moment
+from sync.cli.words import unknown
 from sync.pipeline import STAGES, SyncRequest
 from sync.reports import RunReport
 
-app = typer.Typer()
+app = typer.Typer(rich_markup_mode=None)
 
 OnlyCrm = Annotated[str | None, typer.Option("--crm", metavar="CRM", help="Only `salesforce` or `hubspot`.")]
 DryRun = Annotated[
@@ -108,14 +108,6 @@ def known_crm(text: str | None) -> str | None:
     if text is None or text in tuple(Crm):
         return text
     raise typer.BadParameter(unknown("CRM", text, tuple(Crm)))
-
-
-def unknown(what: str, word: str, choices: Iterable[str]) -> str:
-    """A sentence for a word that is none of the choices."""
-    found = nearest(word, choices)
-    return f"there is no {what} {word!r}; " + (
-        f"did you mean {found!r}?" if found else f"one of {', '.join(choices)}"
-    )
 
 
 def require_crm(opened: App, crm: str | None) -> None:

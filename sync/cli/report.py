@@ -23,17 +23,22 @@ def show_report(out: Output, report: RunReport) -> None:
             for name, counts in feeds.items()
         ]
         out.table(("pulled", *names), rows, names)
-    out.line(
-        f"{report.match.people:,} people ({report.match.ambiguous:,} ambiguous); "
-        f"{report.score.recomputed:,} scored, {report.score.mql_entered:,} became MQLs, "
-        f"{report.score.mql_left:,} left"
-    )
+    if report.match.people or report.pull:
+        out.line(_people_line(report))
     out.line(write_line(report.write))
     if not report.books_balance:
         out.line("The books do not balance.", "error")
     show_problems(out, report.problems)
     style = {"ok": "ok", "failed": "error"}.get(report.outcome, "warning")
     out.line(f"{report.outcome} (run {report.run_id})", style)
+
+
+def _people_line(report: RunReport) -> str:
+    return (
+        f"{report.match.people:,} people ({report.match.ambiguous:,} ambiguous); "
+        f"{report.score.recomputed:,} scored, {report.score.mql_entered:,} became MQLs, "
+        f"{report.score.mql_left:,} left"
+    )
 
 
 def gravest(problems: Sequence[RunProblem]) -> int:

@@ -1,0 +1,39 @@
+"""Runs a command line in this process, with its own world and environment, and keeps what it printed."""
+
+from __future__ import annotations
+
+import io
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from sync.cli.main import main
+from tests.world import SimulatedWorld
+
+
+@dataclass(frozen=True)
+class Ran:
+    """How it ended."""
+
+    code: int
+    out: str
+    err: str
+
+
+def run(*argv: str, environ: Mapping[str, str] | None = None, world: Any = None) -> Ran:
+    """One call of `mqlsync`; nothing of the real environment is seen."""
+    with _streams() as (out, err):
+        code = main(list(argv), world=world or SimulatedWorld(), environ=environ or {})
+    return Ran(code, out.getvalue(), err.getvalue())
+
+
+@contextmanager
+def _streams() -> Iterator[tuple[io.StringIO, io.StringIO]]:
+    before = sys.stdout, sys.stderr
+    sys.stdout, sys.stderr = io.StringIO(), io.StringIO()
+    try:
+        yield sys.stdout, sys.stderr
+    finally:
+        sys.stdout, sys.stderr = before
