@@ -14,7 +14,9 @@ POST /edit                      ACTION
 
 ACTION is {"action": "edit", …} (edit is the default; or create, delete, archive, merge, convert,
 expire_tokens, advance) with the keyword arguments of that method of `Sandbox`; "object" and "id" stand for
-object_name and record_id.
+object_name and record_id. What only one CRM can do is named with it: salesforce.edit_late,
+salesforce.undelete, salesforce.purge, salesforce.touch, salesforce.spend_calls, hubspot.erase,
+hubspot.associate (see those halves).
 """
 
 from __future__ import annotations
@@ -30,6 +32,11 @@ if TYPE_CHECKING:
     from connectors.sandbox.sandbox import Sandbox
     from connectors.sandbox.store import Record
 
+ONLY = {
+    "salesforce": ("edit_late", "undelete", "purge", "touch", "spend_calls"),
+    "hubspot": ("erase", "associate"),
+}
+"""What only one half offers."""
 ACTIONS = ("edit", "create", "delete", "archive", "merge", "convert", "expire_tokens", "advance")
 
 
@@ -122,11 +129,16 @@ class Control:
         return {"result": self._perform(body)}
 
     def _perform(self, body: dict[str, Any]) -> Any:
-        action = body.pop("action", "edit")
+        action = str(body.pop("action", "edit"))
+        names = {"object": "object_name", "id": "record_id"}
+        told = {names.get(key, key): value for key, value in body.items()}
+        crm, _, own = action.rpartition(".")
+        if own in ONLY.get(crm, ()):
+            with self._sandbox.store.lock:
+                return getattr(self._sandbox.half(crm), own)(**told)
         if action not in ACTIONS:
             raise ValueError(f"action {action!r}, expected one of {', '.join(ACTIONS)}")
-        names = {"object": "object_name", "id": "record_id"}
-        return getattr(self._sandbox, action)(**{names.get(key, key): value for key, value in body.items()})
+        return getattr(self._sandbox, action)(**told)
 
 
 def _record(record: Record) -> dict[str, Any]:

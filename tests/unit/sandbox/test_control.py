@@ -92,6 +92,20 @@ def test_clock_faults_steps_and_switches(control: Control, rest: Rest, sandbox: 
     assert sandbox.switches.sf_absent == {"Task"}
 
 
+def test_what_only_one_crm_can_do(control: Control, rest: Rest, sandbox: Sandbox) -> None:
+    lead = {"object": "Lead", "id": rest.lead()}
+    control.post(
+        "/edit", {"action": "salesforce.edit_late", **lead, "fields": {"Status": "MQL"}, "seconds": 60}
+    )
+    assert control.post("/clock", {"advance": 61})["released"] == 1
+    assert rest.get(f"/sobjects/Lead/{lead['id']}").json()["Status"] == "MQL"
+    control.post("/edit", {"action": "salesforce.purge", **lead})
+    assert rest.query("SELECT Id FROM Lead", "queryAll")["records"] == []
+    control.post("/edit", {"action": "salesforce.spend_calls", "calls": 99_000})
+    assert rest.get("/limits").json()["DailyApiRequests"]["Remaining"] < 1000
+    control.post("/edit", {"action": "hubspot.purge", **lead}, 400)
+
+
 @pytest.mark.parametrize(
     ("path", "body"),
     [

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import socket
 import time
+from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import urlsplit
 
 import pytest
@@ -182,6 +183,25 @@ def test_one_connection_serves_many_requests(rest: Rest) -> None:
         raw.sendall(b"nonsense\r\n\r\n")
         assert reader.readline().startswith(b"HTTP/1.1 400")
         assert b"Bad Message" in reader.read()
+
+
+def test_many_clients_at_once(rest: Rest) -> None:
+    ids = [rest.lead() for _ in range(8)]
+
+    def work(lead: str) -> int:
+        own = Rest(rest.sandbox)
+        for number in range(15):
+            assert own.patch(f"/sobjects/Lead/{lead}", {"Title": f"T{number}"}).status_code == 204
+            assert own.get(f"/sobjects/Lead/{lead}?fields=Title").json()["Title"] == f"T{number}"
+        return 15
+
+    with ThreadPoolExecutor(8) as pool:
+        assert sum(pool.map(work, ids)) == 120
+    assert len(rest.sandbox.ledger.entries(field="Title")) == 120
+    assert [entry.n for entry in rest.sandbox.ledger.entries()] == list(
+        range(1, len(rest.sandbox.ledger) + 1)
+    )
+    assert sorted(one.n for one in rest.sandbox.requests) == list(range(1, len(rest.sandbox.requests) + 1))
 
 
 def test_chunked_requests(rest: Rest) -> None:

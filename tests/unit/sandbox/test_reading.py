@@ -170,6 +170,16 @@ def test_describe(rest: Rest, sandbox: Sandbox) -> None:
     assert rest.get("/sobjects/Lead").json()["objectDescribe"]["name"] == "Lead"
 
 
+def test_system_fields_are_those_the_object_really_has(rest: Rest) -> None:
+    def fields(name: str) -> set[str]:
+        return {one["name"] for one in rest.get(f"/sobjects/{name}/describe").json()["fields"]}
+
+    assert not {"LastModifiedDate", "SystemModstamp"} & fields("LeadHistory")
+    for name in ("User", "Group", "RecordType", "LeadStatus", "OpportunityStage", "Organization"):
+        assert "IsDeleted" not in fields(name)
+    assert fields("CampaignMember") >= {"Id", "IsDeleted", "SystemModstamp"}
+
+
 def test_picklists_by_record_type(rest: Rest, sandbox: Sandbox) -> None:
     values = {"Name": "Partner", "DeveloperName": "Partner", "SobjectType": "Lead"}
     partner = sandbox.salesforce.create("RecordType", values)
