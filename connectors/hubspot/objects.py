@@ -15,6 +15,7 @@ from connectors.hubspot.reader import Row, raw_text
 from connectors.hubspot.records import (
     COMPANIES,
     CONTACTS,
+    MERGES,
     UnreadableError,
     archived,
     company_of,
@@ -62,12 +63,12 @@ class Objects:
             yield self.page(feed, step.rows, step.cursor, step.server_ms, step.complete, calls)
 
     def archived_pages(self, feed: Feed, cursor: Cursor | None) -> Iterator[Page]:
-        """Tombstones of rows archived since the last pass.
+        """Tombstones of rows archived since the last pass, and of those merged into them before.
 
         Archiving moves no modification time, and the archived listing can be neither filtered nor sorted:
         the whole of it (about 90 days) is paged each time, and what was told before is left out.
         """
-        walk = Walk(self._account, feed.object, ())
+        walk = Walk(self._account, feed.object, MERGES)
         cursor = cursor or Cursor()
         until, after, since = cursor.until_ms, cursor.position, cursor.since_ms
         told = None if since is None else since - ARCHIVED_OVERLAP * 1000
@@ -224,6 +225,7 @@ class Objects:
                 stone = archived(row, feed.object, server_ms)
                 if told is None or stone.at_ms >= told:
                     yield stone
+                    yield from merged_into(row, feed.object, stone.at_ms)
 
     def _overlap(self, feed: Feed) -> int:
         return self._options.overlap.get(feed.name, OVERLAP)

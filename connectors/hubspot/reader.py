@@ -205,6 +205,7 @@ class EmailEvent(msgspec.Struct):
 class Campaign(msgspec.Struct):
     """An e-mail campaign; events name it by number only."""
 
+    id: int | str
     name: str | None = None
     subject: str | None = None
 

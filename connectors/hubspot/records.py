@@ -37,6 +37,9 @@ NEEDED: Final[Mapping[str, tuple[str, ...]]] = {
 }  # fmt: skip
 """The properties that every pull asks for, per object."""
 
+MERGES: Final = ("hs_merged_object_ids", "hs_calculated_merged_vids")
+"""Where a record says which others were merged into it."""
+
 StageKnown = Callable[[str, str], tuple[bool, bool]]
 """(pipeline, stage) → (closed, won)."""
 
@@ -185,7 +188,7 @@ def merged_into(row: Row, object_name: str, at_ms: int) -> list[Tombstone]:
     A merge keeps one of the two ids or makes a third: whatever id of the lists is not the row's own is
     gone. Contacts carry times (`vid:timestamp`) in a list of their own.
     """
-    merged = row.properties.get("hs_merged_object_ids"), row.properties.get("hs_calculated_merged_vids")
+    merged = row.properties.get(MERGES[0]), row.properties.get(MERGES[1])
     if merged == (None, None):
         return []
     own, times = str(row.id), {}

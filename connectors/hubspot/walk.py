@@ -35,6 +35,7 @@ URL_ROOM: Final = 4500  # characters of a URL for property names; servers refuse
 OVERLAP: Final = 300  # seconds read again in every window
 DEEP_EVERY: Final = 3600  # seconds between two re-reads for a late index
 DEEP: Final = 7200  # seconds that such a re-read goes back
+BY_OFFSET: Final = "offset:"  # a position that is the server's token, not an id
 
 
 class Step(NamedTuple):
@@ -131,24 +132,22 @@ class Walk:
     # Later passes
 
     def _window(self, cursor: Cursor, since: int) -> Iterator[Step]:
-        state, until, last = state_of(cursor), cursor.until_ms, cursor.position
+        state, until, position = state_of(cursor), cursor.until_ms, cursor.position
         if until is None or "from" not in state:
             state["from"] = self._lower_bound(state, since)
         lower = int(state["from"])
         while True:
-            answer = self._search(lower, until, last)
+            answer = self._search(lower, until, position)
             page: ObjectPage = answer.value
             until = until if until is not None else answer.server_ms
-            ids = [int(found) for raw in page.results if (found := id_of(raw)).isdigit()]
-            more = bool(page.results) and (page.after is not None or (page.total or 0) > len(page.results))
-            if not more:
+            position = self._next_position(page, position)
+            if position is None:
                 state = {**state, "deep": until} if lower <= since - DEEP * 1000 else state
                 state.pop("from")
                 done = Cursor(since_ms=max(since, until), state=state_text(state))
                 yield Step(page.results, done, answer.server_ms, True)
                 return
-            last = self._next_id(ids, last)
-            going_on = Cursor(since_ms=since, until_ms=until, position=last, state=state_text(state))
+            going_on = Cursor(since_ms=since, until_ms=until, position=position, state=state_text(state))
             yield Step(page.results, going_on, answer.server_ms, False)
 
     def _lower_bound(self, state: Mapping[str, Any], since: int) -> int:
@@ -157,36 +156,50 @@ class Walk:
             return since - max(DEEP, self._overlap) * 1000
         return since - self._overlap * 1000
 
-    def _next_id(self, ids: Sequence[int], last: str | None) -> str:
-        """The keyset's next lower bound. It must grow, and the page must be sorted, or rows would be lost."""
-        if not ids or any(one >= other for one, other in pairwise(ids)):
-            raise BrokenReply(f"the search of {self._object} is not sorted by id", crm=CRM, code="unsorted")
-        if last is not None and ids[0] <= int(last):
-            raise BrokenReply(f"the search of {self._object} goes in circles", crm=CRM, code="circle")
-        return str(ids[-1])
+    def _next_position(self, page: ObjectPage, position: str | None) -> str | None:
+        """Where the window goes on: the last id of the page; None at the end.
 
-    def _search(self, lower: int, until: int | None, last: str | None) -> Answer:
+        A server that does not sort by id, or ignores the bound, is read by offset from the window's start:
+        the only road left there, with the losses it may have under edits; the re-reads make up for them.
+        """
+        if not page.results or (page.after is None and (page.total or 0) <= len(page.results)):
+            return None
+        if position is not None and position.startswith(BY_OFFSET):
+            going_on = BY_OFFSET + (page.after or "")
+            if page.after is None or going_on == position:
+                raise BrokenReply(f"the search of {self._object} goes in circles", crm=CRM, code="circle")
+            return going_on
+        ids = [int(found) for raw in page.results if (found := id_of(raw)).isdigit()]
+        above = int(position) if position is not None else -1
+        if ids and ids[0] > above and all(one < other for one, other in pairwise(ids)):
+            return str(ids[-1])
+        return BY_OFFSET
+
+    def _search(self, lower: int, until: int | None, position: str | None) -> Answer:
         try:
-            return self._search_once(lower, until, last)
+            return self._search_once(lower, until, position)
         except RecordRejected:
             if self._search_page == SEARCH_PAGES[-1]:
                 raise
             self._search_page = SEARCH_PAGES[-1]
-            return self._search_once(lower, until, last)
+            return self._search_once(lower, until, position)
 
-    def _search_once(self, lower: int, until: int | None, last: str | None) -> Answer:
+    def _search_once(self, lower: int, until: int | None, position: str | None) -> Answer:
         modified = modified_property(self._object)
         filters = [_filter(modified, "GTE", lower)]
-        if until is not None and last is not None:
+        if until is not None and position is not None:
             filters.append(_filter(modified, "LTE", until + 999))  # Date has whole seconds
-        if last is not None:
-            filters.append(_filter("hs_object_id", "GT", last))
-        body = {
+        body: dict[str, Any] = {
             "filterGroups": [{"filters": filters}],
             "sorts": [{"propertyName": "hs_object_id", "direction": "ASCENDING"}],
             "properties": list(self._properties),
             "limit": self._search_page,
         }
+        if position is not None and position.startswith(BY_OFFSET):
+            token = position.removeprefix(BY_OFFSET)
+            body |= {"after": token} if token else {}
+        elif position is not None:
+            filters.append(_filter("hs_object_id", "GT", position))
         return self._account.read(ObjectPage, "search", body=body, object=self._object)
 
 

@@ -339,21 +339,45 @@ def test_half_a_surrogate_pair_parks_nothing(world: SimulatedWorld) -> None:
     assert names == ["A", "\ufffdB"]
 
 
+def search_page(*ids: str, after: str | None = None, total: int = 9) -> dict[str, object]:
+    paging = {"paging": {"next": {"after": after}}} if after else {}
+    return {"results": [row(record) for record in ids], "total": total, **paging}
+
+
 @responses.activate
-@pytest.mark.parametrize(
-    "rows", [[row("2"), row("1")], [row("1"), row("1")], []], ids=["unsorted", "twice", "none"]
-)
-def test_a_search_that_would_lose_rows_is_not_believed(
-    world: SimulatedWorld, rows: list[dict[str, object]]
+@pytest.mark.parametrize("first", [("10", "9"), ("7", "7")], ids=["unsorted", "twice"])
+def test_a_server_that_does_not_sort_by_id_is_read_by_offset(
+    world: SimulatedWorld, first: tuple[str, ...]
 ) -> None:
-    page = {"results": rows, "total": 5, "paging": {"next": {"after": "2"}}}
-    responses.post(f"{API}/crm/v3/objects/contacts/search", json=page)
-    cursor = Cursor(since_ms=1793600000000)
-    if not rows:
-        assert walk_over(world, cursor)[-1].complete
-        return
-    with pytest.raises(BrokenReply):
-        walk_over(world, cursor)
+    url = f"{API}/crm/v3/objects/contacts/search"
+    for page in (
+        search_page(*first, after="2"),
+        search_page("10", "9", after="2"),
+        search_page("8", after="4"),
+        search_page("7", total=1),
+    ):
+        responses.post(url, json=page)
+    pages = walk_over(world, Cursor(since_ms=1793600000000))
+    assert {"10", "9", "8", "7"} <= {person.id for page in pages for person in page.people}
+    bodies = [json.loads(call.request.body or "{}") for call in responses.calls]
+    assert [body.get("after") for body in bodies] == [None, None, "2", "4"]
+    filters = [body["filterGroups"] for body in bodies[1:]]
+    assert (
+        filters[0] == filters[1] == filters[2]
+    )  # an offset means something in one and the same question only
+
+
+@responses.activate
+def test_a_search_that_goes_in_circles_is_not_believed(world: SimulatedWorld) -> None:
+    responses.post(f"{API}/crm/v3/objects/contacts/search", json=search_page("2", "1", after="2"))
+    with pytest.raises(BrokenReply, match="circles"):
+        walk_over(world, Cursor(since_ms=1793600000000))
+
+
+@responses.activate
+def test_a_search_without_rows_is_the_end(world: SimulatedWorld) -> None:
+    responses.post(f"{API}/crm/v3/objects/contacts/search", json=search_page(after="2"))
+    assert walk_over(world, Cursor(since_ms=1793600000000))[-1].complete
 
 
 @responses.activate
