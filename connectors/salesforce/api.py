@@ -57,6 +57,7 @@ class Api:
         self._token = ""
         self._user_id = ""
         self._account_id = ""
+        self._user_name = ""
         self._skew = timedelta(0)
         self._unreported = 0
         self._limits = Limits()
@@ -96,30 +97,33 @@ class Api:
     # Signing in
 
     def sign_in(self) -> Identity:
-        """A fresh token, tried out; and who we are. Raises AuthFailed, NotOffered (API version)."""
-        stale = self._token
-        self._retrier.read(lambda: self._renew(stale))
+        """Who we are, by a token that works: the one we hold, else a fresh one.
+
+        Raises AuthFailed, NotOffered (API version).
+        """
+        self._retrier.read(self._ensure_session)
         try:
             root = self.get("")
         except NotOffered as error:
             what = f"API version {self._settings.api_version}"
             raise NotOffered(f"{what} is not offered", what=what, crm=CRM, status=error.status) from error
-        account, user = ids_in_identity_url(root.get("identity") if isinstance(root, dict) else None)
-        info = self._user_info()
-        self._account_id = self._account_id or account or str(info.get("organization_id") or "")
-        self._user_id = self._user_id or user or str(info.get("user_id") or "")
-        name = str(info.get("preferred_username") or self._settings.username or "")
+        if not self._user_name:
+            account, user = ids_in_identity_url(root.get("identity") if isinstance(root, dict) else None)
+            info = self._user_info()
+            self._account_id = self._account_id or account or str(info.get("organization_id") or "")
+            self._user_id = self._user_id or user or str(info.get("user_id") or "")
+            self._user_name = str(info.get("preferred_username") or self._settings.username or self._user_id)
         skew = self._skew.total_seconds()
-        return Identity(CRM, self._account_id, self._user_id, name, self._origin, skew)
+        return Identity(CRM, self._account_id, self._user_id, self._user_name, self._origin, skew)
 
     def _user_info(self) -> dict[str, Any]:
         """The OpenID facts about us; empty when the token's scopes do not cover them."""
         try:
             info = self.get("/services/oauth2/userinfo")
-        except (QuotaSpent, AuthFailed):
+        except QuotaSpent:
             raise
         except ConnectorError:
-            return {}
+            return {}  # the token works, as the call before has shown
         return info if isinstance(info, dict) else {}
 
     def _ensure_session(self) -> tuple[Any, str]:

@@ -7,6 +7,7 @@ What it does wrong is not used: its own repeat after a 401 loses the caller's he
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Callable, Mapping, Sequence
 from html import unescape
@@ -171,6 +172,8 @@ class Transport:
     def __init__(self, world: World, ca_file: Path | None, timeouts: Timeouts) -> None:
         self._world = world
         self._timeouts = timeouts
+        # urllib3 logs URLs at DEBUG, and a query may hold an address.
+        logging.getLogger("urllib3.connectionpool").setLevel(logging.INFO)
         self.session = requests.Session()
         self.session.trust_env = False
         self.session.verify = str(ca_file) if ca_file is not None else True
@@ -220,7 +223,7 @@ def open_session(transport: Transport, token: Token, api_version: str) -> Salesf
     transport.allow_plain(token.origin)
     return Salesforce(
         session_id=token.secret,
-        instance_url=secure(token.origin),
+        instance=urlsplit(token.origin).netloc,
         version=api_version,
         session=transport.session,
     )

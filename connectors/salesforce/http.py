@@ -58,7 +58,13 @@ _RIGHTS: Final = frozenset(
     }
 )
 _PASSING: Final = frozenset(
-    {"SERVER_UNAVAILABLE", "QUERY_TIMEOUT", "UNABLE_TO_LOCK_ROW", "REQUEST_RUNNING_TOO_LONG"}
+    {
+        "SERVER_UNAVAILABLE",
+        "QUERY_TIMEOUT",
+        "UNABLE_TO_LOCK_ROW",
+        "REQUEST_RUNNING_TOO_LONG",
+        "INVALID_QUERY_LOCATOR",
+    }
 )
 
 

@@ -123,14 +123,12 @@ def tombstone(object_name: str, fields: Mapping[str, Any], at_ms: int) -> Tombst
     return None
 
 
-def custom_fields(fields: Mapping[str, Any], mapped: Mapping[str, str]) -> str:
-    """The mapped fields as JSON: name in the model → value, null when empty."""
+def custom_fields(fields: dict[str, Any], mapped: Mapping[str, str]) -> str:
+    """The mapped fields as JSON: name in the model → value as text, null when empty."""
     if not mapped:
         return "{}"
-    values = {name: at_path(dict(fields), path) for name, path in mapped.items()}
-    return json.dumps(
-        {name: None if value == "" else value for name, value in values.items()}, ensure_ascii=False
-    )
+    values = {name: as_text(at_path(fields, path)) for name, path in mapped.items()}
+    return json.dumps(values, ensure_ascii=False)
 
 
 def person(object_name: str, row: Row, mapped: Mapping[str, str], status_field: str | None) -> PersonRecord:

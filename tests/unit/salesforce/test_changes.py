@@ -83,7 +83,7 @@ def test_a_lead_in_full(sandbox: Sandbox, world: SimulatedWorld) -> None:
         company_size=120, industry="Technology", country="Germany", state=None, city="Berlin",
         lead_source="Web", status="MQL", lifecycle=None, owner_id=None, opted_out=True, record_type=None,
         sf_lead_id=None, sf_contact_id=None, created_ms=0, modified_ms=0, version="",
-        fields='{"rating": "Hot", "score": 85.5, "type": null}', raw="",
+        fields='{"rating": "Hot", "score": "85.5", "type": null}', raw="",
     )  # fmt: skip
     raw = json.loads(found.raw)
     assert raw["MQL_Grade__c"] == "A1"

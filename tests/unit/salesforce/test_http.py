@@ -56,7 +56,7 @@ CASES: list[tuple[int, Any, type[ConnectorError]]] = [
     (405, b"", NotOffered),
     (404, error("ENTITY_IS_DELETED", "entity is deleted"), Moved),
     (400, error("MALFORMED_QUERY", "unexpected token"), RecordRejected),
-    (400, error("INVALID_QUERY_LOCATOR", "gone"), RecordRejected),
+    (400, error("INVALID_QUERY_LOCATOR", "gone"), Retriable),
     (400, error("QUERY_TIMEOUT", "too long"), Retriable),
     (412, error("PRECONDITION_FAILED", "no"), Conflict),
     (412, b"", Conflict),
