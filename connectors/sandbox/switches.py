@@ -82,7 +82,7 @@ class Switches:
     hs_missing_in_batch: str = "207"
     """A batch with unknown ids answers 207 with errors; "200": they are left out in silence."""
     hs_batch_update_partial: bool = False
-    """An invalid value in batch/update fails that input alone (207, needs objectWriteTraceId), not all (400)."""
+    """An invalid value in batch/update fails that input alone (207, by objectWriteTraceId), not all (400)."""
     hs_lifecycle_forward_only: bool = True
     """A lifecycle stage set backwards by API is ignored with 200; a 2026 blog says it is set."""
     hs_merge_new_id: bool = True

@@ -32,6 +32,8 @@ class Api:
     def __init__(self, org: Org, auth: Auth) -> None:
         self._org = org
         self._auth = auth
+        self._user = org.worker_id
+        """Whose session the request being handled carries."""
         self.budget = Budget(org)
         self.changes = Changes(org)
         self._queries = Queries(org)
@@ -68,7 +70,7 @@ class Api:
 
     def _rest(self, request: Request) -> Response:
         version, _ = _split(request.path)
-        self._auth.user(request)
+        self._user = self._auth.user(request)
         self.budget.spend()
         if version not in _known_versions():
             raise not_found()
@@ -162,7 +164,8 @@ class Api:
     def _saver(self, request: Request) -> Saver:
         """API clients fire the assignment rule unless they say `Sforce-Auto-Assign: FALSE`."""
         auto_assign = request.header("sforce-auto-assign", "TRUE").strip().upper() != "FALSE"
-        return Saver("worker", self._org.worker_id, auto_assign=auto_assign)
+        author = "worker" if self._user == self._org.worker_id else "person"
+        return Saver(author, self._user, auto_assign=auto_assign)
 
 
 def _split(path: str) -> tuple[str, str]:

@@ -13,6 +13,8 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
 
+NUMBERS = ("int", "double", "currency", "percent")
+
 
 @dataclass(frozen=True, slots=True)
 class Field:

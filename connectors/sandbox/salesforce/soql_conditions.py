@@ -15,7 +15,7 @@ from connectors.sandbox.core import Answer
 from connectors.sandbox.salesforce.errors import fail
 from connectors.sandbox.salesforce.ids import looks_like_id, to_18
 from connectors.sandbox.salesforce.org import Org, Reader
-from connectors.sandbox.salesforce.schema import Field, ObjectType, parse_datetime
+from connectors.sandbox.salesforce.schema import NUMBERS, Field, ObjectType, parse_datetime
 from connectors.sandbox.salesforce.soql_dates import day_range, epoch_range
 from connectors.sandbox.salesforce.soql_fields import resolve
 from connectors.sandbox.salesforce.soql_parser import Combine, Compare, Condition, Literal, Query
@@ -31,7 +31,6 @@ _ORDER: dict[str, Callable[[Any, Any], bool]] = {
     ">=": operator.ge,
 }
 _TEXT = ("string", "textarea", "email", "phone", "url", "picklist")
-_NUMBERS = ("int", "double", "currency", "percent")
 
 
 def compile_condition(org: Org, kind: ObjectType, condition: Condition, subquery: Subquery) -> Test:
@@ -130,7 +129,7 @@ def _scalar(leaf: Field, literal: Literal, path: str) -> Any:
     if literal.kind == "null":
         return False if leaf.type == "boolean" else None
     kinds = {"boolean": "boolean", "date": "date", "datetime": "datetime"}
-    expected = "number" if leaf.type in _NUMBERS else kinds.get(leaf.type, "string")
+    expected = "number" if leaf.type in NUMBERS else kinds.get(leaf.type, "string")
     if literal.kind != expected:
         raise _wrong(leaf, path)
     if leaf.type in ("id", "reference"):
@@ -152,7 +151,7 @@ def _scalar(leaf: Field, literal: Literal, path: str) -> Any:
 
 def _wrong(leaf: Field, path: str) -> Answer:
     names = {"boolean": "boolean", "date": "date", "datetime": "dateTime"}
-    name = "double" if leaf.type in _NUMBERS else names.get(leaf.type, "string")
+    name = "double" if leaf.type in NUMBERS else names.get(leaf.type, "string")
     ending = "should be enclosed in quotes" if name == "string" else "should not be enclosed in quotes"
     message = f"value of filter criterion for field '{path}' must be of type {name} and {ending}"
     return fail(400, "INVALID_FIELD", message)

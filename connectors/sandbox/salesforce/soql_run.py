@@ -9,10 +9,10 @@ from typing import Any
 
 from connectors.sandbox.salesforce.errors import fail
 from connectors.sandbox.salesforce.org import Org, Reader, invalid_type
-from connectors.sandbox.salesforce.schema import ObjectType
+from connectors.sandbox.salesforce.schema import NUMBERS, ObjectType
 from connectors.sandbox.salesforce.soql_bounds import bounds
 from connectors.sandbox.salesforce.soql_conditions import compile_condition, equal_ids
-from connectors.sandbox.salesforce.soql_fields import Hop, resolve
+from connectors.sandbox.salesforce.soql_fields import Hop, Path, resolve
 from connectors.sandbox.salesforce.soql_parser import Aggregate, Query
 from connectors.sandbox.salesforce.soql_tokens import malformed
 from connectors.sandbox.store import Record
@@ -76,7 +76,8 @@ class Selection:
     def groups(self) -> list[Row]:
         """The rows of an aggregate query."""
         keys = [
-            (path.split(".")[-1], resolve(self._org, self.kind, path).value) for path in self.query.group_by
+            (path.split(".")[-1], self._plain(path, "can not be grouped in a query call").value)
+            for path in self.query.group_by
         ]
         groups: dict[tuple[Any, ...], list[Record]] = {} if keys else {(): list(self.records)}
         if keys:
@@ -186,8 +187,7 @@ class Selection:
         return table, not order
 
     def _sort(self, records: list[Record], path: str, descending: bool, nulls_last: bool) -> None:
-        resolved = resolve(self._org, self.kind, path)
-        read = resolved.compare
+        read = self._plain(path, "can not be sorted in a query call").compare
         empty = [record for record in records if read(record) is None]
         if not empty:
             records.sort(key=read, reverse=descending)
@@ -197,15 +197,24 @@ class Selection:
         )
         records[:] = full + empty if nulls_last else empty + full
 
+    def _plain(self, path: str, refusal: str) -> Path:
+        """A field that has an order; raises INVALID_FIELD with `refusal` for addresses and long text."""
+        found = resolve(self._org, self.kind, path)
+        if found.leaf.type == "address" or (found.leaf.type == "textarea" and found.leaf.length > 255):
+            raise fail(400, "INVALID_FIELD", f"field '{path}' {refusal}")
+        return found
+
     def _column(self, query: Query) -> set[Any]:
         inner = Selection(self._org, query, self.all_rows, self._version)
         if len(query.paths) != 1:
             raise malformed("a semi-join selects one field")
-        read = resolve(self._org, inner.kind, query.paths[0]).compare
+        read = inner._plain(query.paths[0], "can not be used in a semi-join").compare
         return {value for record in inner.records if (value := read(record)) is not None}
 
     def _aggregate(self, one: Aggregate, members: list[Record]) -> Any:
-        path = resolve(self._org, self.kind, one.path)
+        path = self._plain(one.path, f"does not support aggregate operator {one.function}")
+        if one.function in ("SUM", "AVG") and path.leaf.type not in NUMBERS:
+            raise malformed(f"field {one.path} does not support aggregate operator {one.function}")
         values = [value for record in members if (value := path.value(record)) is not None]
         if one.function == "COUNT":
             return len(values)

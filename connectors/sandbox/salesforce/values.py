@@ -14,11 +14,10 @@ from typing import Any
 from connectors.sandbox.salesforce.errors import SaveError
 from connectors.sandbox.salesforce.ids import MASTER_RECORD_TYPE, looks_like_id, to_18
 from connectors.sandbox.salesforce.org import Org
-from connectors.sandbox.salesforce.schema import Field, ObjectType, parse_datetime, stamp
+from connectors.sandbox.salesforce.schema import NUMBERS, Field, ObjectType, parse_datetime, stamp
 from connectors.sandbox.store import Record
 
 _EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s.]+")
-_NUMBERS = ("int", "double", "currency", "percent")
 
 
 def canonical(org: Org, kind: ObjectType, one: Field, value: Any, record: Record | None) -> Any:
@@ -27,7 +26,7 @@ def canonical(org: Org, kind: ObjectType, one: Field, value: Any, record: Record
         return _emptied(one)
     if one.type == "boolean":
         return _boolean(one, value)
-    if one.type in _NUMBERS:
+    if one.type in NUMBERS:
         return _number(one, value)
     if one.type == "date":
         return _date(one, value)

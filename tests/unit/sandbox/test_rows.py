@@ -236,6 +236,19 @@ def test_external_ids(rest: Rest) -> None:
     assert len(several.json()) == 2
 
 
+def test_another_users_session_writes_as_that_person(rest: Rest) -> None:
+    lead, person = rest.lead(), rest.sandbox.salesforce.org.person_id
+    other = Rest(rest.sandbox)
+    other.session.headers["Authorization"] = f"Bearer {rest.sandbox.salesforce.token(person)}"
+    assert (
+        other.call("PATCH", f"/sobjects/Lead/{lead}", json={"Status": "New"}, headers=OFF).status_code == 204
+    )
+    entry = rest.sandbox.ledger.entries(field="Status")[-1]
+    assert (entry.author, entry.actor) == ("person", person)
+    assert rest.get(f"/sobjects/Lead/{lead}").json()["LastModifiedById"] == person
+    assert other.get("/services/oauth2/userinfo").json()["user_id"] == person
+
+
 @pytest.mark.parametrize("body", [b"", b"[]", b"{"])
 def test_bodies_that_are_no_object(rest: Rest, sandbox: Sandbox, body: bytes) -> None:
     answer = rest.call("PATCH", f"/sobjects/Lead/{rest.lead()}", data=body)

@@ -134,6 +134,15 @@ def test_every_pairing_of_field_operator_and_literal(filled: Rest, field: str, o
         refused_properly(filled, f"SELECT Id FROM Lead WHERE {field} {operator} {literal}")
 
 
+@pytest.mark.parametrize("field", [*FIELD_NAMES, "HasOptedOutOfEmail", "Nope", "Nope.Name"])
+def test_every_field_in_every_clause(filled: Rest, field: str) -> None:
+    for function in ("COUNT", "COUNT_DISTINCT", "MIN", "MAX", "SUM", "AVG"):
+        refused_properly(filled, f"SELECT {function}({field}) FROM Lead")
+    refused_properly(filled, f"SELECT {field}, COUNT(Id) FROM Lead GROUP BY {field}")
+    refused_properly(filled, f"SELECT {field} FROM Lead ORDER BY {field} DESC NULLS LAST LIMIT 5")
+    refused_properly(filled, f"SELECT Id FROM Lead WHERE OwnerId IN (SELECT {field} FROM Lead)")
+
+
 @RELAXED
 @given(data=st.data())
 def test_a_keyset_walk_sees_every_row_whatever_happens_meanwhile(
