@@ -58,7 +58,8 @@ def generate(seed: int = 7, people: int = 2000, days: float = 365, future: float
         teller.tell(human, later)
         humans.append(human)
     _arrivals(rng, maker, clerk, teller, records, humans, int(future))
-    return _sort(Population(owners, employers, humans, [], []), records + teller.told)
+    happenings = [*records, *teller.told, *clerk.edits]
+    return _sort(Population(owners, employers, humans, [], []), happenings)
 
 
 def _blossoms(people: int, future: int) -> list[tuple[int, bool]]:

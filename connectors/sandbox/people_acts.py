@@ -68,6 +68,8 @@ def journey(rng: random.Random, human: Human, days: float) -> Journey:
         acts += [("demo", around(1, 20))] if rng.random() < 0.3 else []
     elif plan in ("customer", "working", "rejected"):
         acts += _sold(rng, around, plan)
+    elif plan == "cold" and rng.random() < 0.12:
+        acts.append(("called_down", around(30, days)))
     elif plan == "student":
         acts += [("whitepaper", around(1, 100)), ("browse", around(1, 100)), ("webinar", around(1, 100))]
     return acts
@@ -124,6 +126,8 @@ class Teller:
                 self._mail(human, at)
             elif act == "attend":
                 self._webinar(human, at)
+            elif act == "called_down":
+                self._member(human, "call_down", "Sent", at, responded=False)
             elif act == "fair":
                 self._member(human, "fair", "Responded", at, responded=True)
             else:

@@ -27,6 +27,7 @@ class Row(NamedTuple):
     """A record that comes into being at `at`. `links`: field → key of the record whose id it holds.
 
     `touched`: when it was last modified (≥ at). `joins`: keys of records it is associated with (HubSpot).
+    `maker`: key of the owner who made it, else somebody of the org's own.
     """
 
     crm: str
@@ -37,16 +38,31 @@ class Row(NamedTuple):
     fields: Values
     links: Mapping[str, str] = {}
     joins: tuple[str, ...] = ()
+    maker: str = ""
 
 
 class Change(NamedTuple):
-    """Fields of an existing record that change at `at`; `author` is who did it (person, automation)."""
+    """Fields of an existing record that change at `at`; `author` is who did it (person, automation).
+
+    `actor`: key of the owner who did it, when it was a person.
+    """
 
     crm: str
     key: str
     at: float
     fields: Values
     author: str
+    links: Mapping[str, str] = {}
+    actor: str = ""
+
+
+class Removal(NamedTuple):
+    """Somebody deletes or archives a record at `at`, or merges it into the record `into`."""
+
+    crm: str
+    key: str
+    at: float
+    into: str = ""
 
 
 class WebEvent(NamedTuple):
@@ -80,7 +96,7 @@ class MailEvent(NamedTuple):
     detail: str = ""  # the URL of a CLICK, the new status of a STATUSCHANGE
 
 
-Happening = Row | Change | WebEvent | Submission | MailEvent
+Happening = Row | Change | Removal | WebEvent | Submission | MailEvent
 
 
 class OwnerRow(NamedTuple):

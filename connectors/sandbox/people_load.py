@@ -15,6 +15,7 @@ from connectors.sandbox.people_data import (
     OnDay,
     OwnerRow,
     Population,
+    Removal,
     Row,
     Submission,
     WebEvent,
@@ -38,7 +39,9 @@ class Loader:
         self._forms: dict[str, str] = {}
 
     def load(self, population: Population) -> None:
-        """Everything before now, and a schedule for the rest."""
+        """Everything before now, and a schedule for the rest; the ledger begins after now."""
+        ledger = self._sandbox.ledger
+        begun = len(ledger)
         for owner in population.owners:
             self._add_owner(owner)
         for form in FORMS:
@@ -54,6 +57,7 @@ class Loader:
         for happening in sorted(activities, key=lambda one: one.at):
             self._apply(happening)
         self._add_list()
+        ledger.truncate(begun)
         for happening in population.future:
             self._sandbox.schedule(self._now + happening.at, partial(self._apply, happening))
 
@@ -117,6 +121,8 @@ class Loader:
             form = self._forms[happening.form]
             at = self._now + happening.at
             self._hubspot.feeds.add_submission(form, at, happening.email, happening.values, happening.page)
+        elif isinstance(happening, Removal):
+            self._remove(happening)
         else:
             self._change(happening)
 
@@ -139,7 +145,8 @@ class Loader:
                 values[field] = target
         at = self._now + row.at
         if row.crm == "salesforce":
-            record_id = self._sandbox.salesforce.create(row.object, values, author="seed", at=at)
+            actor = self._ids.get(f"salesforce:{row.maker}", "")
+            record_id = self._sandbox.salesforce.create(row.object, values, author="seed", actor=actor, at=at)
         else:
             record_id = self._hubspot.create(row.object, values, author="seed", at=at)
         self._ids[row.key], self._objects[row.key] = record_id, row.object
@@ -150,16 +157,45 @@ class Loader:
             if key in self._ids:
                 self._hubspot.associate(row.object, record_id, self._objects[key], self._ids[key])
 
+    def _alive(self, crm: str, key: str) -> bool:
+        """Whether the record is still there; a test or a person may have removed it before its time."""
+        record = self._sandbox.store.get(crm, self._objects[key], self._ids[key])
+        return record is not None and record.gone in ("", "merged")
+
     def _change(self, change: Change) -> None:
+        if not self._alive(change.crm, change.key):
+            return
         record_id, object_name = self._ids[change.key], self._objects[change.key]
         values, at = self._values(change.crm, change.fields), self._now + change.at
-        record = self._sandbox.store.get(change.crm, object_name, record_id)
-        if record is None or record.gone in ("archived", "deleted"):
-            return  # somebody removed the record before this happened
-        if change.crm == "hubspot":
-            self._hubspot.edit(object_name, record_id, values, author=change.author, at=at, source="FORM")
+        for field, key in change.links.items():
+            values[field] = self._resolve(change.crm, key)
+        actor = self._actor(change)
+        if change.crm == "salesforce":
+            half = self._sandbox.salesforce
+            half.edit(object_name, record_id, values, author=change.author, actor=actor, at=at)
         else:
-            self._sandbox.salesforce.edit(object_name, record_id, values, author=change.author, at=at)
+            source = "FORM" if change.author == "automation" else ""
+            self._hubspot.edit(
+                object_name, record_id, values, author=change.author, actor=actor, at=at, source=source
+            )
+
+    def _actor(self, change: Change) -> str:
+        """The user id of whoever changes a record."""
+        owner = self._resolve(change.crm, change.actor) if change.actor else None
+        if owner is None:
+            return ""
+        return owner if change.crm == "salesforce" else self._hubspot.owners.user_of(owner)
+
+    def _remove(self, removal: Removal) -> None:
+        if not self._alive(removal.crm, removal.key):
+            return
+        half, at = self._sandbox.half(removal.crm), self._now + removal.at
+        object_name, record_id = self._objects[removal.key], self._ids[removal.key]
+        if not removal.into:
+            half.delete(object_name, record_id, author="person", at=at)
+        elif self._alive(removal.crm, removal.into):
+            survivor = half.merge(object_name, self._ids[removal.into], record_id, author="person", at=at)
+            self._ids[removal.into] = self._ids[removal.key] = survivor
 
     def _resolve(self, crm: str, key: str) -> str | None:
         """The id that a key stands for; of an owner, the one in this CRM."""

@@ -235,8 +235,8 @@ def place_in_crms(rng: random.Random, human: Human) -> None:
     known = {"customer": 0.6, "working": 0.5}.get(human.plan, 0.0)
     if rng.random() < known:
         draw = rng.uniform(0.35, 0.5)
-    if human.plan in ("student", "junk") and draw < 0.35:
-        draw = 0.9
+    if draw < 0.35 and (human.plan == "student" or (human.plan == "junk" and rng.random() < 0.5)):
+        draw = 0.9  # mostly known to marketing alone
     number = human.number
     if draw < 0.35:
         human.lead, human.hubspot = f"lead:{number}", f"hs:{number}"

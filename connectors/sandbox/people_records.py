@@ -6,7 +6,7 @@ import random
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from connectors.sandbox.people_data import DAY, Employer, Human, OnDay, Row, When
+from connectors.sandbox.people_data import DAY, Change, Employer, Happening, Human, OnDay, Removal, Row, When
 from connectors.sandbox.people_make import REPS
 from connectors.sandbox.people_pools import CAMPAIGNS, PLACES
 
@@ -68,6 +68,20 @@ class Clerk:
 
     def __init__(self, rng: random.Random) -> None:
         self._rng = rng
+        self.edits: list[Happening] = []
+        """What people did to the records later on: claimed, worked, rejected, merged, threw away."""
+
+    def _edit(self, human: Human, crm: str, key: str, fields: dict[str, Any], links: dict[str, str]) -> None:
+        """A person of ours changes a record some time between its making and now."""
+        if human.born > 0:
+            return
+        at = human.born * self._rng.uniform(0.05, 0.9)
+        who = human.owner or "rep:manager"
+        self.edits.append(Change(crm, key, at, fields, "person", links, who))
+
+    def _remove(self, human: Human, crm: str, key: str, into: str = "") -> None:
+        at = max(human.born * 0.4, -60 * DAY) * self._rng.uniform(0.1, 0.9)
+        self.edits.append(Removal(crm, key, at, into))
 
     def write(self, human: Human) -> list[Row]:
         """All records of a human, in the order in which they must be loaded."""
@@ -79,12 +93,25 @@ class Clerk:
         if human.lead:
             rows.append(self._sf_lead(human, human.lead))
             if human.plan != "bloom" and self._rng.random() < 0.02:
-                rows.append(self._sf_lead(human, f"{human.lead}:twin"))
+                twin = f"{human.lead}:twin"
+                rows.append(self._sf_lead(human, twin))
+                if self._rng.random() < 0.3:
+                    self._remove(human, "salesforce", twin, into=human.lead)
         if human.hubspot:
             rows.append(self._hs_contact(human))
             if human.plan == "cold" and self._rng.random() < 0.006:
                 rows.append(self._hs_twin(human))
+                if self._rng.random() < 0.5:
+                    self._remove(human, "hubspot", rows[-1].key, into=human.hubspot)
+        if human.plan == "junk" and self._rng.random() < 0.4:
+            self._throw_away(human)
         return rows + self._deals(human)
+
+    def _throw_away(self, human: Human) -> None:
+        """Somebody has seen that this is junk: archived in HubSpot, deleted in Salesforce."""
+        for crm, key in (("hubspot", human.hubspot), ("salesforce", human.lead)):
+            if key:
+                self._remove(human, crm, key)
 
     # -- HubSpot -------------------------------------------------------------------------------------------
 
@@ -119,6 +146,7 @@ class Clerk:
             "hs_analytics_source": rng.choice(_HS_SOURCES),
             **_hubspot_stage(rng, human.plan),
         }
+        self._work_in_hubspot(human)
         if human.opted_out:
             values["hs_email_optout"] = "true"
         links = self._hs_links(human)
@@ -126,10 +154,25 @@ class Clerk:
         touched = max(human.born, human.born * rng.random())
         return Row("hubspot", "contacts", human.hubspot or "", human.born, touched, values, links, joins)
 
+    def _work_in_hubspot(self, human: Human) -> None:
+        """Sales accept or reject a contact by hand; property history tells."""
+        rng, key = self._rng, human.hubspot or ""
+        if human.plan == "working":
+            status = rng.choice(("IN_PROGRESS", "CONNECTED"))
+            worked = {"hs_lead_status": status, "lifecyclestage": "salesqualifiedlead"}
+            self._edit(human, "hubspot", key, worked, {})
+        elif human.plan == "rejected":
+            self._edit(
+                human, "hubspot", key, {"hs_lead_status": rng.choice(("BAD_TIMING", "UNQUALIFIED"))}, {}
+            )
+
     def _hs_links(self, human: Human) -> dict[str, str]:
         links: dict[str, str] = {}
         draw = self._rng.random()
-        if draw < 0.38:
+        if draw < 0.23:  # a person takes the contact later on
+            claimed = {"hubspot_owner_id": human.owner or "rep:manager"}
+            self._edit(human, "hubspot", human.hubspot or "", {}, claimed)
+        elif draw < 0.38:  # an import or a workflow gave it an owner
             links["hubspot_owner_id"] = human.owner or "rep:manager"
         elif draw < 0.40:
             links["hubspot_owner_id"] = "left:1"
@@ -190,14 +233,22 @@ class Clerk:
             "Status": _lead_status(rng, human.plan),
         }
         touched = human.born * rng.random()
-        return Row(
-            "salesforce", "Lead", key, human.born, touched, values, {"OwnerId": self._lead_owner(human)}
-        )
+        owner = self._lead_owner(human)
+        maker = owner if owner.startswith("rep:") else "integration"
+        self._work_in_salesforce(human, key)
+        links = {"OwnerId": owner}
+        return Row("salesforce", "Lead", key, human.born, touched, values, links, maker=maker)
+
+    def _work_in_salesforce(self, human: Human, key: str) -> None:
+        """A rep claims a Lead and works it, or gives it up; field history tells."""
+        if human.plan == "working":
+            claimed = {"OwnerId": human.owner or "rep:manager"}
+            self._edit(human, "salesforce", key, {"Status": "Working - Contacted"}, claimed)
+        elif human.plan == "rejected":
+            self._edit(human, "salesforce", key, {"Status": "Closed - Not Converted"}, {})
 
     def _lead_owner(self, human: Human) -> str:
         draw = self._rng.random()
-        if human.plan == "working":
-            return human.owner or "rep:manager"
         if draw < 0.55:
             return "queue:inbound" if draw < 0.45 else "queue:enterprise"
         if draw < 0.70:
@@ -293,10 +344,6 @@ def _range(size: int | None) -> str | None:
 
 
 def _lead_status(rng: random.Random, plan: str) -> str:
-    if plan == "working":
-        return "Working - Contacted"
-    if plan == "rejected":
-        return "Closed - Not Converted"
     if plan == "already":
         return "MQL"
     if plan == "cold" and rng.random() < 0.06:
@@ -305,22 +352,13 @@ def _lead_status(rng: random.Random, plan: str) -> str:
 
 
 def _hubspot_stage(rng: random.Random, plan: str) -> dict[str, str | None]:
+    """The stage and status a contact starts with."""
     if plan == "customer":
         return {"lifecyclestage": "customer", "hs_lead_status": None}
-    if plan == "working":
-        return {
-            "lifecyclestage": "salesqualifiedlead",
-            "hs_lead_status": rng.choice(("IN_PROGRESS", "CONNECTED")),
-        }
-    if plan == "rejected":
-        return {"lifecyclestage": "lead", "hs_lead_status": rng.choice(("BAD_TIMING", "UNQUALIFIED"))}
     if plan == "already":
         return {"lifecyclestage": "marketingqualifiedlead", "hs_lead_status": "OPEN"}
     stage = "subscriber" if plan == "unsubscribed" or rng.random() < 0.25 else "lead"
-    status = (
-        rng.choice((None, None, "NEW", "NEW", "ATTEMPTED_TO_CONTACT")) if plan in ("cold", "warm") else None
+    offered = (
+        (None, None, "NEW", "NEW", "ATTEMPTED_TO_CONTACT") if plan in ("cold", "warm") else (None, "NEW")
     )
-    return {
-        "lifecyclestage": stage,
-        "hs_lead_status": status or (rng.choice(("NEW", None)) if plan == "hot" else None),
-    }
+    return {"lifecyclestage": stage, "hs_lead_status": rng.choice(offered)}

@@ -214,7 +214,7 @@ def test_three_to_eight_percent_are_qualified(seed: int) -> None:
 
 def test_each_future_day_brings_a_few_more(year: Population) -> None:
     seen = set(qualified(year, 0))
-    for day in range(1, 8):
+    for day in range(1, 4):
         now = set(qualified(year, day * DAY))
         assert 1 <= len(now - seen) <= 8
         seen |= now
@@ -258,6 +258,22 @@ def test_every_reference_leads_somewhere(sandbox: Sandbox) -> None:
     for record in _rows(sandbox, "hubspot", ("contacts",)):
         linked = record.get("salesforceleadid") or record.get("salesforcecontactid")
         assert linked is None or linked in known
+
+
+def test_history_archive_and_merges_are_part_of_the_past(sandbox: Sandbox, api: Api) -> None:
+    sandbox.populate(seed=7, people=1500, days=200)
+    assert sandbox.ledger.entries() == []
+    contacts = sandbox.store.table("hubspot", "contacts")
+    assert {record.gone for record in contacts} == {"", "archived", "merged"}
+    leads = sandbox.store.table("salesforce", "Lead")
+    assert "deleted" in {record.gone for record in leads}
+    claimed = next(record for record in contacts if len(record.history("hubspot_owner_id")) == 1
+                   and record.history("hubspot_owner_id")[0].author == "person")  # fmt: skip
+    answer = api.get(f"/crm/v3/objects/contacts/{claimed.id}", propertiesWithHistory="hubspot_owner_id")
+    (version,) = answer["propertiesWithHistory"]["hubspot_owner_id"]
+    assert version["sourceType"] == "CRM_UI"
+    assert version["sourceId"] == f"userId:{version['updatedByUserId']}"
+    assert api.get("/crm/v3/objects/contacts", archived="true")["results"]
 
 
 def _rows(sandbox: Sandbox, crm: str, names: Iterable[str]) -> list[Any]:
