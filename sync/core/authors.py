@@ -33,7 +33,7 @@ class OurWrite:
 def attribute(
     versions: Sequence[FieldVersion], ours: Sequence[OurWrite], our_source: str = ""
 ) -> tuple[FieldVersion, ...]:
-    """The versions, newest first, with those that are ours marked so.
+    """The versions, newest first as they came, with those that are ours marked so.
 
     `our_source` is the source word that our writes were found to carry ("" until one was found); once it
     is known, a version with another word is never ours.
@@ -41,7 +41,7 @@ def attribute(
     claimed = {write.claimed_ms for write in ours if write.claimed_ms is not None}
     open_writes = [write for write in ours if write.claimed_ms is None]
     marked: list[FieldVersion] = []
-    for version in sorted(versions, key=lambda version: version.at_ms):
+    for version in reversed(versions):
         if version.author in (Author.US, Author.PERSON):
             marked.append(version)
             continue
@@ -54,6 +54,15 @@ def attribute(
         marked.append(replace(version, author=Author.US) if ours_now else version)
     marked.reverse()
     return tuple(marked)
+
+
+def newest_first(versions: Sequence[FieldVersion], value: str | None) -> tuple[FieldVersion, ...]:
+    """The versions by time; of several with the newest stamp the one whose value stands there is last."""
+    found = sorted(versions, key=lambda version: version.at_ms, reverse=True)
+    top = [version for version in found if version.at_ms == found[0].at_ms]
+    standing = [version for version in top if (version.value or None) == value][:1]
+    rest = [version for version in top if version not in standing]
+    return (*standing, *rest, *found[len(top) :])
 
 
 def _may_be_ours(version: FieldVersion, our_source: str) -> bool:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from connectors.records import Author, FieldVersion, Live
-from sync.core.authors import OurWrite, attribute
+from sync.core.authors import OurWrite, attribute, newest_first
 from sync.core.writes import Known, Target, Why, same, shown
 
 
@@ -101,9 +101,9 @@ def judge_read_back(
         return Verdict(Fate.DECIDE_AGAIN, Why.MOVED, "the record moved")
     ours = (*known.ours, OurWrite(sent.desired, sent.sent_ms))
     source = "" if sent.accepted else known.our_source
-    versions = attribute(live.versions.get(target.field, ()), ours, source)
-    newer = tuple(version for version in versions if version.at_ms > sent.base_ms)
     value = live.values.get(target.field) or None
+    versions = attribute(newest_first(live.versions.get(target.field, ()), value), ours, source)
+    newer = tuple(version for version in versions if version.at_ms > sent.base_ms)
     case = _Case(target, sent, live, value, versions, newer)
     if guarded:
         return _guarded(case)

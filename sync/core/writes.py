@@ -17,7 +17,7 @@ from decimal import Decimal, InvalidOperation
 from enum import StrEnum
 
 from connectors.records import Author, Crm, FieldVersion, Live, RecordRef
-from sync.core.authors import OurWrite, attribute, newest_by, touched_by_person_ms, wrote_last
+from sync.core.authors import OurWrite, attribute, newest_by, newest_first, touched_by_person_ms, wrote_last
 
 LIFECYCLE_LADDER = (
     "subscriber",
@@ -173,7 +173,8 @@ def decide(target: Target, live: Live, desired: str | None, known: Known) -> Dec
     if target.field not in live.values:
         return AskPerson(f"{target.object}.{target.field} was not in the answer")
     value = live.values[target.field] or None
-    versions = attribute(live.versions.get(target.field, ()), known.ours, known.our_source)
+    history = newest_first(live.versions.get(target.field, ()), value)
+    versions = attribute(history, known.ours, known.our_source)
     case = Case(target, live, desired or None, known, value, versions)
     if same(target.purpose, value, desired):
         return Leave(Why.EQUAL, f"already {shown(value)}")
@@ -240,7 +241,9 @@ def _machine(case: Case) -> Decision:
 def _fill(case: Case) -> Decision:
     if case.value is not None:
         return Leave(Why.POLICY, f"already filled with {shown(case.value)}")
-    emptied = case.versions and case.versions[0].author is Author.PERSON and len(case.versions) > 1
+    # a history that lists changes needs one row for that, one that begins with the first value needs two
+    enough = 1 if case.target.crm == Crm.SALESFORCE else 2
+    emptied = len(case.versions) >= enough and case.versions[0].author is Author.PERSON
     verified = case.known.verified
     vanished = not case.versions and verified is not None and verified.value is not None
     if emptied or (vanished and case.live.modified_by is not Author.AUTOMATION):

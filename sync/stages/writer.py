@@ -72,7 +72,8 @@ class Writer:
         self._conflicts: Counter[str] = Counter()
         self._sends: Counter[str] = Counter()
         self._refusals: Counter[tuple[str, str, str]] = Counter()
-        self._alone: set[str] = set()
+        self._alone: set[str] = set()  # fields that go without the others of their record
+        self._single: set[RecordRef] = set()  # records that go without others
 
     # -- what an earlier run left behind
 
@@ -118,6 +119,10 @@ class Writer:
     def _next_batch(self, rows: Sequence[Row]) -> list[Row]:
         """The intents of as many records of one object as one request may hold, in the order of `rows`."""
         chosen: dict[RecordRef, list[Row]] = {}
+        if rows and rows[0].ref in self._single:
+            rows = [row for row in rows if row.ref == rows[0].ref]
+        else:
+            rows = [row for row in rows if row.ref not in self._single]
         size = min(self._connector.capabilities.read_batch, self._connector.capabilities.write_batch)
         for row in rows:
             if row.object != rows[0].object or (row.ref not in chosen and len(chosen) == size):
@@ -295,7 +300,12 @@ class Writer:
         if refusal is RefusalClass.AUTH:
             outbox.move(conn, row, "queued", message=outcome.message)
             return AuthFailed(outcome.message, crm=row.crm, code=outcome.code)
-        if refusal in (RefusalClass.TRANSIENT, RefusalClass.INNOCENT):
+        if refusal is RefusalClass.INNOCENT and row.ref not in self._single:
+            # refused for another record's sake: on its own it will be judged on its own
+            self._single.add(row.ref)
+            outbox.move(conn, row, "queued", message=outcome.message)
+            again.append(row.id)
+        elif refusal in (RefusalClass.TRANSIENT, RefusalClass.INNOCENT):
             self._transient(conn, row, outcome, again)
         elif together > 1:
             # several fields went in one request: find out which of them was refused

@@ -117,7 +117,7 @@ def test_a_plan_is_named_by_its_content(bench: Bench) -> None:
 
 
 def test_what_changed_since_the_plan_drops_out_and_is_named(bench: Bench) -> None:
-    lead, contact = both(bench)
+    lead, _ = both(bench)
     bench.decide()
     digest = make_plan(bench.ctx, save=True).digest
     bench.sf.edit(lead, Status="Open - Not Contacted")  # may be replaced, but is not what was shown

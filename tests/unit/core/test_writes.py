@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from connectors.records import Author, FieldVersion, Live, RecordRef
-from sync.core.authors import OurWrite, attribute
+from sync.core.authors import OurWrite, attribute, newest_first
 from sync.core.writes import (
     REPAIR,
     AskPerson,
@@ -282,6 +282,15 @@ def test_a_version_is_ours_only_by_an_exact_match(
     versions: list[FieldVersion], ours: list[OurWrite], source: str, expected: list[Author]
 ) -> None:
     assert [one.author for one in attribute(versions, ours, source)] == expected
+
+
+def test_versions_of_one_moment_end_with_the_value_that_stands() -> None:
+    ours, theirs = version("A", 100), version("B", 100, "CRM_UI:userId:1", PERSON)
+    old = version("N", 50)
+    for order in ([ours, theirs, old], [theirs, ours, old], [old, theirs, ours]):
+        assert newest_first(order, "A") == (ours, theirs, old)
+        assert newest_first(order, "B") == (theirs, ours, old)
+    assert newest_first([], "A") == ()
 
 
 # -- no record's decision depends on another record

@@ -1,4 +1,4 @@
-"""All interleavings of a small world: one field, one worker that may crash, people, automation, a bad network.
+"""All interleavings of a small world: one field, a worker that may crash, people, automation, a bad net.
 
 The worker below does what `sync.stages.writer` does, letter by letter, and asks the same functions. Every
 run with at most `DEPTH` unusual events is played; the CRM's own ledger is the judge.
