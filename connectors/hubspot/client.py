@@ -197,6 +197,11 @@ class Transport:
                 return Reply(raw.status, headers, raw.data)
             except oauth.ApiException as error:
                 return _reply_of(error, what)
+            except (AttributeError, UnicodeDecodeError) as error:
+                # the package decodes the body of its own error: a TLS failure has none, HTML may be latin-1
+                if not isinstance(error.__context__, oauth.ApiException):
+                    raise
+                return _reply_of(error.__context__, what)
             except urllib3.exceptions.HTTPError as error:
                 raise family_of(error, what) from None
 
