@@ -45,8 +45,7 @@ HOMES = {
     "sqlalchemy": {
         "sync/mirror/",
         "scoring/operators.py",
-        "scoring/compile.py",
-        "scoring/compile_rules.py",
+        "scoring/compile/",
         "scoring/dialect.py",
     },
     "sqlite3": {"sync/mirror/"},

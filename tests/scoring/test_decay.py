@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import create_engine, select
 
-from scoring import compile_rules
-from scoring.compile_rules import integer
+from scoring.compile import rules
+from scoring.compile.tables import integer
 from scoring.decay import decayed
 from scoring.model import Decay, HalfLife, LinearDecay, StepDecay
 
@@ -20,7 +20,7 @@ ENGINE = create_engine("sqlite://")
 
 def by_sql(points: int, decay: Decay | None, age: int) -> int:
     with ENGINE.connect() as conn:
-        return int(conn.execute(select(compile_rules.decayed(points, decay, integer(age)))).scalar_one())
+        return int(conn.execute(select(rules.decayed(points, decay, integer(age)))).scalar_one())
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ of how fast they drift, in thousandths a second.
 from __future__ import annotations
 
 import math
-from typing import Any, Final
+from typing import Any
 
 from sqlalchemy import (
     BigInteger,
@@ -28,23 +28,10 @@ from sqlalchemy import (
 )
 from sqlalchemy.sql.selectable import Subquery
 
+from scoring.compile.tables import all_sources, integer
 from scoring.decay import EXPONENT_CAP, WHOLE
 from scoring.model import Decay, HalfLife, LinearDecay, Rule, StepDecay
 from scoring.operators import Lists, condition_sql
-
-CRMS: Final = ("hubspot", "salesforce")
-"""Where engagements come from, in the order in which sources are listed; one bit each in the SQL."""
-
-
-def integer(value: int) -> ColumnElement[int]:
-    """A bound 64-bit integer."""
-    return literal(value, BigInteger)
-
-
-def all_sources(source: ColumnElement[Any]) -> ColumnElement[Any]:
-    """The union of several rows' sources, as bits."""
-    bits = [func.max(source.bitwise_and(integer(1 << bit))) for bit in range(len(CRMS))]
-    return sum(bits[1:], start=bits[0])
 
 
 def fit_hits(rule: Rule, part: int, people: FromClause, lists: Lists) -> Select[Any]:
