@@ -12,6 +12,7 @@ from connectors.hubspot.connector import HubSpotConnector
 from connectors.mapping import EngagementMapper
 from connectors.options import PullOptions
 from connectors.records import Cursor, Feed, Page
+from connectors.sandbox.faults import Match
 from connectors.sandbox.sandbox import Sandbox
 from connectors.throttle import Budget, UnlimitedBudget
 from tests.world import SimulatedWorld
@@ -53,3 +54,14 @@ def pull(connector: HubSpotConnector, name: str, cursor: Cursor | None = None) -
 
 def slow_limits() -> HubSpotRateLimit:
     return HubSpotRateLimit(per_10s=10, search_per_second=0.5)
+
+
+def recorded(sandbox: Sandbox) -> list[str]:
+    """A list that fills with every request from now on: path, query and body."""
+    asked: list[str] = []
+
+    def note(request: Any) -> None:
+        asked.append(f"{request.path} {dict(request.query)} {request.body.decode()}")
+
+    sandbox.steps.before(Match("hubspot", count=None), note)
+    return asked
