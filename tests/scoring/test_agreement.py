@@ -285,4 +285,6 @@ def _at(model: Model, row: dict[str, Any], mine: list[dict[str, Any]], moment: i
 
 
 def _steady(evaluation: Evaluation) -> tuple[Any, ...]:
-    return tuple(getattr(evaluation, name) for name in FIELDS if name not in ("total", "fit", "engagement"))
+    """What must not change; `renewed_at` goes when the last thousandth does, and only matters when due."""
+    changing = ("total", "fit", "engagement", "renewed_at")
+    return tuple(getattr(evaluation, name) for name in FIELDS if name not in changing)
