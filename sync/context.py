@@ -21,6 +21,10 @@ class Progress(Protocol):
         ...
 
 
+class Interrupted(Exception):  # noqa: N818 (a wish, worded as one)
+    """Somebody asked us to stop; raised by `Progress.step`, between two pages or batches."""
+
+
 class Silent:
     """Progress that nobody looks at."""
 

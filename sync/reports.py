@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -89,6 +89,13 @@ class RunProblem:
 EXIT_PRECEDENCE = (12, 13, 1, 4, 2, 6, 5, 9, 3, 0)
 """Several reasons: the first of these is the exit code (decisions 38)."""
 
+
+def exit_code_of(codes: Iterable[int]) -> int:
+    """The exit code of a command that has several reasons for one; 0 when it has none."""
+    found = set(codes)
+    return next((code for code in EXIT_PRECEDENCE if code in found), 0)
+
+
 OUTCOMES: Mapping[int, str] = {0: "ok", 3: "partial", 9: "partial", 5: "deferred", 6: "blocked"}
 
 
@@ -118,7 +125,7 @@ class RunReport:
         parked = sum(counts.parked for crm in self.pull.values() for counts in crm.values())
         if parked or self.write.parked or self.write.conflict:
             codes.add(3)
-        return next(code for code in EXIT_PRECEDENCE if code in codes or code == 0)
+        return exit_code_of(codes)
 
     @property
     def outcome(self) -> str:

@@ -1,0 +1,155 @@
+"""The composition root: settings and world → mirror, connectors, models.
+
+The only file that chooses real things.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self
+
+from config.errors import ConfigError, Problem
+from config.paths import MODEL_FILE, MODELS_FOLDER
+from config.settings import Settings
+from config.world import World
+from connectors.base import Connector
+from connectors.hubspot.connector import HubSpotConnector
+from connectors.mapping import EngagementMapper
+from connectors.options import PullOptions
+from connectors.salesforce.connector import SalesforceConnector
+from scoring.load import load_model
+from scoring.model import Model
+from sync.mirror.budget import MirrorBudget
+from sync.mirror.engine import Mirror
+
+LISTS_FOLDER: Final = "lists"
+PEOPLE_OBJECTS: Final = (("salesforce", "Lead"), ("salesforce", "Contact"), ("hubspot", "contacts"))
+
+
+@dataclass(slots=True)
+class App:
+    """Everything that a command works with; close it when done."""
+
+    settings: Settings
+    world: World
+    config_dir: Path
+    mirror: Mirror
+    models: Sequence[Model]
+    mapping_hash: str
+    connectors: dict[str, Connector] = field(default_factory=dict)
+    budgets: list[MirrorBudget] = field(default_factory=list)
+    heartbeat: bool = True  # renew the lease from a thread; tests in simulated time do without
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def budget(self, crm: str) -> MirrorBudget:
+        """A new budget of that account; what is left of it goes back when the app closes."""
+        self.budgets.append(MirrorBudget(self.mirror, self.world, crm, self.settings.pull.reserve))
+        return self.budgets[-1]
+
+    def close(self) -> None:
+        """Let go of connections to CRMs and database."""
+        for connector in self.connectors.values():
+            connector.close()
+        for budget in self.budgets:
+            budget.close()
+        self.mirror.close()
+
+
+def build(settings: Settings, world: World, config_dir: Path) -> App:
+    """The app of one configuration, its mirror brought up to date; nothing is asked of a CRM yet.
+
+    Raises ConfigError for a model file that cannot be used, and the errors of `sync.mirror.engine`.
+    """
+    models = load_models(config_dir)
+    mirror = Mirror(settings.database_url, world)
+    mirror.migrate()
+    app = App(settings, world, config_dir, mirror, models, mapping_hash(settings))
+    options = pull_options(settings)
+    if settings.salesforce.enabled:
+        budget = app.budget("salesforce")
+        app.connectors["salesforce"] = SalesforceConnector(settings.salesforce, options, world, budget)
+    if settings.hubspot.enabled:
+        budget, people = app.budget("hubspot"), settings.writeback.hubspot.person_sources
+        app.connectors["hubspot"] = HubSpotConnector(settings.hubspot, options, world, budget, people)
+    return app
+
+
+def pull_options(settings: Settings) -> PullOptions:
+    """What is read beside the fields that every connector needs: mapped fields and write-back targets."""
+    also: dict[str, tuple[str, ...]] = {}
+    status: dict[str, str] = {"Lead": "Status", "contacts": "hs_lead_status"}
+    for crm, object_name in PEOPLE_OBJECTS:
+        targets = settings.writeback.targets(crm, object_name)
+        also[object_name] = tuple(policy.field for _, policy in targets.items())
+        if targets.status is not None:
+            status[object_name] = targets.status.field
+    mapped = {name.partition(".")[2]: fields for name, fields in settings.mapping.fields.items()}
+    return PullOptions(
+        engagement=EngagementMapper(settings.engagement.rules),
+        all_fields=settings.pull.fields == "all",
+        mapped=mapped,
+        also=also,
+        status_field=status,
+        overlap=settings.pull.overlap,
+    )
+
+
+def load_models(config_dir: Path) -> Sequence[Model]:
+    """`scoring.toml`, then `models/*.toml` by name; all problems of all files at once.
+
+    Raises ConfigError also when two files hold the same model and version.
+    """
+    lists = named_lists(config_dir)
+    paths = [config_dir / MODEL_FILE, *sorted((config_dir / MODELS_FOLDER).glob("*.toml"))]
+    models: list[Model] = []
+    problems: list[Problem] = []
+    for path in paths:
+        try:
+            models.append(load_model(path.read_text(encoding="utf-8"), str(path), lists))
+        except ConfigError as error:
+            problems += error.problems
+        except FileNotFoundError:
+            problems.append(Problem("is missing; `mqlsync init` writes one", where=str(path)))
+        except (OSError, UnicodeDecodeError) as error:
+            problems.append(Problem(f"cannot be read: {error}", where=str(path)))
+    seen: dict[tuple[str, int], Model] = {}
+    for model in models:
+        first = seen.setdefault((model.name, model.version), model)
+        if first is not model:
+            message = f"model {model.name} version {model.version} is in {first.where} as well"
+            problems.append(Problem(message, where=model.where))
+    if problems:
+        raise ConfigError(problems)
+    order = {"live": 0, "shadow": 1, "draft": 2, "retired": 3}
+    return sorted(models, key=lambda model: order[model.status])
+
+
+def named_lists(config_dir: Path) -> Mapping[str, frozenset[str]]:
+    """`lists/NAME.txt`: one entry a line, `#` begins a comment."""
+    found = {}
+    for path in sorted((config_dir / LISTS_FOLDER).glob("*.txt")):
+        lines = (line.partition("#")[0].strip() for line in path.read_text(encoding="utf-8").splitlines())
+        found[path.stem] = frozenset(line for line in lines if line)
+    return found
+
+
+def mapping_hash(settings: Settings) -> str:
+    """Changes whenever the same people would be written differently: mapping, stages, targets, routing."""
+    parts = settings.model_dump(
+        mode="json", include={"mapping", "engagement", "stages", "writeback", "routing"}
+    )
+    for patience in ("quiet_period", "settle_time"):
+        parts["writeback"].pop(patience)
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]

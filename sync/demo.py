@@ -1,0 +1,363 @@
+"""The demo: two simulated CRMs and a fortnight with them, told as a RevOps admin would want to see it.
+
+Everything here is the product as it is: the same settings, pipeline and mirror, over real HTTP. Only the
+clock is shifted, so that the fortnight ends now, and only the sandbox's ledger is asked who was right.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, Final, Protocol
+
+from config.load import load
+from config.paths import MODEL_FILE, SETTINGS_FILE, sqlite_url
+from config.templates import template
+from config.world import RealWorld, epoch
+from sync import pipeline
+from sync.app import App, build
+from sync.context import Progress
+from sync.mirror import outbox, plans, queries
+from sync.mirror.explain import explain_person
+from sync.pipeline import STAGES, SyncRequest
+from sync.reports import RunReport
+from sync.sandbox_process import SandboxProcess
+
+FORTNIGHT: Final = timedelta(days=14)
+REPRESENTATIVES: Final = 3
+"""How many of the CRMs' users take turns in the demo's pool."""
+COMPETITORS: Final = ("rivalsoft-crm.com", "leadgrinder.de")
+"""Domains in the simulated population whose people are not to be sold to."""
+SHOWN: Final = (
+    "Lead",
+    "Contact",
+    "Account",
+    "CampaignMember",
+    "Opportunity",
+    "contacts",
+    "companies",
+    "deals",
+)
+SCORE_FIELDS: Final = ("mql_score__c", "mql_score")
+"""A score may come back to a value that it had; nobody decided that twice."""
+COMMANDS: Final = (
+    "people --stage mql",
+    "person explain EMAIL",
+    "person timeline EMAIL",
+    "status",
+    "runs",
+    "model lint",
+)
+LEAD_WRITES: Final = "/composite$|/sobjects/Lead/"
+CONTACT_WRITES: Final = "/contacts/batch/update$"
+Ledger = Sequence[Mapping[str, Any]]
+
+
+class Narrator(Protocol):
+    """Who tells the story; the command line draws it."""
+
+    @property
+    def progress(self) -> Progress:
+        """Where stages say how far they are."""
+        ...
+
+    def chapter(self, title: str) -> None:
+        """A new part of the story."""
+        ...
+
+    def say(self, text: str) -> None:
+        """One plain sentence."""
+        ...
+
+    def table(self, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+        """Something to look at."""
+        ...
+
+
+class DemoFailed(RuntimeError):  # noqa: N818 (a state, worded as one)
+    """The demo did not end as it should have: what the ledger or a run said."""
+
+
+@dataclass(frozen=True, slots=True)
+class DemoOptions:
+    """How large, how long, and where the mirror and the configuration of the demo go."""
+
+    folder: Path = Path("demo-data")
+    seed: int = 7
+    people: int = 2000
+    days: int = 365
+    serve: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """What a person did to a record in a CRM, and must still be there at the end."""
+
+    crm: str
+    object: str
+    id: str
+    fields: Mapping[str, str]
+
+    @property
+    def told(self) -> str:
+        """In words."""
+        values = ", ".join(f"{name} = {value}" for name, value in self.fields.items())
+        return f"{self.crm} {self.object} {self.id}: {values}"
+
+
+class Demo:
+    """One telling of the story."""
+
+    def __init__(self, options: DemoOptions, tell: Narrator) -> None:
+        self._options = options
+        self._tell = tell
+        self._world = RealWorld(-FORTNIGHT)
+        self._edits: list[Edit] = []
+        self._verified = 0
+
+    def run(self) -> None:
+        """Tell it. Raises DemoFailed when a promise was not kept."""
+        options = self._options
+        with SandboxProcess(
+            seed=options.seed,
+            people=options.people,
+            days=options.days,
+            future=FORTNIGHT.days,
+            offset=-FORTNIGHT.total_seconds(),
+        ) as sandbox:
+            self._two_crms(sandbox)
+            with self._app(sandbox) as app:
+                self._first_sync(app)
+                self._one_person(app)
+                self._people_at_work(app, sandbox)
+                self._at_the_same_moment(app, sandbox)
+                self._today(app, sandbox)
+                self._judgement(sandbox)
+            self._where_to_look(sandbox)
+
+    # The chapters.
+
+    def _two_crms(self, sandbox: SandboxProcess) -> None:
+        self._tell.chapter("1. Two CRMs, a fortnight ago")
+        rows = [
+            (crm, name, f"{number:,}")
+            for crm, objects in sandbox.counts().items()
+            for name, number in objects.items()
+            if name in SHOWN and number
+        ]
+        self._tell.table(("crm", "object", "records"), rows)
+
+    def _first_sync(self, app: App) -> None:
+        self._tell.chapter("2. First sync: pull, match, score, decide; then wait for a word")
+        report = self._sync(app)
+        for crm, feeds in report.pull.items():
+            seen, calls = (sum(getattr(one, name) for one in feeds.values()) for name in ("seen", "calls"))
+            self._tell.say(f"{crm}: {seen:,} rows pulled with {calls:,} API calls.")
+        self._tell.say(
+            f"{report.match.people:,} people ({report.match.ambiguous:,} ambiguous: scored, never written), "
+            f"{report.score.mql_entered:,} of them became MQLs."
+        )
+        with app.mirror.read() as conn:
+            digest = plans.choose(conn, None)
+            items = plans.items(conn, digest)
+            rows = outbox.by_ids(conn, [item.intent_id for item in items])
+        changes = [(rows[item.intent_id], item) for item in items if rows[item.intent_id].spell_id]
+        self._tell.say(f"Plan {digest} holds {len(items):,} changes and waits for approval. Some of them:")
+        self._tell.table(
+            ("crm", "record", "field", "before", "after", "why"),
+            [(r.crm, r.record_id, r.field, i.before or "(empty)", i.after, r.reason) for r, i in changes[:6]],
+        )
+        self._tell.say("Approved.")
+        self._count(pipeline.approve(app, digest, self._tell.progress))
+
+    def _one_person(self, app: App) -> None:
+        self._tell.chapter("3. Why is somebody an MQL?")
+        with app.mirror.read() as conn:
+            mqls = list(queries.people(conn, stage="mql"))
+            chosen = max(
+                (person for person in mqls if person.entered_by == "threshold" and len(person.records) > 1),
+                key=lambda person: (float((person.score or {})["total"]), person.person_id),
+                default=None,
+            )
+            if chosen is None:
+                return
+            now = epoch(self._world.now())
+            story = explain_person(conn, chosen.person_id, app.models, now=now) or {}
+        score = story["score"]
+        self._tell.say(
+            f"{chosen.name}, {chosen.company}: {score['total']:g} points, fit {score['fit']:g} and "
+            f"engagement {score['engagement']:g}, grade {score['grade']}; "
+            f"{len(chosen.records)} records, one person."
+        )
+        rows = [
+            (
+                hit["rule"],
+                f"{hit['points']:+g}",
+                hit["count"],
+                (hit["last_at"] or "")[:10],
+                " ".join(hit["sources"]),
+            )
+            for hit in story["hits"]
+        ]
+        self._tell.table(("rule", "points", "times", "last", "seen in"), rows)
+        total = sum(round(hit["points"] * 1000) for hit in story["hits"]) / 1000
+        if total != score["total"]:
+            raise DemoFailed(f"the parts add up to {total:g}, the score says {score['total']:g}")
+        self._tell.say(f"The parts add up to {total:g}.")
+
+    def _people_at_work(self, app: App, sandbox: SandboxProcess) -> None:
+        self._tell.chapter("4. Three days later: sales work their leads")
+        self._move_to(sandbox, timedelta(days=-11))
+        ours = [entry for entry in sandbox.ledger() if entry["author"] == "worker"]
+        leads = [entry["id"] for entry in ours if (entry["object"], entry["field"]) == ("Lead", "Status")]
+        contacts = [e["id"] for e in ours if (e["object"], e["field"]) == ("contacts", "hs_lead_status")]
+        users, owners = (self._representatives(app, crm) for crm in ("salesforce", "hubspot"))
+        work = [("salesforce", "Lead", lead, "Status", "OwnerId", users) for lead in leads[:2]]
+        work += [
+            ("hubspot", "contacts", contact, "hs_lead_status", "hubspot_owner_id", owners)
+            for contact in contacts[-2:]
+        ]
+        statuses = {"salesforce": "Working - Contacted", "hubspot": "IN_PROGRESS"}
+        for crm, name, record_id, status, owner, people in work:
+            fields = {status: statuses[crm], owner: people[-1]}
+            self._person_edits(sandbox, Edit(crm, name, record_id, fields))
+        self._move_to(sandbox, timedelta(days=-10))
+        self._count(self._sync(app))
+
+    def _at_the_same_moment(self, app: App, sandbox: SandboxProcess) -> None:
+        self._tell.chapter("5. A week later: somebody edits a record at the very moment we write it")
+        self._move_to(sandbox, timedelta(days=-4))
+        self._sync(app, SyncRequest(only=STAGES - {"write"}))
+        with app.mirror.read() as conn:
+            waiting = outbox.open_rows(conn, ("queued",))
+        for crm, field, value, paths in (
+            ("salesforce", "Status", "Working - Contacted", LEAD_WRITES),
+            ("hubspot", "hs_lead_status", "IN_PROGRESS", CONTACT_WRITES),
+        ):
+            row = next((row for row in waiting if (row.crm, row.field) == (crm, field)), None)
+            if row is None:
+                continue
+            edit = Edit(crm, row.object, row.record_id, {field: value})
+            sandbox.edit_before_write(crm, row.object, row.record_id, edit.fields, paths)
+            self._edits.append(edit)
+            self._tell.say(f"Between our read and our write a person sets {edit.told}")
+        self._count(self._sync(app))
+
+    def _today(self, app: App, sandbox: SandboxProcess) -> None:
+        self._tell.chapter("6. Today")
+        self._move_to(sandbox, timedelta(0))
+        report = self._sync(app)
+        self._tell.say(f"{report.score.mql_entered:,} more became MQLs, {report.score.mql_left:,} left.")
+        self._count(report)
+        before = len(sandbox.ledger())
+        again = self._sync(app)
+        written = [entry for entry in sandbox.ledger(before) if entry["author"] == "worker"]
+        if written or again.write.verified:
+            raise DemoFailed(f"a run with nothing new wrote {len(written)} fields")
+        self._tell.say("A last run with nothing new wrote nothing.")
+
+    def _judgement(self, sandbox: SandboxProcess) -> None:
+        self._tell.chapter("7. What the CRMs' own ledger says")
+        ledger = sandbox.ledger()
+        ours = [entry for entry in ledger if entry["author"] == "worker"]
+        kept = self._kept(sandbox)
+        times = Counter((e["crm"], e["id"], e["field"], e["after"]) for e in ours)
+        by_people = {(e.crm, e.id, name, value) for e in kept for name, value in e.fields.items()}
+        twice = [
+            key
+            for key, number in times.items()
+            if number > 1 and key not in by_people and key[2].lower() not in SCORE_FIELDS
+        ]
+        born = [entry for entry in ours if entry["field"].startswith("#")]
+        self._tell.table(
+            ("what", "how often"),
+            [
+                ("fields written by mqlsync", f"{len(ours):,}"),
+                ("of them verified by reading back", f"{self._verified:,}"),
+                ("records created, deleted or merged by mqlsync", f"{len(born):,}"),
+                ("decisions written twice", f"{len(twice):,}"),
+                ("edits by people that stand", f"{len(kept):,} of {len(self._edits):,}"),
+            ],
+        )
+        if born or twice or len(kept) != len(self._edits):
+            raise DemoFailed("a promise was not kept; see the table above")
+
+    def _where_to_look(self, sandbox: SandboxProcess) -> None:
+        folder = self._options.folder
+        self._tell.chapter("Look around")
+        for command in COMMANDS:
+            self._tell.say(f"  .venv/bin/mqlsync {command} --config-dir {folder}")
+        if self._options.serve:
+            self._tell.say("The simulated CRMs go on until Ctrl-C. In another shell:")
+            for name, value in sandbox.environ.items():
+                self._tell.say(f"  export {name}={value}")
+            sandbox.wait()
+        else:
+            self._tell.say("With --serve the simulated CRMs go on running, for sync, plan and doctor.")
+
+    # What the chapters are made of.
+
+    def _app(self, sandbox: SandboxProcess) -> App:
+        """The product on a fresh folder, with three of the CRMs' users in a pool."""
+        folder = self._options.folder
+        shutil.rmtree(folder, ignore_errors=True)
+        (folder / "lists").mkdir(parents=True, mode=0o700)
+        (folder / MODEL_FILE).write_text(template(MODEL_FILE), encoding="utf-8")
+        (folder / "lists" / "competitors.txt").write_text("\n".join(COMPETITORS) + "\n", encoding="utf-8")
+        (folder / SETTINGS_FILE).write_text(template("demo.toml").replace("@MEMBERS@", ""), encoding="utf-8")
+        environ = {**sandbox.environ, "MQLSYNC_DATABASE_URL": sqlite_url(folder / "mirror.db")}
+        with build(load(folder, environ), self._world, folder) as app:
+            members = ", ".join(f'{{ email = "{email}" }}' for email in self._emails(app))
+        database = f'database_url = "{environ["MQLSYNC_DATABASE_URL"]}"\n\n'
+        settings = database + template("demo.toml").replace("@MEMBERS@", members)
+        (folder / SETTINGS_FILE).write_text(settings, encoding="utf-8")
+        return build(load(folder, environ), self._world, folder)
+
+    def _emails(self, app: App) -> list[str]:
+        """Addresses of active people who may own records in both CRMs."""
+        found: list[set[str]] = []
+        for connector in app.connectors.values():
+            connector.sign_in()
+            owners = (o for o in connector.owners() if o.active and o.kind == "person" and o.email)
+            found.append({(owner.email or "").lower() for owner in owners})
+        return sorted(set.intersection(*found))[:REPRESENTATIVES]
+
+    def _representatives(self, app: App, crm: str) -> list[str]:
+        """Owner ids of active people in one CRM."""
+        owners = app.connectors[crm].owners()
+        return sorted(owner.id for owner in owners if owner.active and owner.kind == "person")
+
+    def _sync(self, app: App, request: SyncRequest | None = None) -> RunReport:
+        report = pipeline.sync(app, request or SyncRequest(), self._tell.progress)
+        if report.outcome == "failed" or not report.books_balance:
+            raise DemoFailed("; ".join(problem.message for problem in report.problems) or report.outcome)
+        return report
+
+    def _count(self, report: RunReport) -> None:
+        write = report.write
+        self._verified += write.verified
+        self._tell.say(
+            f"{write.decided:,} changes decided: {write.verified:,} written and verified, "
+            f"{write.superseded:,} dropped for what a person had done, {write.parked:,} refused by a CRM."
+        )
+
+    def _move_to(self, sandbox: SandboxProcess, offset: timedelta) -> None:
+        self._world.offset = offset
+        sandbox.set_offset(offset.total_seconds())
+
+    def _person_edits(self, sandbox: SandboxProcess, edit: Edit) -> None:
+        sandbox.edit(edit.crm, edit.object, edit.id, edit.fields)
+        self._edits.append(edit)
+        self._tell.say(f"A person sets {edit.told}")
+
+    def _kept(self, sandbox: SandboxProcess) -> list[Edit]:
+        """The edits whose values stand in the CRM now."""
+        return [
+            edit
+            for edit in self._edits
+            if edit.fields.items() <= sandbox.values(edit.crm, edit.object, edit.id).items()
+        ]

@@ -1,0 +1,202 @@
+"""The order of the stages, and what the failure of one means for the rest.
+
+    sign in ─► pull (per CRM) ─► match ─► score ─► decide ─► plan ─► write back ─► books
+
+A CRM that cannot be reached or signed in to is left out, the other is still served; what is stored is
+matched and scored whatever happened; nothing is written when the books of this run do not balance.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Final
+
+from config.world import epoch
+from connectors.base import Connector
+from connectors.errors import ConnectorError
+from sync.app import App
+from sync.context import Context, Interrupted, Progress, RunClock, Silent
+from sync.mirror import plans
+from sync.mirror.lease import Lease
+from sync.mirror.runs import begin_run, close_killed, finish_run, set_meta
+from sync.reports import RunProblem, RunReport
+from sync.stages.decide import decide
+from sync.stages.match import match
+from sync.stages.plan import PlanView, make_plan
+from sync.stages.plan import approve as release_plan
+from sync.stages.plan import reject as drop_plan
+from sync.stages.pull import pull
+from sync.stages.score import score
+from sync.stages.trouble import judge
+from sync.stages.writeback import write_back
+
+STAGES: Final = frozenset({"pull", "match", "score", "decide", "write"})
+
+
+@dataclass(frozen=True, slots=True)
+class SyncRequest:
+    """What a pass is to do.
+
+    `as_of`, `known_at`: epoch seconds; a score as of another moment decides nothing.
+    """
+
+    only: frozenset[str] = STAGES
+    crm: str | None = None
+    full: bool = False
+    dry_run: bool = False
+    as_of: int | None = None
+    known_at: int | None = None
+
+
+@contextmanager
+def leased(app: App, kind: str) -> Iterator[int]:
+    """Hold the lease for one command. Raises LeaseHeld after `daemon.lease_wait`."""
+    lease = Lease(app.mirror, app.world, app.settings.daemon.lease, kind)
+    with lease.held(app.settings.daemon.lease_wait, heartbeat=app.heartbeat) as number:
+        yield number
+
+
+def sync(app: App, request: SyncRequest, progress: Progress | None = None) -> RunReport:
+    """One pass now. Raises LeaseHeld and the errors of the database; all else is in the report."""
+    with leased(app, "sync") as number:
+        return run_under_lease(app, request, progress or Silent(), number, kind="sync")
+
+
+def run_under_lease(
+    app: App, request: SyncRequest, progress: Progress, lease_epoch: int, kind: str
+) -> RunReport:
+    """One pass by a process that holds the lease of `lease_epoch`."""
+    with run_of(app, progress, lease_epoch, kind, request) as (base, report):
+        reached = sign_in(base, report, request.crm)
+        ctx = replace(base, connectors=reached)
+        if "pull" in request.only:
+            for crm in reached:
+                report.pull[crm] = pull(ctx, crm, full=request.full, on_problem=report.problems.append)
+        settle(ctx, report, request)
+    return report
+
+
+def settle(ctx: Context, report: RunReport, request: SyncRequest) -> None:
+    """Everything after pulling: match, score, decide, write."""
+    if "match" in request.only:
+        report.match = match(ctx)
+    if "score" in request.only:
+        report.score = score(ctx, full=request.full)
+    if request.as_of is not None:
+        return  # a score of another day is looked at, not acted on
+    if "decide" in request.only:
+        decide(ctx)
+    if "write" in request.only and not request.dry_run:
+        write(ctx, report)
+
+
+def write(ctx: Context, report: RunReport, digest: str | None = None) -> None:
+    """Send what may be sent, unless the books of this run are wrong."""
+    if not report.books_balance:
+        message = "rows seen are not rows stored, unchanged and parked; nothing was written"
+        remedy = "this is a mistake of mqlsync: please report it"
+        report.problems.append(RunProblem("BOOKS", "", message, remedy, 1))
+        return
+    report.write = write_back(ctx, report.problems.append, digest=digest)
+
+
+def plan(app: App, progress: Progress | None = None) -> PlanView:
+    """What would be written now, by live reads; kept under its digest."""
+    with one_off(app, "plan", progress) as (ctx, report):
+        decide(ctx)
+        view = make_plan(ctx, save=True)
+    view.problems += report.problems
+    return view
+
+
+def approve(app: App, digest: str | None, progress: Progress | None = None) -> RunReport:
+    """Release the pending plan (or the one named) and carry it out.
+
+    Raises NoSuchPlan, SeveralPlans, PlanOver.
+    """
+    with one_off(app, "approve", progress) as (ctx, report):
+        write(ctx, report, release_plan(ctx, digest))
+    return report
+
+
+def apply(app: App, digest: str, progress: Progress | None = None) -> RunReport:
+    """Carry out a plan that was shown. Raises NoSuchPlan, PlanOver."""
+    with one_off(app, "apply", progress) as (ctx, report):
+        write(ctx, report, release_plan(ctx, digest))
+    return report
+
+
+def reject(app: App, digest: str | None) -> int:
+    """Drop the pending plan (or the one named); how many changes it held."""
+    with leased(app, "reject") as number, run_of(app, Silent(), number, "reject") as (ctx, _):
+        with app.mirror.read() as conn:
+            size = len(plans.items(conn, plans.choose(conn, digest)))
+        drop_plan(ctx, digest)
+    return size
+
+
+@contextmanager
+def one_off(app: App, kind: str, progress: Progress | None) -> Iterator[tuple[Context, RunReport]]:
+    """A run of one command: with the lease, signed in."""
+    with (
+        leased(app, kind) as number,
+        run_of(app, progress or Silent(), number, kind) as (base, report),
+    ):
+        yield replace(base, connectors=sign_in(base, report, None)), report
+
+
+@contextmanager
+def run_of(
+    app: App, progress: Progress, lease_epoch: int, kind: str, request: SyncRequest | None = None
+) -> Iterator[tuple[Context, RunReport]]:
+    """A run with its row in the mirror: begun, and finished with its report whatever happens in between."""
+    now = epoch(app.world.now())
+    asked = request or SyncRequest()
+    as_of = now if asked.as_of is None else asked.as_of
+    clock = RunClock(app.world.new_id(), now, as_of, now if asked.known_at is None else asked.known_at)
+    ctx = Context(
+        app.settings, app.world, app.mirror, app.connectors, app.models, clock, app.mapping_hash, lease_epoch,
+        progress,
+    )  # fmt: skip
+    report = RunReport(clock.run_id)
+    with app.mirror.write() as conn:
+        close_killed(conn, clock.run_id)
+        begin_run(conn, clock, kind)
+    app.world.reached("run.started")
+    try:
+        yield ctx, report
+    except Interrupted:
+        remedy = "the next run goes on where this one stopped"
+        report.problems.append(RunProblem("INTERRUPTED", "", "the run was asked to stop", remedy, 5))
+        finish(app, report)
+        raise
+    finish(app, report)
+
+
+def finish(app: App, report: RunReport) -> None:
+    """Write down how the run ended."""
+    with app.mirror.write() as conn:
+        finish_run(conn, report.run_id, epoch(app.world.now()), report.to_json())
+        app.world.reached("run.finished_uncommitted")
+    app.world.reached("run.finished")
+
+
+def sign_in(ctx: Context, report: RunReport, crm: str | None) -> dict[str, Connector]:
+    """The connectors that answered; who we are there is remembered."""
+    reached: dict[str, Connector] = {}
+    for name, connector in ctx.connectors.items():
+        if crm is not None and name != crm:
+            continue
+        try:
+            identity = connector.sign_in()
+        except ConnectorError as error:
+            report.problems.append(judge(error, name, "signing in").problem)
+            continue
+        with ctx.mirror.write() as conn:
+            set_meta(conn, f"{name}.account_id", identity.account_id)
+            set_meta(conn, f"{name}.user_id", identity.user_id)
+            set_meta(conn, f"{name}.skew_seconds", f"{identity.skew_seconds:.1f}")
+        reached[name] = connector
+    return reached
