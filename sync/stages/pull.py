@@ -104,10 +104,10 @@ def _feeds(this: Pass) -> Sequence[Feed]:
     identity = this.connector.sign_in()
     with this.ctx.mirror.write() as conn:
         known = get_meta(conn, f"account:{crm}")
-        if known is None:
+        if not known and identity.account_id:
             set_meta(conn, f"account:{crm}", identity.account_id)
         set_meta(conn, f"skew:{crm}", f"{identity.skew_seconds:.1f}")
-    if known is not None and known != identity.account_id:
+    if known and identity.account_id and known != identity.account_id:
         message = f"this mirror belongs to account {known}, the credentials to {identity.account_id}"
         remedy = "use the credentials of that account, or another database_url for this one"
         this.report(RunProblem(prefixed(crm, "OTHER_ACCOUNT"), crm, message, remedy, 2))
