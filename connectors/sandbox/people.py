@@ -98,9 +98,10 @@ def _arrivals(
     future: int,
 ) -> None:
     """New people who turn up after now, each with a first visit."""
-    per_day = max(1, round(len(humans) * ARRIVALS_PER_DAY))
-    for number in range(len(humans), len(humans) + per_day * future):
-        day = (number - len(humans)) // per_day if per_day else 0
+    first = len(humans)
+    per_day = max(1, round(first * ARRIVALS_PER_DAY))
+    for number in range(first, first + per_day * future):
+        day = (number - first) // per_day
         human = maker.human(number, "cold", (day + rng.random()) * DAY)
         place_in_crms(rng, human)
         clerk.choose_hubspot_address(human)
