@@ -120,6 +120,8 @@ class Server:
         headers = self._headers(reader, len(line))
         if headers.get("expect", "").lower() == "100-continue":
             connection.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
+        if parts[2] == "HTTP/1.0" and headers.get("connection", "").lower() != "keep-alive":
+            headers["connection"] = "close"
         body = self._body(reader, headers)
         target = parts[1]
         if target.startswith("http://"):  # absolute form, as sent to proxies

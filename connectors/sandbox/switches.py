@@ -37,6 +37,9 @@ class Switches:
     """object → (field, message): an update of that object fails while that field is empty."""
     sf_locked: set[str] = field(default_factory=set)
     """18-character ids whose row lock somebody holds: UNABLE_TO_LOCK_ROW."""
+    sf_refused: dict[str, tuple[str, str]] = field(default_factory=dict)
+    """Object name or 18-character id → (status code, message) that every save by an API client meets, e.g.
+    DUPLICATES_DETECTED, or CANNOT_INSERT_UPDATE_ACTIVATE_ENTITY with a trigger's words."""
     sf_flow: dict[str, tuple[str, str, str]] = field(default_factory=dict)
     """object → (field, value, replacement): a flow rewrites that value right after a save."""
     sf_tracked: dict[str, tuple[str, ...]] = field(

@@ -10,7 +10,7 @@ from connectors.sandbox.index import Index, Key
 from connectors.sandbox.salesforce.errors import fail, not_found
 from connectors.sandbox.salesforce.ids import counter, to_18
 from connectors.sandbox.salesforce.objects_activity import OBJECTS
-from connectors.sandbox.salesforce.schema import Field, ObjectType, seconds_of, stamp
+from connectors.sandbox.salesforce.schema import TEXTS, Field, ObjectType, seconds_of, stamp
 from connectors.sandbox.store import Record, Table
 
 CRM = "salesforce"
@@ -168,7 +168,7 @@ def comparable(one: Field) -> Reader:
     if one.type == "datetime":
         return lambda record: seconds_of(record.values[name]) if name in record.values else None
     read = reader(one)
-    if one.type in ("string", "textarea", "email", "phone", "url", "picklist"):
+    if one.type in TEXTS or one.type == "picklist":
         return lambda record: value.lower() if isinstance(value := read(record), str) else None
     return read
 

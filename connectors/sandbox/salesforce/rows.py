@@ -6,8 +6,10 @@ Source: REST API Developer Guide "sObject Basic Information", "sObject Rows", "s
 
 from __future__ import annotations
 
+import base64
+import hashlib
 from datetime import UTC
-from email.utils import parsedate_to_datetime
+from email.utils import formatdate, parsedate_to_datetime
 from typing import Any
 
 from connectors.sandbox.core import Request, Response
@@ -105,11 +107,18 @@ class Rows:
         unmodified = http_seconds(request.header("if-unmodified-since"))
         if unmodified is not None and self._moment(record) > unmodified:
             return Response(412)
+        etag = self._etag(kind, record)
+        if etag and request.header("if-none-match") and etag in request.header("if-none-match"):
+            return Response(304, b"", {"ETag": etag})
+        if etag and not _matches(request, etag):
+            return Response(412)
         wanted = request.params("fields")
         names = self.named_fields(kind, wanted) if wanted else self._org.fields(kind)
         if wanted and not any(one.name == "Id" for one in names):
             names.append(kind.fields["Id"])
-        return Response.json(self.render(kind, record, version, names))
+        headers = {"ETag": etag} if etag else {}
+        headers["Last-Modified"] = formatdate(int(record.modified), usegmt=True)
+        return Response.json(self.render(kind, record, version, names), 200, headers)
 
     def _update(self, request: Request, kind: ObjectType, record: Record, saver: Saver) -> Response:
         condition = request.header("if-unmodified-since")
@@ -121,6 +130,9 @@ class Rows:
                 )
             if not record.gone and self._moment(record) > limit:
                 return Response(412)
+        etag = self._etag(kind, record)
+        if etag and not _matches(request, etag):
+            return Response(412)
         if not kind.updateable:
             raise fail(
                 400, "CANNOT_INSERT_UPDATE_ACTIVATE_ENTITY", f"entity type cannot be updated: {kind.label}"
@@ -133,6 +145,14 @@ class Rows:
             raise SaveError("INSUFFICIENT_ACCESS_OR_READONLY", "insufficient access rights on object id")
         lifecycle.delete(self._org, record, saver)
         return Response(204)
+
+    @staticmethod
+    def _etag(kind: ObjectType, record: Record) -> str:
+        """A hash of the content; only Account rows have one."""
+        if kind.name != "Account":
+            return ""
+        content = repr((sorted(record.values.items()), record.modified)).encode("utf-8")
+        return f'"{base64.b64encode(hashlib.sha256(content).digest()[:20]).decode()}"'
 
     def _moment(self, record: Record) -> int:
         """Whole seconds that If-Unmodified-Since is compared with."""
@@ -159,6 +179,11 @@ def listed(request: Request, name: str) -> list[dict[str, Any]]:
     if not isinstance(found, list) or not found or not all(isinstance(one, dict) for one in found):
         raise fail(400, "JSON_PARSER_ERROR", f"a list of objects is expected in {name}")
     return found
+
+
+def _matches(request: Request, etag: str) -> bool:
+    wanted = request.header("if-match")
+    return not wanted or wanted.strip() == "*" or etag in wanted
 
 
 def http_seconds(value: str) -> int | None:

@@ -15,7 +15,7 @@ from connectors.sandbox.salesforce.errors import SaveError
 from connectors.sandbox.salesforce.history import track
 from connectors.sandbox.salesforce.objects_activity import CONVERTED_STATUSES
 from connectors.sandbox.salesforce.org import CRM, Org
-from connectors.sandbox.salesforce.schema import Field, ObjectType
+from connectors.sandbox.salesforce.schema import TEXTS, Field, ObjectType
 from connectors.sandbox.salesforce.values import canonical
 from connectors.sandbox.store import Record
 
@@ -46,6 +46,7 @@ def create(
         values["OwnerId"] = saver.actor
     if saver.checked:
         _required(kind, values)
+        _refused(org, kind.name)
         _owner(org, kind, values.get("OwnerId"))
         _validation_rule(org, kind, values)
     values.update(derive(org, kind.name, values, saver.at))
@@ -106,10 +107,13 @@ def _canonical_fields(
 
 
 def _trusted(org: Org, kind: ObjectType, one: Field, value: Any, record: Record | None) -> Any:
-    """Values of seed and people are only normalised; references may point to what comes later."""
-    if one.type == "reference" or value is None or (value == "" and one.type == "boolean"):
-        return value or None
-    return canonical(org, kind, one, value, record) if value != "" else None
+    """Values of seed and people are barely normalised: text and addresses may be junk, references may point
+    to what comes later."""
+    if value is None or value == "":
+        return None
+    if one.type == "reference" or one.type in TEXTS:
+        return value
+    return canonical(org, kind, one, value, record)
 
 
 def _writable(one: Field, new: bool) -> bool:
@@ -127,10 +131,18 @@ def _may_update(org: Org, kind: ObjectType, record: Record, changes: Mapping[str
     if record.id in org.switches.sf_locked:
         message = f"unable to obtain exclusive access to this record or 1 records: {record.id}"
         raise SaveError("UNABLE_TO_LOCK_ROW", message)
+    _refused(org, kind.name)
+    _refused(org, record.id)
     if kind.name == "Lead":
         _lead(org, record, changes)
     _owner(org, kind, changes.get("OwnerId", record.get("OwnerId")))
     _validation_rule(org, kind, {**record.values, **changes})
+
+
+def _refused(org: Org, name: str) -> None:
+    refusal = org.switches.sf_refused.get(name)
+    if refusal is not None:
+        raise SaveError(refusal[0], refusal[1])
 
 
 def _lead(org: Org, record: Record, changes: Mapping[str, Any]) -> None:

@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
 
+TEXTS = ("string", "textarea", "email", "phone", "url")
 NUMBERS = ("int", "double", "currency", "percent")
 
 

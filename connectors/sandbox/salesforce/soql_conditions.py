@@ -15,7 +15,7 @@ from connectors.sandbox.core import Answer
 from connectors.sandbox.salesforce.errors import fail
 from connectors.sandbox.salesforce.ids import looks_like_id, to_18
 from connectors.sandbox.salesforce.org import Org, Reader
-from connectors.sandbox.salesforce.schema import NUMBERS, Field, ObjectType, parse_datetime
+from connectors.sandbox.salesforce.schema import NUMBERS, TEXTS, Field, ObjectType, parse_datetime
 from connectors.sandbox.salesforce.soql_dates import day_range, epoch_range
 from connectors.sandbox.salesforce.soql_fields import resolve
 from connectors.sandbox.salesforce.soql_parser import Combine, Compare, Condition, Literal, Query
@@ -30,7 +30,6 @@ _ORDER: dict[str, Callable[[Any, Any], bool]] = {
     ">": operator.gt,
     ">=": operator.ge,
 }
-_TEXT = ("string", "textarea", "email", "phone", "url", "picklist")
 
 
 def compile_condition(org: Org, kind: ObjectType, condition: Condition, subquery: Subquery) -> Test:
@@ -115,7 +114,7 @@ def _range(sign: str, first: Any, after: Any, read: Reader) -> Test:
 
 
 def _like(leaf: Field, literal: Literal, path: str, read: Reader) -> Test:
-    if leaf.type not in _TEXT or literal.kind != "string":
+    if leaf.type not in (*TEXTS, "picklist") or literal.kind != "string":
         raise fail(400, "INVALID_QUERY_FILTER_OPERATOR", f"invalid operator on {leaf.type} field: {path}")
     pieces = []
     for piece in re.findall(r"\\[%_]|.", literal.value, re.DOTALL):

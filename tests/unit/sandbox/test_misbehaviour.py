@@ -204,6 +204,13 @@ def test_many_clients_at_once(rest: Rest) -> None:
     assert sorted(one.n for one in rest.sandbox.requests) == list(range(1, len(rest.sandbox.requests) + 1))
 
 
+def test_http_1_0_ends_with_the_answer(rest: Rest) -> None:
+    parts = urlsplit(rest.root)
+    with socket.create_connection((parts.hostname, parts.port), timeout=10) as raw:
+        raw.sendall(b"GET /services/data HTTP/1.0\r\n\r\n")
+        assert raw.makefile("rb").read().endswith(b"]")
+
+
 def test_chunked_requests(rest: Rest) -> None:
     body = json.dumps({"LastName": "Doe", "Company": "Acme"}).encode()
     pieces = (body[start : start + 7] for start in range(0, len(body), 7))

@@ -236,6 +236,47 @@ def test_external_ids(rest: Rest) -> None:
     assert len(several.json()) == 2
 
 
+def test_refusals_of_an_admins_making(rest: Rest) -> None:
+    lead, other, switches = rest.lead(), rest.lead(), rest.sandbox.switches
+    nested = "UNABLE_TO_LOCK_ROW, unable to obtain exclusive access to this record or 1 records: 00Q"
+    switches.sf_refused[lead] = ("CANNOT_INSERT_UPDATE_ACTIVATE_ENTITY", f"Trigger: {nested}")
+    answer = rest.call("PATCH", f"/sobjects/Lead/{lead}", json={"Status": "MQL"}, headers=OFF)
+    assert error(answer) == (400, "CANNOT_INSERT_UPDATE_ACTIVATE_ENTITY")
+    assert nested in answer.json()[0]["message"]
+    assert (
+        rest.call("PATCH", f"/sobjects/Lead/{other}", json={"Status": "MQL"}, headers=OFF).status_code == 204
+    )
+    switches.sf_refused["Lead"] = ("DUPLICATES_DETECTED", "Use one of these records?")
+    assert error(rest.post("/sobjects/Lead", {"LastName": "L", "Company": "C"})) == (
+        400,
+        "DUPLICATES_DETECTED",
+    )
+
+
+def test_only_accounts_have_etags(rest: Rest) -> None:
+    account = f"/sobjects/Account/{rest.sandbox.salesforce.create('Account', {'Name': 'Acme'})}"
+    etag = rest.get(account).headers["ETag"]
+    assert rest.get(account, headers={"If-None-Match": etag}).status_code == 304
+    assert rest.patch(account, {"Website": "a.co"}, If_Match=etag).status_code == 204
+    assert rest.patch(account, {"Website": "b.co"}, If_Match=etag).status_code == 412
+    assert rest.get(account).json()["Website"] == "a.co"
+    lead = f"/sobjects/Lead/{rest.lead()}"
+    assert "ETag" not in rest.get(lead).headers
+    assert rest.patch(lead, {"Title": "CEO"}, If_Match='"other"').status_code == 204  # ignored
+
+
+def test_seeded_text_may_be_anything(rest: Rest) -> None:
+    odd = {
+        "LastName": "  NULL\t",
+        "Company": "NA",
+        "Email": "no address",
+        "City": "Zürich 🚀\n\x00",
+        "Title": "x" * 500,
+    }
+    row = rest.get(f"/sobjects/Lead/{rest.lead(**odd)}").json()
+    assert {name: row[name] for name in odd} == odd
+
+
 def test_another_users_session_writes_as_that_person(rest: Rest) -> None:
     lead, person = rest.lead(), rest.sandbox.salesforce.org.person_id
     other = Rest(rest.sandbox)
