@@ -102,11 +102,7 @@ class Api:
         Raises AuthFailed, NotOffered (API version).
         """
         self._retrier.read(self._ensure_session)
-        try:
-            root = self.get("")
-        except NotOffered as error:
-            what = f"API version {self._settings.api_version}"
-            raise NotOffered(f"{what} is not offered", what=what, crm=CRM, status=error.status) from error
+        root = self._root()
         if not self._user_name:
             account, user = ids_in_identity_url(root.get("identity") if isinstance(root, dict) else None)
             info = self._user_info()
@@ -115,6 +111,20 @@ class Api:
             self._user_name = str(info.get("preferred_username") or self._settings.username or self._user_id)
         skew = self._skew.total_seconds()
         return Identity(CRM, self._account_id, self._user_id, self._user_name, self._origin, skew)
+
+    def _root(self) -> Any:
+        """The resources of our API version. Raises NotOffered when the org has other versions only."""
+        try:
+            return self.get(self.version_path)
+        except NotOffered as error:
+            versions = self.get("/services/data")
+            offered = [str(entry.get("version")) for entry in versions if isinstance(entry, dict)]
+            if self._settings.api_version in offered:
+                return {}
+            what = f"API version {self._settings.api_version}"
+            newest = f"; the newest is {offered[-1]}" if offered else ""
+            message = f"{what} is not offered{newest}"
+            raise NotOffered(message, what=what, crm=CRM, status=error.status) from error
 
     def _user_info(self) -> dict[str, Any]:
         """The OpenID facts about us; empty when the token's scopes do not cover them."""

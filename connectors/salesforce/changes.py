@@ -143,14 +143,15 @@ class Changes:
     def _whole_links(self, plan: Plan, cursor: Cursor, calls: int) -> Iterator[Page]:
         """The first pass over roles; a page's position is the last contact that was read whole."""
         _, cursor = self._aimed(plan, cursor, resumed=cursor.position is not None)
-        end = False
+        end, newest = False, 0
         while not end:
-            sets, last, end = self._links.whole(cursor.position or "", plan.fields)
-            after = cursor = replace(cursor, position=last or None)
+            whole = self._links.whole(cursor.position or "", plan.fields)
+            end, newest = whole.end, max(newest, whole.newest_ms)
+            after = cursor = replace(cursor, position=whole.last or None)
             if end:
-                after = windows.close_window(cursor, newest_ms=cursor.until_ms, asked=True)
+                after = windows.close_window(cursor, newest_ms=newest or None, asked=True)
             spent, calls = self._api.calls - calls, self._api.calls
-            found = Sorted(links=sets)
+            found = Sorted(links=whole.sets)
             yield found.page(plan.spec.feed, after, self._api.server_ms(), complete=end, calls=spent)
 
     def _rows(self, plan: Plan, cursor: Cursor) -> tuple[Plan, list[Row], bool]:

@@ -26,7 +26,7 @@ from requests.adapters import HTTPAdapter
 from simple_salesforce import exceptions as sf
 from simple_salesforce.api import Salesforce
 from simple_salesforce.login import SalesforceLogin
-from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConnectionError
+from urllib3 import exceptions as u3
 
 from config.errors import ConfigError, Problem
 from config.settings import SalesforceSettings
@@ -124,10 +124,17 @@ def transport_error(exc: rq.RequestException) -> ConnectorError:
     name = type(exc).__name__
     if isinstance(exc, rq.SSLError) and "CERTIFICATE_VERIFY_FAILED" in str(exc):
         return Fatal("the server's certificate cannot be verified (see ca_file)", crm=CRM, code="TLS")
-    if isinstance(reason, (NewConnectionError, NameResolutionError, ConnectTimeoutError)):
+    if isinstance(reason, (u3.NewConnectionError, u3.NameResolutionError, u3.ConnectTimeoutError)):
         return Retriable(f"no connection: {type(reason).__name__}", crm=CRM, code=NOT_SENT)
     family = next(TRANSPORT_FAMILIES[c] for c in type(exc).__mro__ if c in TRANSPORT_FAMILIES)
     return family(name)
+
+
+def body_error(exc: u3.HTTPError) -> ConnectorError:
+    """What happened while the body was read, below requests."""
+    if isinstance(exc, u3.TimeoutError):
+        return Retriable("the reply stopped", crm=CRM, code="TIMEOUT")
+    return BrokenReply(f"the reply is cut: {type(exc).__name__}", crm=CRM, code="CUT")
 
 
 def library_error(
@@ -198,15 +205,18 @@ class Transport:
         except rq.RequestException as exc:
             # The cause is left out: its text holds the URL.
             raise transport_error(exc) from None
+        except u3.HTTPError as exc:
+            raise body_error(exc) from None
 
     def close(self) -> None:
         """Close every connection."""
         self.session.close()
 
     def _read(self, response: requests.Response) -> bytes:
+        """The body. Whatever has arrived is taken at once, so that a drip cannot hide the time it takes."""
         deadline = self._world.monotonic() + self._timeouts.total
         chunks = []
-        for chunk in response.iter_content(_CHUNK):
+        while chunk := response.raw.read1(_CHUNK, decode_content=True):
             chunks.append(chunk)
             if self._world.monotonic() > deadline:
                 raise Retriable("the reply takes too long", crm=CRM, code="TIMEOUT")

@@ -9,18 +9,28 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from connectors.records import Link, LinkSet
 from connectors.salesforce import soql
 from connectors.salesforce.api import Api
 from connectors.salesforce.http import CRM
 from connectors.salesforce.reader import Row, fields_of, query_all, query_page
+from connectors.salesforce.values import parse_ms
 
 OBJECT: Final = "OpportunityContactRole"
 IDS_PER_QUERY: Final = 400
-_WANTED: Final = ("Id", "ContactId", "OpportunityId", "Role", "IsPrimary")
+_WANTED: Final = ("Id", "SystemModstamp", "ContactId", "OpportunityId", "Role", "IsPrimary")
 _ORDER: Final = ("ContactId", "Id")
+
+
+class Whole(NamedTuple):
+    """Contacts read whole: their links, the last of them, whether that is the end, the newest stamp."""
+
+    sets: list[LinkSet]
+    last: str
+    end: bool
+    newest_ms: int
 
 
 class Links:
@@ -40,8 +50,8 @@ class Links:
             sets += [link_set(who, by_contact.get(who, [])) for who in chunk]
         return sets
 
-    def whole(self, after: str, fields: Sequence[str]) -> tuple[list[LinkSet], str, bool]:
-        """Link sets of the contacts behind `after`, the last of them, and whether that is the end."""
+    def whole(self, after: str, fields: Sequence[str]) -> Whole:
+        """Link sets of the contacts behind `after`."""
         where = f"ContactId > {soql.quoted(after)}" if after else "ContactId != null"
         text = self._select(fields, where, soql.PAGE_ROWS)
         rows, done = query_page(self._api, text)
@@ -54,7 +64,8 @@ class Links:
             everything = query_all(self._api, self._select(fields, soql.equals("ContactId", who)))
             groups = [(who, fields_of(everything))]
         sets = [link_set(who, group) for who, group in groups]
-        return sets, groups[-1][0] if groups else after, end or not groups
+        stamps = [parse_ms(row.get("SystemModstamp")) or 0 for _, group in groups for row in group]
+        return Whole(sets, groups[-1][0] if groups else after, end or not groups, max(stamps, default=0))
 
     def _select(self, fields: Sequence[str], where: str, limit: int | None = None) -> str:
         asked = [name for name in _WANTED if name in fields]

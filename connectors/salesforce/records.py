@@ -135,9 +135,9 @@ def person(object_name: str, row: Row, mapped: Mapping[str, str], status_field: 
     """A Lead or Contact. Raises BadRow."""
     modified_ms, record_id = key_of(row)
     fields = row.fields or {}
-    facts = {name: at_path(fields, path) for name, path in PERSON_FACTS[object_name].items()}
-    opted_out = facts.get("opted_out")
-    text = {name: as_str(value) or None for name, value in facts.items()}
+    facts = PERSON_FACTS[object_name]
+    text = _texts(fields, facts)
+    opted_out = fields.get(facts["opted_out"])
     return PersonRecord(
         crm=CRM,
         object=object_name,
@@ -149,7 +149,7 @@ def person(object_name: str, row: Row, mapped: Mapping[str, str], status_field: 
         job_title=text["job_title"],
         company_name=text.get("company_name"),
         company_id=text.get("company_id"),
-        company_size=as_int(facts.get("company_size")),
+        company_size=as_int(fields.get(facts["company_size"])) if "company_size" in facts else None,
         industry=text.get("industry"),
         country=text["country"],
         state=text["state"],
@@ -174,15 +174,14 @@ def company(row: Row, mapped: Mapping[str, str]) -> CompanyRecord:
     """An Account. Raises BadRow."""
     modified_ms, record_id = key_of(row)
     fields = row.fields or {}
-    facts = {name: at_path(fields, path) for name, path in COMPANY_FACTS.items()}
-    text = {name: as_str(value) or None for name, value in facts.items()}
+    text = _texts(fields, COMPANY_FACTS)
     return CompanyRecord(
         crm=CRM,
         object="Account",
         id=record_id,
         name=text["name"],
         domain=domain_of(text["domain"]),
-        company_size=as_int(facts["company_size"]),
+        company_size=as_int(fields.get(COMPANY_FACTS["company_size"])),
         industry=text["industry"],
         country=text["country"],
         state=text["state"],
@@ -299,6 +298,15 @@ def domain_of(website: str | None) -> str | None:
     if not host or "." not in host or " " in host:
         return None
     return host.removeprefix("www.")
+
+
+def _texts(fields: dict[str, Any], facts: Mapping[str, str]) -> dict[str, str | None]:
+    """The facts as text; "" is no fact."""
+    found: dict[str, str | None] = {}
+    for name, path in facts.items():
+        value = fields.get(path) if "." not in path else at_path(fields, path)
+        found[name] = (value if type(value) is str else as_str(value)) or None
+    return found
 
 
 def _version(fields: Mapping[str, Any]) -> str:

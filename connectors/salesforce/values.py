@@ -20,6 +20,11 @@ def parse_ms(value: object) -> int | None:
     """Epoch milliseconds of `2026-11-22T07:35:32.000+0000`, `…Z` or a date (00:00 UTC); else None."""
     if not isinstance(value, str):
         return None
+    if len(value) == 28 and value.endswith(".000+0000"):  # as the REST API writes them
+        try:
+            return int(datetime.fromisoformat(value).timestamp()) * 1000
+        except ValueError:
+            return None
     match = _DATETIME.fullmatch(value)
     try:
         if match is not None:
@@ -87,6 +92,8 @@ def as_str(value: Any) -> str | None:
 
 def at_path(row: dict[str, Any], path: str) -> Any:
     """The value at a SOQL path such as `Campaign.Type`; None when any part of it is null or absent."""
+    if "." not in path:
+        return row.get(path)
     value: Any = row
     for part in path.split("."):
         if not isinstance(value, dict):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+import json
 import logging
 import threading
 from collections.abc import Iterator
@@ -22,7 +24,7 @@ from connectors.errors import (
     Retriable,
 )
 from connectors.records import Limits
-from connectors.salesforce.reader import query_page
+from connectors.salesforce.reader import fields_of, query_all, query_page
 from tests.unit.salesforce.helpers import (
     DATA,
     ORIGIN,
@@ -53,6 +55,23 @@ def test_a_call_carries_the_token_and_comes_back_decoded(mock: responses.Request
     assert api.get("limits") == {"a": 1}
     assert mock.calls[0].request.headers["Authorization"] == "Bearer given-token"
     assert api.calls == 1
+
+
+ZIPPED = {"Content-Encoding": "gzip"}
+
+
+def test_compressed_replies_are_read_in_full(mock: responses.RequestsMock) -> None:
+    body = {"numbers": list(range(50_000))}
+    mock.get(f"{DATA}/limits", body=gzip.compress(json.dumps(body).encode()), headers=ZIPPED)
+    assert make_api(SimulatedWorld()).get("limits") == body
+
+
+@pytest.mark.parametrize("cut", [slice(0, 40), slice(5, None)])
+def test_a_spoilt_compressed_reply_is_broken(mock: responses.RequestsMock, cut: slice) -> None:
+    body = gzip.compress(json.dumps({"numbers": list(range(5_000))}).encode())
+    mock.get(f"{DATA}/limits", body=body[cut], headers=ZIPPED)
+    with pytest.raises(BrokenReply):
+        make_api(SimulatedWorld()).get("limits")
 
 
 @pytest.mark.parametrize("code", ["INVALID_SESSION_ID", "INVALID_AUTH_HEADER"])
@@ -203,6 +222,25 @@ def test_an_unfinished_page_without_a_next_one_is_broken(mock: responses.Request
         query_page(make_api(SimulatedWorld()), "SELECT Id FROM Lead")
 
 
+def test_all_pages_of_a_small_query_are_followed(mock: responses.RequestsMock) -> None:
+    second, third = (f"/services/data/v64.0/query/01g-{n}" for n in (1, 2))
+    mock.get(f"{DATA}/query", json={"done": False, "nextRecordsUrl": second, "records": [{"Id": "1"}]})
+    mock.get(ORIGIN + second, json={"done": False, "nextRecordsUrl": third, "records": []})
+    mock.get(ORIGIN + third, body="cut")
+    mock.get(ORIGIN + third, json={"done": True, "records": [{"Id": "2"}]})
+    rows = query_all(make_api(SimulatedWorld()), "SELECT Id FROM Lead")
+    assert fields_of(rows) == [{"Id": "1"}, {"Id": "2"}]
+
+
+def test_pages_that_go_in_circles_end(mock: responses.RequestsMock) -> None:
+    again = "/services/data/v64.0/query/01g-1"
+    mock.get(f"{DATA}/query", json={"done": False, "nextRecordsUrl": again, "records": []})
+    mock.get(ORIGIN + again, json={"done": False, "nextRecordsUrl": again, "records": []})
+    with pytest.raises(BrokenReply):
+        list(query_all(make_api(SimulatedWorld()), "SELECT Id FROM Lead"))
+    assert len(mock.calls) == 2
+
+
 @pytest.mark.parametrize(
     "failure",
     [
@@ -286,7 +324,7 @@ def test_the_servers_clock_is_its_date_header(mock: responses.RequestsMock) -> N
 
 def test_who_we_are(mock: responses.RequestsMock) -> None:
     token_reply(mock, "first-token")
-    mock.get(f"{DATA}/", json={"identity": "https://login.salesforce.com/id/00D/005"})
+    mock.get(DATA, json={"identity": "https://login.salesforce.com/id/00D/005"})
     mock.get(f"{ORIGIN}/services/oauth2/userinfo", json={"preferred_username": "bot@acme.com"})
     identity = make_api(SimulatedWorld(), credentials()).sign_in()
     assert (identity.user_id, identity.user_name) == (USER_ID, "bot@acme.com")
@@ -294,17 +332,34 @@ def test_who_we_are(mock: responses.RequestsMock) -> None:
 
 
 def test_who_we_are_by_the_root_alone(mock: responses.RequestsMock) -> None:
-    mock.get(f"{DATA}/", json={"identity": "https://login.salesforce.com/id/00D1/0051"})
+    mock.get(DATA, json={"identity": "https://login.salesforce.com/id/00D1/0051"})
     mock.get(f"{ORIGIN}/services/oauth2/userinfo", body="Bad_OAuth_Token", status=403)
     identity = make_api(SimulatedWorld()).sign_in()
     assert (identity.account_id, identity.user_id) == ("00D1", "0051")
 
 
 def test_an_api_version_that_is_not_there_is_named(mock: responses.RequestsMock) -> None:
-    mock.get(f"{DATA}/", json=error("NOT_FOUND"), status=404)
-    with pytest.raises(NotOffered) as caught:
+    mock.get(DATA, json=error("NOT_FOUND"), status=404)
+    mock.get(f"{ORIGIN}/services/data", json=[{"version": "61.0"}, {"version": "62.0"}])
+    with pytest.raises(NotOffered, match=r"newest is 62\.0") as caught:
         make_api(SimulatedWorld()).sign_in()
     assert caught.value.what == "API version 64.0"
+
+
+def test_a_version_without_a_root_will_do(mock: responses.RequestsMock) -> None:
+    mock.get(DATA, status=404)
+    mock.get(f"{ORIGIN}/services/data", json=[{"version": "64.0"}])
+    mock.get(f"{ORIGIN}/services/oauth2/userinfo", json={"user_id": "005", "organization_id": "00D"})
+    assert make_api(SimulatedWorld()).sign_in().user_id == "005"
+
+
+def test_signing_in_again_keeps_a_token_that_works(mock: responses.RequestsMock) -> None:
+    token_reply(mock, "first-token")
+    mock.get(DATA, json={})
+    mock.get(f"{ORIGIN}/services/oauth2/userinfo", json={"preferred_username": "bot@acme.com"})
+    api = make_api(SimulatedWorld(), credentials())
+    assert api.sign_in() == api.sign_in()
+    assert [call.request.method for call in mock.calls] == ["POST", "GET", "GET", "GET"]
 
 
 def test_secrets_stay_secret(mock: responses.RequestsMock, caplog: pytest.LogCaptureFixture) -> None:

@@ -226,3 +226,16 @@ def test_the_connector_shows_no_secret(connector: SalesforceConnector, sandbox: 
     secret = sandbox.credentials["salesforce"]["client_secret"]
     assert secret not in repr(connector)
     assert sandbox.salesforce_url in repr(connector)
+
+
+def test_values_per_record_type(sandbox: Sandbox, world: SimulatedWorld) -> None:
+    values = {"SobjectType": "Lead", "DeveloperName": "Partner", "Name": "Partner", "IsActive": True}
+    type_id = sandbox.create("salesforce", "RecordType", values, author="seed")
+    connector = connect(sandbox, world)
+    offered = connector.offered("Lead", "Status")
+    assert set(offered.by_record_type) == {"Partner"}
+    assert set(offered.by_record_type["Partner"]) <= set(offered.values or ())
+    record_id = lead(sandbox, RecordTypeId=type_id)
+    assert connector.read("Lead", [record_id], ["Status"])[0].record_type == "Partner"
+    assert connector.fetch("Lead", [record_id]).people[0].record_type == "Partner"
+    connector.close()
