@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from itertools import pairwise
 from typing import Final, NamedTuple
 from urllib.parse import urlsplit
 
@@ -23,7 +22,7 @@ from config.settings import (
     parse_duration,
 )
 from config.toml import KeyPath
-from config.urls import POSTGRES, SQLITE, api_url_fault, database_url_fault, web_url_fault
+from config.urls import POSTGRES, SQLITE, api_url_fault, database_url_fault
 
 
 class Finding(NamedTuple):
@@ -68,8 +67,6 @@ def _urls(settings: Settings) -> Iterator[Finding]:
     for path, url in urls.items():
         if url and (fault := api_url_fault(url)):
             yield Finding(path, fault)
-    if settings.alerts.webhook and (fault := web_url_fault(settings.alerts.webhook)):
-        yield Finding(("alerts", "webhook"), fault)
 
 
 def _versions(settings: Settings) -> Iterator[Finding]:
@@ -324,9 +321,6 @@ def _pool(path: KeyPath, pool: Pool) -> Iterator[Finding]:
             yield Finding(
                 (*here, "email"), "this colleague already stands in the pool", "weight = 2 for two turns"
             )
-        for day in member.absent:
-            if not _is_absence(day):
-                yield Finding((*here, "absent"), "this is no day", '"2026-12-24" or "2026-12-24/2027-01-01"')
     fallback = pool.fallback
     if fallback is not None and not _is_address(fallback) and not re.fullmatch(r"queue:.*\S.*", fallback):
         yield Finding((*path, "fallback"), "this names nobody", 'an e-mail address or "queue:NAME"')
@@ -335,12 +329,6 @@ def _pool(path: KeyPath, pool: Pool) -> Iterator[Finding]:
 def _is_address(text: str) -> bool:
     """Good enough to tell a typing mistake; the CRMs decide who exists."""
     return re.fullmatch(r"[^\s@<>,;]+@[^\s@<>,;]+\.[^\s@<>,;.]+", text.strip()) is not None
-
-
-def _is_absence(text: str) -> bool:
-    days = text.split("/")
-    dates = all(re.fullmatch(r"\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])", day, re.ASCII) for day in days)
-    return dates and len(days) <= 2 and all(first <= last for first, last in pairwise(days))
 
 
 _CHECKS: Final[tuple[Callable[[Settings], Iterator[Finding]], ...]] = (

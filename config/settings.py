@@ -304,12 +304,6 @@ class PoolMember(Section):
     """Address by which both CRMs know this colleague."""
     weight: Annotated[int, Strict(), Field(ge=1, le=1000)] = 1
     """Turns in relation to the others'."""
-    capacity: Annotated[int, Strict(), Field(ge=0)] | None = None
-    """Most new leads a day; unset: no limit."""
-    hours: str | None = None
-    """Working hours, for example `Mo-Fr 09:00-17:00 Europe/Berlin`."""
-    absent: tuple[str, ...] = ()
-    """Days or ranges of days away, for example `2026-12-24/2027-01-01`."""
 
 
 class Pool(Section):
@@ -363,13 +357,6 @@ class DaemonSettings(Section):
     """How long a command waits for another one that holds the lease."""
 
 
-class AlertsSettings(Section):
-    """Where alerts go."""
-
-    webhook: str | None = Field(default=None, repr=False)
-    """URL that gets a POST when a problem opens and when it closes."""
-
-
 class CrmStages(Section):
     """Status values per CRM."""
 
@@ -411,4 +398,3 @@ class Settings(Section):
     routing: RoutingSettings = RoutingSettings()
     limits: LimitsSettings = LimitsSettings()
     daemon: DaemonSettings = DaemonSettings()
-    alerts: AlertsSettings = AlertsSettings()

@@ -31,8 +31,8 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def web_url_fault(value: str) -> str:
-    """What is wrong with a URL that we are to talk to; "" when nothing is. Never repeats the URL."""
+def api_url_fault(value: str) -> str:
+    """What is wrong with the root URL of an API; "" when nothing is. Never repeats the URL."""
     try:
         parts = urlsplit(value)
         host, _ = parts.hostname, parts.port
@@ -44,15 +44,9 @@ def web_url_fault(value: str) -> str:
         return "a URL here holds no user or password"
     if parts.scheme == "http" and not is_loopback(host):
         return "plain http is accepted for this machine (loopback) only"
-    return ""
-
-
-def api_url_fault(value: str) -> str:
-    """The same for the root of an API: nothing may follow the path."""
-    fault = web_url_fault(value)
-    if not fault and (urlsplit(value).query or urlsplit(value).fragment):
+    if parts.query or parts.fragment:
         return "a URL here has no ? or # part"
-    return fault
+    return ""
 
 
 def database_url_fault(value: str) -> str:

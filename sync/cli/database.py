@@ -9,7 +9,7 @@ from sync.cli.session import Session
 from sync.mirror import health
 from sync.reports import SCHEMA_VERSION
 
-app = typer.Typer(rich_markup_mode=None)
+app = typer.Typer(rich_markup_mode=None, add_completion=False)
 commands = typer.Typer(
     rich_markup_mode=None, no_args_is_help=True, help="The mirror: migrate, verify, stats."
 )

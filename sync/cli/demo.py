@@ -14,7 +14,7 @@ from sync.cli.session import Session
 from sync.context import Progress
 from sync.demo import Demo, DemoFailed, DemoOptions
 
-app = typer.Typer(rich_markup_mode=None)
+app = typer.Typer(rich_markup_mode=None, add_completion=False)
 
 
 @command(app, "demo")

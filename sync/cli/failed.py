@@ -18,7 +18,7 @@ from sync.mirror.engine import Connection
 from sync.mirror.outbox import Failed
 from sync.reports import SCHEMA_VERSION
 
-app = typer.Typer(rich_markup_mode=None)
+app = typer.Typer(rich_markup_mode=None, add_completion=False)
 commands = typer.Typer(
     rich_markup_mode=None, no_args_is_help=True, help="What could not be written or read: list, retry, skip."
 )

@@ -17,7 +17,7 @@ from sync.cli.session import Session
 from sync.mirror import models as published
 from sync.reports import SCHEMA_VERSION
 
-app = typer.Typer(rich_markup_mode=None)
+app = typer.Typer(rich_markup_mode=None, add_completion=False)
 commands = typer.Typer(rich_markup_mode=None, no_args_is_help=True, help="The scoring model: lint, publish.")
 app.add_typer(commands, name="model")
 group(commands)

@@ -20,7 +20,7 @@ from sync.cli.words import unknown
 from sync.pipeline import STAGES, SyncRequest
 from sync.reports import RunReport
 
-app = typer.Typer(rich_markup_mode=None)
+app = typer.Typer(rich_markup_mode=None, add_completion=False)
 
 OnlyCrm = Annotated[str | None, typer.Option("--crm", metavar="CRM", help="Only `salesforce` or `hubspot`.")]
 DryRun = Annotated[

@@ -22,7 +22,7 @@ from sync.mirror.engine import Connection
 from sync.mirror.queries import PersonView
 from sync.reports import SCHEMA_VERSION
 
-app = typer.Typer(rich_markup_mode=None)
+app = typer.Typer(rich_markup_mode=None, add_completion=False)
 
 COLUMNS = (
     "name",

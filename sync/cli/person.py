@@ -20,7 +20,7 @@ from sync.mirror.queries import PersonView
 from sync.mirror.timeline import Decided, RecordView
 from sync.reports import SCHEMA_VERSION
 
-app = typer.Typer(rich_markup_mode=None)
+app = typer.Typer(rich_markup_mode=None, add_completion=False)
 commands = typer.Typer(
     rich_markup_mode=None, no_args_is_help=True, help="One person: show, explain, timeline."
 )

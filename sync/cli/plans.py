@@ -18,7 +18,7 @@ from sync.mirror import plans
 from sync.reports import SCHEMA_VERSION
 from sync.stages.plan import PlanView
 
-app = typer.Typer(rich_markup_mode=None)
+app = typer.Typer(rich_markup_mode=None, add_completion=False)
 
 Digest = Annotated[str, typer.Argument(metavar="DIGEST", help="The plan, as `mqlsync plan` names it.")]
 MaybeDigest = Annotated[

@@ -14,7 +14,7 @@ from sync.cli.options import command
 from sync.cli.session import Session
 from sync.reports import SCHEMA_VERSION
 
-app = typer.Typer(rich_markup_mode=None)
+app = typer.Typer(rich_markup_mode=None, add_completion=False)
 
 Force = Annotated[
     bool, typer.Option("--force", help="Replace files that exist; the old ones are kept as FILE.old.")

@@ -21,7 +21,7 @@ from sync.reports import SCHEMA_VERSION
 from sync.stages.targets import OBJECTS
 from sync.status import Status, status_of
 
-app = typer.Typer(rich_markup_mode=None)
+app = typer.Typer(rich_markup_mode=None, add_completion=False)
 
 CHECK_CODES = {"ok": 0, "paused": 3, "degraded": 3, "blocked": 6, "failed": 5}
 """State → exit code of `status --check`."""

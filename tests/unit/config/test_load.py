@@ -100,7 +100,6 @@ def test_secrets_stand_in_no_text(folder: Path) -> None:
     environ = {name: CANARY for name, variable in variables().items() if variable.secret}
     environ |= {
         "MQLSYNC_DATABASE_URL": f"postgresql+psycopg://me:{CANARY}@db/mqlsync",
-        "MQLSYNC_ALERTS__WEBHOOK": f"https://hooks.example.com/{CANARY}",
         "MQLSYNC_SALESFORCE__INSTANCE_URL": "https://x.my.salesforce.com",
         "MQLSYNC_SALESFORCE__USERNAME": "bot@example.com",
         "MQLSYNC_SALESFORCE__CLIENT_ID": "x",
