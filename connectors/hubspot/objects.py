@@ -8,7 +8,7 @@ from typing import Final
 
 import msgspec
 
-from connectors.errors import BrokenReply, NotOffered, RecordRejected
+from connectors.errors import BrokenReply, NotOffered, RecordRejected, RightMissing
 from connectors.hubspot.account import Account
 from connectors.hubspot.catalogue import Catalogue
 from connectors.hubspot.reader import Row, raw_text
@@ -56,8 +56,9 @@ class Objects:
 
     def pages(self, feed: Feed, cursor: Cursor | None) -> Iterator[Page]:
         """Living rows from `cursor` on, and tombstones of those that were merged into them."""
-        walk = Walk(self._account, feed.object, self.properties(feed.object), self._overlap(feed))
         before = self._account.calls
+        self._check_mapped(feed.object)
+        walk = Walk(self._account, feed.object, self.properties(feed.object), self._overlap(feed))
         for step in walk.steps(cursor):
             calls, before = self._account.calls - before, self._account.calls
             yield self.page(feed, step.rows, step.cursor, step.server_ms, step.complete, calls)
@@ -194,6 +195,24 @@ class Objects:
             tombstones=stones,
             poison=tuple(entry for entry in found if isinstance(entry, Poison)),
         )
+
+    def _check_mapped(self, object_name: str) -> None:
+        """HubSpot leaves out properties that do not exist, in silence: a model's field would turn empty.
+
+        Raises NotOffered with the field and who wants it. Where properties may not be listed, nothing is
+        known against a field.
+        """
+        mapped = self._options.mapped.get(object_name, {})
+        if not mapped:
+            return
+        try:
+            known = set(self._catalogue.names(object_name))
+        except (NotOffered, RightMissing, RecordRejected):
+            return
+        for name, field in mapped.items():
+            if known and field not in known:
+                message = f"{object_name} has no property {field!r}, which the mapping reads as {name!r}"
+                raise NotOffered(message, what=field, crm=CRM, code="PROPERTY_DOESNT_EXIST")
 
     def _entries(self, raw: msgspec.Raw, object_name: str, server_ms: int) -> list[Entry]:
         """What one row brings: its record, or a tombstone, or poison; and those merged into it."""

@@ -70,6 +70,22 @@ def test_a_contact_with_all_its_fields(sandbox: Sandbox, world: SimulatedWorld) 
     assert (row.id, row.name, row.company_size) == (company, "Acme", 120)
 
 
+def test_a_mapped_property_that_is_gone_stops_the_feed_and_is_named(
+    sandbox: Sandbox, world: SimulatedWorld
+) -> None:
+    contact(sandbox)
+    options = PullOptions(EngagementMapper(), mapped={"contacts": {"score": "mql_score"}})
+    connector = on_sandbox(sandbox, world, options)
+    _, cursor = pull(connector, "contacts")
+    sandbox.switches.hs_missing_properties = {"contacts.mql_score"}
+    pull(connector, "contacts", cursor)  # the description is an hour old at most
+    world.advance(3601)
+    with pytest.raises(NotOffered, match=r"'mql_score'.*'score'"):
+        pull(connector, "contacts", cursor)
+    sandbox.switches.hs_missing_scopes = {"crm.schemas.contacts.read"}
+    pull(on_sandbox(sandbox, world, options), "contacts", cursor)  # nothing is known against it
+
+
 def test_deals_are_closed_by_flag_or_by_stage(sandbox: Sandbox, world: SimulatedWorld) -> None:
     names = {"closedwon": (True, True), "closedlost": (True, False), "appointmentscheduled": (False, False)}
     ids = {
