@@ -55,6 +55,8 @@ CLASSES: Final[Mapping[str, RefusalClass]] = {
             "INSUFFICIENT_ACCESS",
             "JSON_PARSER_ERROR",
             "INVALID_STATUS",
+            "NUMBER_EXPECTED",
+            "BOOLEAN_EXPECTED",
         ),
         RefusalClass.OUR_CONFIG,
     ),

@@ -14,7 +14,7 @@ Sources: REST API Developer Guide, "Composite", "Update Multiple Records", condi
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from urllib.parse import quote
 
 from connectors.errors import (
@@ -26,6 +26,7 @@ from connectors.errors import (
     OutcomeUnknown,
     QuotaSpent,
     Retriable,
+    RightMissing,
 )
 from connectors.records import Outcome, OutcomeKind, RefusalClass, Write
 from connectors.retry import NOT_SENT
@@ -43,8 +44,23 @@ PROBES: Final = 3
 _AUTO_ASSIGN: Final[Mapping[str, str]] = {"Sforce-Auto-Assign": "FALSE"}
 _LONG_AGO: Final = "Sat, 01 Jan 2000 00:00:00 GMT"
 
-Indexed = tuple[int, Write]
-"""A write with its place in the caller's list."""
+LOST_IN_A_ROW: Final = 2
+"""So many requests without an answer, and the way counts as broken: the rest is not sent."""
+
+
+class Item(NamedTuple):
+    """A write ready to go: its place in the caller's list, and its fields as JSON wants them."""
+
+    place: int
+    write: Write
+    body: dict[str, Any]
+
+
+Outcomes = dict[int, Outcome]
+"""By place in the caller's list."""
+
+Road = Callable[[Sequence[Item]], Outcomes]
+"""How a group of items is sent in one request."""
 
 
 class Unsendable(ValueError):  # noqa: N818 (a state of a write, worded as one)
@@ -66,119 +82,113 @@ class Writer:
         refs = [write.ref for write in writes]
         if len(writes) > WRITE_BATCH or len(set(refs)) != len(refs):
             raise Fatal("a batch is too large or names a record twice", crm=CRM, code="BATCH")
-        found: dict[int, Outcome] = {}
+        items, found = self._prepare(writes)
         stopped: ConnectorError | None = None
-        sent = False
-        for group, send in self._groups(list(enumerate(writes)), found):
+        asked, lost = 0, 0
+        for group, road in self._groups(items):
             if stopped is None:
                 try:
-                    found |= send(group)
-                    sent = True
+                    found |= road(group)
+                    asked += 1
                 except (QuotaSpent, AuthFailed) as error:
-                    if not sent:
+                    if asked == 0:
                         raise
                     stopped = error
                 except Retriable as error:
                     stopped = error
             if stopped is not None:
-                found |= {place: _unsent(write, stopped) for place, write in group}
-            elif any(found[place].kind is OutcomeKind.UNKNOWN for place, _ in group):
-                # The way is broken or the server is ill; what has not been sent stays certain.
-                stopped = Retriable("not sent after a lost answer", crm=CRM, code=NOT_SENT)
+                found |= {item.place: _unsent(item.write, stopped) for item in group}
+                continue
+            silent = all(found[item.place].kind is OutcomeKind.UNKNOWN for item in group)
+            lost = lost + 1 if silent else 0
+            if lost >= LOST_IN_A_ROW:
+                stopped = Retriable("not sent after lost answers", crm=CRM, code=NOT_SENT)
         return [found[place] for place in range(len(writes))]
 
-    def _groups(
-        self, writes: Sequence[Indexed], found: dict[int, Outcome]
-    ) -> Iterator[tuple[list[Indexed], Callable[[list[Indexed]], dict[int, Outcome]]]]:
-        """What goes into one request together, and by which road; unsendable writes are settled here."""
-        bodies: dict[int, dict[str, Any]] = {}
-        for place, write in writes:
+    def _prepare(self, writes: Sequence[Write]) -> tuple[list[Item], Outcomes]:
+        """What can be sent, and the outcomes of what cannot."""
+        items: list[Item] = []
+        settled: Outcomes = {}
+        for place, write in enumerate(writes):
             try:
-                bodies[place] = self._body(write)
+                items.append(Item(place, write, self._body(write)))
             except Unsendable as error:
-                code = str(error)
-                found[place] = refused(write, ErrorDetail(code, "the value does not suit the field"))
-        ready = [(place, write) for place, write in writes if place in bodies]
-        guarded = [item for item in ready if item[1].guarded]
-        free = [item for item in ready if not item[1].guarded]
-        composite = len(guarded) > 1 and self._may_compose(guarded[0][1])
+                settled[place] = refused(write, ErrorDetail(str(error), "not a value of this field"))
+            except (NotOffered, RightMissing) as error:
+                settled[place] = refused(write, ErrorDetail("INVALID_TYPE", error.message))
+            except Retriable as error:
+                settled[place] = _unsent(write, error)
+        return items, settled
+
+    def _groups(self, items: Sequence[Item]) -> Iterator[tuple[Sequence[Item], Road]]:
+        """What goes into one request together, and by which road."""
+        guarded = [item for item in items if item.write.guarded]
+        free = [item for item in items if not item.write.guarded]
+        composite = len(guarded) > 1 and self._may_compose(guarded[0].write)
         size = COMPOSITE_PARTS if composite else 1
         for start in range(0, len(guarded), size):
-            chunk = guarded[start : start + size]
-            road = self._send_composite if len(chunk) > 1 else self._send_single
-            yield chunk, lambda group, road=road: road(group, bodies)  # type: ignore[misc]
+            group = guarded[start : start + size]
+            yield group, self._send_composite if len(group) > 1 else self._send_single
         size = COLLECTION_ROWS if self._collections else 1
         for start in range(0, len(free), size):
-            yield free[start : start + size], lambda group: self._send_collection(group, bodies)
+            yield free[start : start + size], self._send_collection
 
     # The three roads
 
-    def _send_single(
-        self, group: Sequence[Indexed], bodies: Mapping[int, dict[str, Any]]
-    ) -> dict[int, Outcome]:
-        (place, write), *_ = group
-        headers = {**_AUTO_ASSIGN, **_condition(write)}
-        try:
-            reply = self._api.send("PATCH", _path(write), bodies[place], headers)
-        except OutcomeUnknown as error:
-            return {place: _lost(write, error)}
-        return {place: outcome_of(write, reply.status, _readable(reply))}
+    def _send_single(self, group: Sequence[Item]) -> Outcomes:
+        """One PATCH each; more than one only where the roads below turned out to be closed."""
+        found: Outcomes = {}
+        for place, write, body in group:
+            try:
+                reply = self._api.send("PATCH", _path(write), body, {**_AUTO_ASSIGN, **_condition(write)})
+            except OutcomeUnknown as error:
+                found[place] = _lost(write, error)
+            else:
+                found[place] = outcome_of(write, reply.status, _readable(reply))
+        return found
 
-    def _send_composite(
-        self, group: Sequence[Indexed], bodies: Mapping[int, dict[str, Any]]
-    ) -> dict[int, Outcome]:
+    def _send_composite(self, group: Sequence[Item]) -> Outcomes:
         parts = [
             {
                 "method": "PATCH",
                 "url": f"{self._api.version_path}/{_path(write)}",
                 "referenceId": f"w{place}",
                 "httpHeaders": {**_AUTO_ASSIGN, **_condition(write)},
-                "body": bodies[place],
+                "body": body,
             }
-            for place, write in group
+            for place, write, body in group
         ]
+        request = {"allOrNone": False, "compositeRequest": parts}
         try:
-            reply = self._api.send(
-                "POST", "composite", {"allOrNone": False, "compositeRequest": parts}, _AUTO_ASSIGN
-            )
+            reply = self._api.send("POST", "composite", request, _AUTO_ASSIGN)
         except OutcomeUnknown as error:
-            return {place: _lost(write, error) for place, write in group}
+            return {item.place: _lost(item.write, error) for item in group}
         if reply.status in (404, 405):
             self._composite = False
-            found: dict[int, Outcome] = {}
-            for item in group:
-                found |= self._send_single([item], bodies)
-            return found
+            return self._send_single(group)
         if reply.status >= 300:
-            return {place: outcome_of(write, reply.status, _readable(reply)) for place, write in group}
+            return {place: outcome_of(write, reply.status, _readable(reply)) for place, write, _ in group}
         answers = _by_reference(_readable(reply))
-        return {place: outcome_of(write, *answers.get(f"w{place}", (0, None))) for place, write in group}
+        return {place: outcome_of(write, *answers.get(f"w{place}", (0, None))) for place, write, _ in group}
 
-    def _send_collection(
-        self, group: Sequence[Indexed], bodies: Mapping[int, dict[str, Any]]
-    ) -> dict[int, Outcome]:
+    def _send_collection(self, group: Sequence[Item]) -> Outcomes:
         rows = [
-            {"attributes": {"type": write.ref.object}, "id": write.ref.id, **bodies[place]}
-            for place, write in group
+            {"attributes": {"type": write.ref.object}, "id": write.ref.id, **body} for _, write, body in group
         ]
+        request = {"allOrNone": False, "records": rows}
         try:
-            reply = self._api.send(
-                "PATCH", "composite/sobjects", {"allOrNone": False, "records": rows}, _AUTO_ASSIGN
-            )
+            reply = self._api.send("PATCH", "composite/sobjects", request, _AUTO_ASSIGN)
         except OutcomeUnknown as error:
-            return {place: _lost(write, error) for place, write in group}
+            return {item.place: _lost(item.write, error) for item in group}
         if reply.status in (404, 405):
             self._collections = False
-            found: dict[int, Outcome] = {}
-            for item in group:
-                found |= self._send_single([item], bodies)
-            return found
-        body = _readable(reply)
+            return self._send_single(group)
+        answers = _readable(reply)
         if reply.status >= 300:
-            return {place: outcome_of(write, reply.status, body) for place, write in group}
-        if not isinstance(body, list) or len(body) != len(group):
-            body = [None] * len(group)  # nobody can tell which answer is whose
-        return {place: outcome_of_row(write, row) for (place, write), row in zip(group, body, strict=True)}
+            return {place: outcome_of(write, reply.status, answers) for place, write, _ in group}
+        if not isinstance(answers, list) or len(answers) != len(group):
+            answers = [None] * len(group)  # nobody can tell which answer is whose
+        return {item.place: outcome_of_row(item.write, row) for item, row in zip(group, answers, strict=True)}
 
     # Whether composite requests keep conditions
 

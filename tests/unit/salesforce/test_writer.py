@@ -264,22 +264,61 @@ def test_a_validation_rule_is_quoted(
 
 
 @pytest.mark.parametrize("fault", ["drop_after", "cut", "empty", "html", "status"])
-def test_after_a_lost_answer_the_rest_is_not_sent(
+def test_after_two_lost_answers_the_rest_is_not_sent(
     connector: SalesforceConnector, sandbox: Sandbox, world: SimulatedWorld, fault: str
 ) -> None:
-    refs = leads(sandbox, world, 60)
+    refs = leads(sandbox, world, 85)
     writes = status(connector, *refs)
     since = len(sandbox.ledger)
     more = {"status": 503 if fault == "status" else 200} if fault in ("empty", "html", "status") else {}
-    sandbox.faults.arm(fault, path="/composite", body_match="Status", skip=1, **more)  # type: ignore[arg-type]
+    sandbox.faults.arm(fault, path="/composite", body_match="Status", skip=1, count=2, **more)  # type: ignore[arg-type]
     outcomes = connector.write(writes)
     kinds = [outcome.kind for outcome in outcomes]
     assert kinds[:25] == [OutcomeKind.ACCEPTED] * 25
-    assert kinds[25:50] == [OutcomeKind.UNKNOWN] * 25
-    assert kinds[50:] == [OutcomeKind.REFUSED] * 10
-    assert {outcome.refusal for outcome in outcomes[50:]} == {RefusalClass.TRANSIENT}
+    assert kinds[25:75] == [OutcomeKind.UNKNOWN] * 50
+    assert kinds[75:] == [OutcomeKind.REFUSED] * 10
+    assert {outcome.refusal for outcome in outcomes[75:]} == {RefusalClass.TRANSIENT}
     written = {entry.id for entry in sandbox.ledger.entries(since, author="worker")}
-    assert written <= set(refs[:50])
+    assert written <= set(refs[:75])
+
+
+def test_one_record_that_breaks_the_server_does_not_hold_up_the_others(
+    sandbox: Sandbox, world: SimulatedWorld
+) -> None:
+    connector = connect(sandbox, world, composite=False)
+    refs = leads(sandbox, world, 4)
+    body = error("UNKNOWN_EXCEPTION", "An unexpected error occurred")
+    sandbox.faults.arm("status", path=f"/Lead/{refs[1]}", status=500, body=body, count=None)
+    kinds = [outcome.kind for outcome in connector.write(status(connector, *refs))]
+    assert kinds == [OutcomeKind.ACCEPTED, OutcomeKind.UNKNOWN, OutcomeKind.ACCEPTED, OutcomeKind.ACCEPTED]
+    assert sandbox.salesforce.org.inbound_queue not in {held(sandbox, known, "OwnerId") for known in refs}
+    connector.close()
+
+
+def test_no_connection_means_nothing_was_sent(sandbox: Sandbox, world: SimulatedWorld) -> None:
+    connector = connect(sandbox, world)
+    refs = leads(sandbox, world, 3)
+    writes = [*status(connector, *refs[:2]), *score(refs[2])]
+    since = len(sandbox.ledger)
+    sandbox.stop()
+    outcomes = connector.write(writes)
+    kinds = {outcome.kind for outcome in outcomes}
+    assert kinds <= {OutcomeKind.REFUSED, OutcomeKind.UNKNOWN}
+    assert {o.refusal for o in outcomes if o.kind is OutcomeKind.REFUSED} <= {RefusalClass.TRANSIENT}
+    assert not sandbox.ledger.entries(since, author="worker")
+    connector.close()
+
+
+def test_an_object_that_cannot_be_described_is_our_configuration(
+    sandbox: Sandbox, world: SimulatedWorld
+) -> None:
+    connector = connect(sandbox, world)
+    (ref,) = leads(sandbox, world, 1)
+    other = Write(RecordRef("salesforce", "Nope__c", ref), {"A": "1"}, "", guarded=False)
+    first, second = connector.write([other, *score(ref)])
+    assert (first.kind, first.refusal) == (OutcomeKind.REFUSED, RefusalClass.OUR_CONFIG)
+    assert second.kind is OutcomeKind.ACCEPTED
+    connector.close()
 
 
 def test_a_quota_that_ends_under_way_settles_what_was_sent(
