@@ -25,7 +25,7 @@ from connectors.sandbox.salesforce.schema import ObjectType
 VERSIONS = range(50, 67)
 _SOAP_PATH = re.compile(r"/services/Soap/[uc]/(\d+(?:\.\d)?)(?:/.*)?")
 _DATA_PATH = re.compile(r"/services/data/(v\d+\.\d)(?:/(.*))?")
-_RESOURCES = ("composite", "identity", "limits", "query", "queryAll", "search", "sobjects", "ui-api", "jobs")
+_RESOURCES = ("composite", "identity", "limits", "query", "queryAll", "sobjects", "ui-api")
 
 
 class Api:
@@ -79,11 +79,7 @@ class Api:
     def _inner(self, request: Request) -> Response:
         """One part of a composite request: not counted, signed in already."""
         version, rest = _split(request.path)
-        if (
-            version not in _known_versions()
-            or rest.startswith(("composite/batch", "jobs"))
-            or rest == "composite"
-        ):
+        if version not in _known_versions() or rest.startswith("composite/batch") or rest == "composite":
             raise not_found()
         return self._resource(request)
 

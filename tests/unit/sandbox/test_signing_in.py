@@ -68,6 +68,27 @@ def test_simple_salesforce_walks_pages_and_describes(sandbox: Sandbox) -> None:
     assert composite["compositeResponse"][0]["httpStatusCode"] == 200
 
 
+def test_the_rest_of_simple_salesforce(sandbox: Sandbox, world: SimulatedWorld) -> None:
+    client = by_password(sandbox)
+    start = world.now()
+    assert client.Contact.upsert("External_Id__c/7", {"LastName": "Ext"}) == 201
+    assert client.Contact.upsert("External_Id__c/7", {"Title": "CEO"}) == 200
+    contact = client.Contact.get_by_custom_id("External_Id__c", "7")["Id"]
+    world.advance(120)
+    assert client.Contact.updated(start, world.now())["ids"] == [contact]
+    assert client.Contact.delete(contact) == 204
+    world.advance(60)
+    assert client.Contact.deleted(start, world.now())["deletedRecords"][0]["id"] == contact
+    assert client.is_sandbox() is False
+    assert client.Lead.metadata()["objectDescribe"]["keyPrefix"] == "00Q"
+    assert client.query_more(_next(client, sandbox), identifier_is_url=True)["done"] is True
+
+
+def _next(client: Salesforce, sandbox: Sandbox) -> str:
+    sandbox.switches.sf_page_size = 5
+    return str(client.query("SELECT Id FROM LeadStatus LIMIT 10")["nextRecordsUrl"])
+
+
 def test_simple_salesforce_raises_its_own_errors(sandbox: Sandbox) -> None:
     client = by_password(sandbox)
     with pytest.raises(SalesforceMalformedRequest, match="No such column"):
