@@ -22,9 +22,9 @@ PERSON_OF: Final = (
 """The person of an engagement, as members, former members and keys are now."""
 
 SCOPES: Final = (
-    "changed >= :round",
-    "changed < :round AND (crm, person_object, person_record_id) IN (SELECT crm, object, id FROM w_moved)",
-    "changed < :round AND email_key IN (SELECT substr(key, 7) FROM w_key WHERE key LIKE 'email:%')",
+    "changed = :round",
+    "changed <> :round AND (crm, person_object, person_record_id) IN (SELECT crm, object, id FROM w_moved)",
+    "changed <> :round AND email_key IN (SELECT substr(key, 7) FROM w_key WHERE key LIKE 'email:%')",
 )
 """Engagements that are new or changed, whose record moved, whose address has another owner."""
 
@@ -33,7 +33,7 @@ def attribute(conn: Connection, round_: int) -> None:
     """Resolve the person of every engagement that this round concerns; note whom that touches."""
     for scope in SCOPES:
         moved = f"{scope} AND person_id IS NOT NULL AND person_id [[differs from]] {PERSON_OF}"
-        _touch(conn, f"SELECT DISTINCT person_id FROM engagement WHERE {moved}", round_)
+        _touch(conn, f"SELECT person_id FROM engagement WHERE {moved}", round_)
         run(
             conn,
             f"UPDATE engagement SET person_id = {PERSON_OF} "
@@ -42,7 +42,7 @@ def attribute(conn: Connection, round_: int) -> None:
         )
     _touch(
         conn,
-        "SELECT DISTINCT person_id FROM engagement WHERE changed >= :round AND person_id IS NOT NULL",
+        "SELECT person_id FROM engagement WHERE changed = :round AND person_id IS NOT NULL",
         round_,
     )
 

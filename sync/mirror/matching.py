@@ -91,8 +91,8 @@ def find_changed(conn: Connection, round_: int, people: Sequence[str]) -> int:
     values = {"round": round_, "ids": id_list(people)}
     run(
         conn,
-        "INSERT INTO w_changed SELECT crm, object, id FROM person_record WHERE changed >= :round "
-        "UNION SELECT crm, object, id FROM tombstone WHERE changed >= :round AND object IN [[ids]]",
+        "INSERT INTO w_changed SELECT crm, object, id FROM person_record WHERE changed = :round "
+        "UNION SELECT crm, object, id FROM tombstone WHERE changed = :round AND object IN [[ids]]",
         **values,
     )
     for column, other in (("to_", ""), ("", "to_")):
@@ -124,7 +124,7 @@ def _follow(conn: Connection, into: str, out_of: str) -> None:
 def renew_keys(conn: Connection) -> None:
     """Step 2. Keys of changed records that were and that are now are kept in `w_key`."""
     remember = (
-        "INSERT INTO w_key SELECT DISTINCT k.key FROM w_changed c JOIN match_key k ON [[k=c]] "
+        "INSERT INTO w_key SELECT k.key FROM w_changed c JOIN match_key k ON [[k=c]] "
         "WHERE 1 = 1 ON CONFLICT DO NOTHING"
     )
     run(conn, remember)

@@ -69,7 +69,7 @@ def _find_moved(conn: Connection) -> None:
     )
     run(
         conn,
-        "INSERT INTO w_key SELECT DISTINCT k.key FROM w_moved v JOIN match_key k ON [[k=v]] "
+        "INSERT INTO w_key SELECT k.key FROM w_moved v JOIN match_key k ON [[k=v]] "
         f"WHERE 1 = 1 {SKIP}",
     )
 

@@ -126,14 +126,14 @@ def _choose(conn: Connection, round_: int, *, everybody: bool) -> int:
             "SELECT person_id FROM w_group "
             # their company changed, or the company that a link names
             "UNION SELECT m.person_id FROM company_record c JOIN person_record p ON p.company_id = c.id "
-            "AND p.crm = c.crm JOIN person_member m ON [[m=p]] WHERE c.changed >= :round "
+            "AND p.crm = c.crm JOIN person_member m ON [[m=p]] WHERE c.changed = :round "
             "UNION SELECT m.person_id FROM company_record c JOIN link l ON l.crm = c.crm "
             "AND l.to_object = c.object AND l.to_id = c.id JOIN person_member m ON m.crm = l.crm "
-            "AND m.object = l.from_object AND m.id = l.from_id WHERE c.changed >= :round "
+            "AND m.object = l.from_object AND m.id = l.from_id WHERE c.changed = :round "
             # a deal of theirs changed
             "UNION SELECT m.person_id FROM deal_record d JOIN link l ON l.crm = d.crm "
             "AND l.to_object = d.object AND l.to_id = d.id JOIN person_member m ON m.crm = l.crm "
-            "AND m.object = l.from_object AND m.id = l.from_id WHERE d.changed >= :round "
+            "AND m.object = l.from_object AND m.id = l.from_id WHERE d.changed = :round "
             # engagement tells a subscriber from a lead
             "UNION SELECT w.person_id FROM w_touched w WHERE EXISTS (SELECT 1 FROM person_member m "
             "JOIN person_record p ON [[m=p]] WHERE m.person_id = w.person_id AND p.lifecycle IS NOT NULL)"

@@ -60,7 +60,7 @@ def anything_changed(conn: Connection, round_: int) -> bool:
     """Whether matching has anything to look at in this round."""
     return any(
         conn.execute(
-            sql(conn, "SELECT 1 FROM [[table]] WHERE changed >= :round LIMIT 1", table=table),
+            sql(conn, "SELECT 1 FROM [[table]] WHERE changed = :round LIMIT 1", table=table),
             {"round": round_},
         ).scalar()
         for table in CHANGING

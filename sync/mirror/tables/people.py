@@ -1,6 +1,6 @@
 """Who the records are: people, their records, and the keys by which records meet."""
 
-from sqlalchemy import BigInteger, Index, Text
+from sqlalchemy import BigInteger, Index, Text, text
 from sqlmodel import Field, SQLModel
 
 
@@ -8,6 +8,14 @@ class Person(SQLModel, table=True):
     """One human, with the facts that the model reads (by `mapping.precedence`)."""
 
     __tablename__ = "person"
+    __table_args__ = (
+        Index(
+            "person_ambiguous",
+            "person_id",
+            sqlite_where=text("ambiguous"),
+            postgresql_where=text("ambiguous"),
+        ),
+    )
 
     person_id: str = Field(primary_key=True)  # decisions 52
     founding_crm: str
@@ -39,7 +47,9 @@ class Person(SQLModel, table=True):
     rejected_reason: str | None = None
     stage: str = "lead"  # CRM evidence plus open spell
     touched: bool = Field(default=True, index=True)  # to be scored again
-    due_at: int | None = Field(default=None, sa_type=BigInteger, index=True)  # score changes by time alone then
+    due_at: int | None = Field(
+        default=None, sa_type=BigInteger, index=True
+    )  # score changes by time alone then
 
 
 class PersonMember(SQLModel, table=True):
