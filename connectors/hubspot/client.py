@@ -204,6 +204,8 @@ class Transport:
                 return _reply_of(error.__context__, what)
             except urllib3.exceptions.HTTPError as error:
                 raise family_of(error, what) from None
+            finally:
+                client.rest_client.pool_manager.clear()
 
     def close(self) -> None:
         """Let go of the connections."""

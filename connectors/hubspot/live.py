@@ -136,12 +136,16 @@ class LiveReader:
         return tuple(sorted(found, key=lambda version: version.at_ms, reverse=True))
 
     def _author(self, entry: Version) -> Author:
-        """A person, or automation. Writes through the API are automation here, ours among them: which of
-        them are ours is known to the outbox alone."""
-        by_user = entry.updatedByUserId is not None or (entry.sourceId or "").startswith("userId:")
-        if by_user or (entry.sourceType or "") in self._person_sources:
+        """A person, or automation.
+
+        What an app writes is automation here, ours among it, even when HubSpot names the user behind the
+        app: which of these versions are ours is known to the outbox alone. `userId:` as the source itself
+        is a person, whatever the road.
+        """
+        if (entry.sourceId or "").startswith("userId:") or entry.sourceType in self._person_sources:
             return Author.PERSON
-        return Author.AUTOMATION
+        by_user = entry.updatedByUserId not in (None, "", 0, "0")
+        return Author.PERSON if by_user and entry.sourceType not in API_SOURCES else Author.AUTOMATION
 
     def _properties(self, object_name: str, names: Sequence[str]) -> tuple[str, ...]:
         return tuple(dict.fromkeys([*names, modified_property(object_name), "createdate", OWNER]))

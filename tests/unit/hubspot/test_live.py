@@ -145,16 +145,23 @@ def test_who_is_a_person(world: SimulatedWorld) -> None:
             version("3", "BATCH_UPDATE", "userId:5"),
             version("4", "IMPORT", "77", 5),
             version("5", "AUTOMATION_PLATFORM", "enrollmentId:5"),
-            version("6", "API", "1234"),
+            version("6", "API", "1234", 5),
             version("7", "INTEGRATION", "1234"),
-            version("8", None, None),
+            version("8", None, None, 0),
+            version("9", "API", "userId:5"),
         ],
     )
     authors = {v.value: v.author for v in live.versions["city"]}
-    assert {value for value, author in authors.items() if author is Author.PERSON} == {"1", "2", "3", "4"}
+    assert {value for value, author in authors.items() if author is Author.PERSON} == {
+        "1",
+        "2",
+        "3",
+        "4",
+        "9",
+    }
     assert {value for value, author in authors.items() if author is Author.AUTOMATION} == {"5", "6", "7", "8"}
     assert {v.value: v.source for v in live.versions["city"]}["7"] == "INTEGRATION:1234"
-    assert [v.value for v in live.versions["city"]] == list("87654321")
+    assert [v.value for v in live.versions["city"]] == list("987654321")
 
 
 @responses.activate
