@@ -294,15 +294,16 @@ def _is_field(ref: RecordRef, field: str) -> tuple[ColumnElement[bool], ...]:
     )
 
 
-def of_records(refs: Collection[RecordRef]) -> Iterable[ColumnElement[bool]]:
-    """Conditions that together pick the intents of these records, so many at a time."""
+def of_records(refs: Collection[RecordRef], table: Table = INTENT) -> Iterable[ColumnElement[bool]]:
+    """Conditions that together pick the rows of these records, so many at a time."""
     grouped: dict[tuple[str, str], list[str]] = {}
     for ref in sorted(set(refs)):
         grouped.setdefault((ref.crm, ref.object), []).append(ref.id)
+    columns = table.c
     for (crm, object_name), ids in grouped.items():
         for start in range(0, len(ids), CHUNK):
             part = ids[start : start + CHUNK]
-            yield and_(INTENT.c.crm == crm, INTENT.c.object == object_name, INTENT.c.record_id.in_(part))
+            yield and_(columns.crm == crm, columns.object == object_name, columns.record_id.in_(part))
 
 
 # -- pauses

@@ -42,12 +42,11 @@ def our_writes(
 def verified_values(conn: Connection, refs: Collection[RecordRef]) -> dict[tuple[RecordRef, str], Verified]:
     """Per record and field, what we last proved to stand there."""
     found: dict[tuple[RecordRef, str], Verified] = {}
-    for ref in set(refs):
-        query = select(VERIFIED.c.field, VERIFIED.c.value, VERIFIED.c.at_ms).where(
-            VERIFIED.c.crm == ref.crm, VERIFIED.c.object == ref.object, VERIFIED.c.record_id == ref.id
-        )
-        for name, value, at_ms in conn.execute(query):
-            found[ref, name] = Verified(value, at_ms)
+    names = ("crm", "object", "record_id", "field", "value", "at_ms")
+    for where in of_records(refs, VERIFIED):
+        for row in conn.execute(select(*(VERIFIED.c[name] for name in names)).where(where)):
+            ref = RecordRef(row.crm, row.object, row.record_id)
+            found[ref, row.field] = Verified(row.value, row.at_ms)
     return found
 
 

@@ -100,14 +100,15 @@ class PlanView:
 def make_plan(ctx: Context, *, save: bool) -> PlanView:
     """What would be written now, by live reads. `save`: keep it, so that `apply DIGEST` can carry it out.
 
-    While a plan waits for approval it is the one shown; what came later is in `later`. Raises what the
-    connectors raise about an account.
+    While a plan waits for approval it is the one shown, less what would drop out of it now (`left`); what
+    came later is in `later`. Raises what the connectors raise about an account.
     """
     with ctx.mirror.read() as conn:
         waiting = plans.pending(conn)
         targets = Targets(ctx.settings, routing.owners(conn), our_users(conn))
         frozen = plans.items(conn, waiting[0].digest) if waiting else []
-        held = outbox.by_ids(conn, (item.intent_id for item in frozen))
+        known = outbox.by_ids(conn, (item.intent_id for item in frozen)).values()
+        held = [row for row in known if row.state == "awaiting_approval" and row.crm in ctx.connectors]
         open_rows = [row for row in outbox.open_rows(conn, ("queued", "quiet")) if row.crm in ctx.connectors]
     problems, stopped = [], set()
     for connector in ctx.connectors.values():
@@ -118,14 +119,14 @@ def make_plan(ctx: Context, *, save: bool) -> PlanView:
     fresh = live_plan(ctx, targets, open_rows)
     fresh.problems = problems
     if waiting:
-        lines = [(held[item.intent_id], item) for item in frozen if item.intent_id in held]
-        lines = [(row, item) for row, item in lines if row.state == "awaiting_approval"]
+        held = [row for row in held if (row.crm, row.object) not in stopped]
+        current = live_plan(ctx, targets, held)
         return PlanView(
             digest=waiting[0].digest,
-            changes=[_change(row, item.before, row.reason) for row, item in lines],
+            changes=current.changes,
             blocked_by=waiting[0].blocked_by,
             state="pending",
-            left=fresh.left,
+            left=[*current.left, *fresh.left],
             later=fresh.changes,
             problems=problems,
         )

@@ -173,7 +173,8 @@ class Writer:
             if wait:
                 self._ctx.world.sleep(wait)
             waited += max(wait, 0.5)
-            lives = {**lives, **read_live(self._connector, unfit)}
+            once_more = {row.ref for row in unfit}
+            lives = {**lives, **read_live(self._connector, [row for row in rows if row.ref in once_more])}
         self._ctx.world.reached("write.decided")
         batch = Batch(rows, lives, decisions)
         for row in wanted:

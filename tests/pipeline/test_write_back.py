@@ -267,6 +267,18 @@ def test_the_second_of_the_last_change_is_waited_out(bench: Bench) -> None:
     assert bench.value(lead, "Status") == "MQL"
 
 
+def test_our_own_fields_survive_the_second_look_at_a_young_record(bench: Bench) -> None:
+    scored(bench)
+    lead = bench.lead(MQL_Score__c="0")
+    bench.person("p1", lead)
+    bench.world.advance(600.2)
+    bench.sf.edit(lead, Author.AUTOMATION, Company="Other")
+    bench.ctx = bench.next_context()
+    bench.decide()
+    assert bench.write().verified == 2
+    assert [set(write.fields) for write in bench.sf.writes] == [{"Status", "MQL_Score__c"}]
+
+
 def test_a_refused_record_is_parked_with_its_remedy(bench: Bench) -> None:
     lead, _ = both(bench)
     refusal = Outcome(

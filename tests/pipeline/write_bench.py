@@ -84,7 +84,7 @@ OWNERS = (
 class Bench:
     """Everything of one test. `problems` collects what the last run reported."""
 
-    def __init__(self, folder: Path, world: SimulatedWorld, **settings: Any) -> None:
+    def __init__(self, folder: Path, world: SimulatedWorld, owners: bool = True, **settings: Any) -> None:
         self.world = world
         self.mirror = Mirror(f"sqlite:///{folder / 'mirror.db'}", world)
         self.mirror.migrate()
@@ -98,7 +98,7 @@ class Bench:
         self.problems: list[RunProblem] = []
         self.run_number = 0
         self.lease_epoch = 0
-        for owner in OWNERS:
+        for owner in OWNERS if owners else ():
             self.connector(owner.crm).add_owner(owner)
             self.add("owner", **owner._asdict())
         self.ctx = self.next_context()
