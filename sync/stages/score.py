@@ -5,7 +5,8 @@
 3. Per model: run its program over the scope, replace the rows, check that the parts sum to the totals.
 4. Decide who enters, read every open spell once a day, decide who leaves; write the stages that follow.
 
-All in one transaction: a killed run leaves everything as it was.
+All in one transaction: a killed run leaves everything as it was. A run for another moment (`as_of`,
+`known_at`) moves the clock of the score only: its scores open and end no spell.
 """
 
 from __future__ import annotations
@@ -108,14 +109,14 @@ class _Scorer:
             if person.person_id in self._changed:  # an earlier model has already decided
                 continue
             action = decide(person, self._rules(model), clock.now)
-            if isinstance(action, Wait):
+            if isinstance(action, Wait):  # looked at again when the cooldown ends
                 scores.look_again(conn, person.person_id, model.name, action.until)
             elif isinstance(action, NoteReturned):
                 spells.note_returned(
                     conn, self._ctx.world.new_id(), person.person_id, model, action.why, clock
                 )
                 self._changed.add(person.person_id)
-            elif isinstance(action, Enter):
+            elif isinstance(action, Enter) and (action.by == "crm" or not clock.moved):
                 spells.enter(conn, self._ctx.world.new_id(), person.person_id, model, action.by, clock)
                 self._changed.add(person.person_id)
                 self._counts.mql_entered += 1

@@ -19,6 +19,7 @@ from scoring.model import Model
 from sync.context import Context, RunClock
 from sync.mirror import catalog, models
 from sync.mirror.engine import Mirror
+from sync.mirror.explain import explain_person
 from sync.mirror.tables import PersonAlias
 from sync.reports import ScoreCounts
 from sync.stages.score import score
@@ -312,6 +313,28 @@ def test_all_records_gone(loop: Loop) -> None:
     assert loop.rows(catalog.SCORE) == []
 
 
+def test_the_answers_about_a_person_agree(loop: Loop) -> None:
+    loop.put(person(**FIT), engagements=hot(loop))
+    loop.score()
+    spell = loop.one(catalog.SPELL)
+    loop.world.advance(5 * DAY)
+    loop.score()
+    with loop.mirror.read() as conn:
+        now = explain_person(conn, "p1", loop.models, now=loop.now)
+        then = explain_person(conn, "p1", loop.models, now=loop.now, as_of=spell["entered_at"] + 60)
+        same = explain_person(conn, "p1", loop.models, now=loop.now, spell=spell["id"])
+    assert now is not None
+    assert then is not None
+    assert then == same
+    assert (now["from"], then["from"]) == ("score", "spell")
+    assert now["score"]["total"] == loop.one(catalog.SCORE)["total"] / 1000 < then["score"]["total"]
+    for answer in (now, then):
+        parts = sum(round(hit["points"] * 1000) for hit in answer["hits"])
+        assert parts == round(answer["score"]["total"] * 1000)
+    assert now["spells"][0]["entered_by"] == "threshold"
+    assert now["fades"]["below_enter_at"] <= now["fades"]["under_leave_at"]
+
+
 def test_as_of_moves_the_clock_of_the_score_only(loop: Loop) -> None:
     loop.put(person(), engagements=[engagement("webinar_attended", loop.now - 10)])
     loop.score()
@@ -321,6 +344,15 @@ def test_as_of_moves_the_clock_of_the_score_only(loop: Loop) -> None:
     assert loop.one(catalog.SCORE)["total"] == 10_000
 
 
+def test_a_score_of_another_moment_makes_nobody_an_mql(loop: Loop) -> None:
+    loop.put(person(**FIT), person("p2", crm_mql=True), engagements=hot(loop))
+    assert loop.score(as_of=loop.now - 60).mql_entered == 1  # whom the CRMs call so
+    assert loop.one(catalog.SCORE)["over_enter"]
+    assert [loop.stage(p) for p in ("p1", "p2")] == ["lead", "mql"]
+    assert loop.score().mql_entered == 1
+    assert loop.stage() == "mql"
+
+
 def test_a_shadow_model_scores_and_moves_nobody(loop: Loop) -> None:
     text = DEFAULT.replace('"b2b-default"', '"trial"').replace('status = "live"', 'status = "shadow"')
     loop.models = [load_model(text, "trial.toml")]
@@ -328,6 +360,20 @@ def test_a_shadow_model_scores_and_moves_nobody(loop: Loop) -> None:
     assert loop.score().mql_entered == 0
     assert loop.one(catalog.SCORE)["over_enter"]
     assert not loop.one(catalog.SCORE)["shown"]
+
+
+def test_a_shadow_beside_the_live_version_of_the_same_name(loop: Loop) -> None:
+    shadow = DEFAULT.replace("version = 1", "version = 2").replace('status = "live"', 'status = "shadow"')
+    loop.models = [default_model(), load_model(shadow, "next.toml")]
+    loop.put(person(**FIT), engagements=hot(loop))
+    loop.score()
+    assert [(row["model"], row["version"], row["shown"]) for row in loop.rows(catalog.SCORE)] == [
+        ("b2b-default", 1, True),
+        ("b2b-default@2", 2, False),
+    ]
+    loop.models = [default_model(), load_model(shadow.replace('"shadow"', '"live"'), "next.toml")]
+    with pytest.raises(ConfigError, match="live as version 1"):
+        loop.score()
 
 
 def test_the_first_live_model_that_applies_decides(loop: Loop) -> None:
