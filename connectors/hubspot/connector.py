@@ -9,7 +9,7 @@ from typing import Final
 from config.settings import HubSpotSettings
 from config.world import World
 from connectors import fields
-from connectors.errors import BrokenReply, NotOffered, RecordRejected, RightMissing
+from connectors.errors import NotOffered, RecordRejected, RightMissing
 from connectors.hubspot.account import Account
 from connectors.hubspot.activities import ACTIVITIES, Activities
 from connectors.hubspot.catalogue import Catalogue
@@ -19,7 +19,7 @@ from connectors.hubspot.links import Links
 from connectors.hubspot.live import PERSON_SOURCES, READ_BATCH, LiveReader
 from connectors.hubspot.objects import Objects
 from connectors.hubspot.owners import Owners
-from connectors.hubspot.reader import AccountDetails, ObjectPage, Row
+from connectors.hubspot.reader import AccountDetails, Batch, ObjectPage, Row
 from connectors.hubspot.records import COMPANIES, CONTACTS, DEALS, read_row
 from connectors.hubspot.replies import CRM
 from connectors.hubspot.writer import WRITE_BATCH, Writer
@@ -186,12 +186,18 @@ class HubSpotConnector:
         return [row for row in rows if isinstance(row, Row)]
 
     def _by_address(self, wanted: str) -> list[Row]:
-        query = [("idProperty", "email"), ("properties", "email,hs_additional_emails")]
+        """By a batch read, whose body holds the address: a URL would end up in logs."""
+        body = {
+            "idProperty": "email",
+            "inputs": [{"id": wanted}],
+            "properties": ["email", "hs_additional_emails"],
+        }
         try:
-            answer = self._account.read(Row, "object", query=query, object=CONTACTS, id=wanted)
-        except (NotOffered, RecordRejected, BrokenReply):
+            answer = self._account.read(Batch, "batch_read", body=body, object=CONTACTS)
+        except (NotOffered, RecordRejected):
             return []
-        return [] if answer.value.archived else [answer.value]
+        rows = [read_row(raw, CONTACTS) for raw in answer.value.results]
+        return [row for row in rows if isinstance(row, Row) and not row.archived]
 
     def ids(self, object_name: str) -> Iterator[Sequence[str]]:
         return self._objects.ids(object_name)

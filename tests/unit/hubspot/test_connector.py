@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 
 import pytest
 import responses
@@ -194,12 +195,22 @@ def test_finding_what_the_index_does_not_show_yet(connector: HubSpotConnector, s
     assert [ref.id for ref in connector.find("new@example.com")] == [record]
 
 
+def test_an_address_stands_in_no_url(
+    connector: HubSpotConnector, sandbox: Sandbox, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    sandbox.create("hubspot", "contacts", {"email": "ann@secret.test"})
+    assert len(connector.find("ann@secret.test")) == 1
+    assert caplog.text
+    assert "secret" not in caplog.text
+
+
 @responses.activate
 def test_finding_without_the_property_for_further_addresses(world: SimulatedWorld) -> None:
     search = f"{API}/crm/v3/objects/contacts/search"
     responses.post(search, status=400, json={"category": "VALIDATION_ERROR"})
     responses.post(search, json={"results": [{"id": "1", "properties": {"email": "a@example.com"}}]})
-    responses.get(f"{API}/crm/v3/objects/contacts/a%40example.com", status=404)
+    responses.post(f"{API}/crm/v3/objects/contacts/batch/read", status=400)
     assert [ref.id for ref in plain(world).find("a@example.com")] == ["1"]
 
 
