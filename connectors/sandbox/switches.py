@@ -58,6 +58,8 @@ class Switches:
     """Objects this org does not offer or this user may not see: INVALID_TYPE."""
     sf_missing_fields: set[str] = field(default_factory=set)
     """`Object.Field` names this org lacks: INVALID_FIELD, absent from describe."""
+    sf_read_only: set[str] = field(default_factory=set)
+    """`Object` or `Object.Field` that this user may see but not change; describe says so."""
     sf_duplicate_ids_refused: bool = True
     """The same id twice in one collections update is refused for the second (uncertain)."""
     sf_junction_in_get_deleted: bool = True

@@ -85,7 +85,7 @@ class Describe:
                 "label": one.label,
                 "dataType": one.type.capitalize(),
                 "required": one.required,
-                "updateable": _updateable(kind, one),
+                "updateable": self._updateable(kind, one),
             }
             for one in self._org.fields(kind)
         }
@@ -111,9 +111,9 @@ class Describe:
             "custom": False,
             "customSetting": False,
             "activateable": False,
-            "createable": kind.createable,
-            "updateable": kind.updateable,
-            "deletable": kind.deletable,
+            "createable": kind.createable and self._org.may_change(kind),
+            "updateable": kind.updateable and self._org.may_change(kind),
+            "deletable": kind.deletable and self._org.may_change(kind),
             "undeletable": kind.deletable and kind.soft_delete,
             "mergeable": kind.name in ("Lead", "Contact", "Account"),
             "queryable": True,
@@ -143,8 +143,8 @@ class Describe:
             "scale": 2 if one.type in _NUMBERS else 0,
             "digits": 8 if one.type == "int" else 0,
             "nillable": not one.required and one.type not in ("boolean", "id"),
-            "createable": one.writable and kind.createable,
-            "updateable": _updateable(kind, one),
+            "createable": one.writable and kind.createable and self._org.may_change(kind, one),
+            "updateable": self._updateable(kind, one),
             "custom": one.custom,
             "calculated": one.calculated,
             "autoNumber": False,
@@ -171,6 +171,9 @@ class Describe:
             "caseSensitive": False,
             "inlineHelpText": None,
         }
+
+    def _updateable(self, kind: ObjectType, one: Field) -> bool:
+        return one.writable and not one.create_only and kind.updateable and self._org.may_change(kind, one)
 
     def _values(self, kind: ObjectType, one: Field) -> list[dict[str, Any]]:
         if one.type != "picklist":

@@ -76,6 +76,11 @@ class Org:
             return list(kind.fields.values())
         return [one for one in kind.fields.values() if f"{kind.name}.{one.name}" not in missing]
 
+    def may_change(self, kind: ObjectType, one: Field | None = None) -> bool:
+        """Whether this user may change such records at all, or that field of them."""
+        denied = self.switches.sf_read_only
+        return kind.name not in denied and (one is None or f"{kind.name}.{one.name}" not in denied)
+
     # -- records -------------------------------------------------------------------------------------------
 
     def table(self, object_name: str) -> Table:

@@ -38,6 +38,8 @@ def create(
     org: Org, kind: ObjectType, given: Mapping[str, Any], saver: Saver, record_id: str | None = None
 ) -> Record:
     """A new record; raises SaveError."""
+    if saver.checked:
+        _may_change(org, kind)
     values = _canonical_fields(org, kind, given, saver, None)
     for one in kind.fields.values():
         if one.default is not None and one.name not in values:
@@ -64,6 +66,8 @@ def update(org: Org, kind: ObjectType, record: Record, given: Mapping[str, Any],
     """Change a record; raises SaveError and leaves it as it was."""
     if record.gone:
         raise SaveError("ENTITY_IS_DELETED", "entity is deleted", status=404)
+    if saver.checked:
+        _may_change(org, kind)
     changes = _canonical_fields(org, kind, given, saver, record)
     if saver.checked:
         _may_update(org, kind, record, changes)
@@ -93,7 +97,7 @@ def _canonical_fields(
         one = org.find_field(kind, name)
         if one is None:
             raise SaveError("INVALID_FIELD", f"No such column '{name}' on sobject of type {kind.name}")
-        if saver.checked and not _writable(one, record is None):
+        if saver.checked and not (_writable(one, record is None) and org.may_change(kind, one)):
             message = (
                 f"Unable to create/update fields: {one.name}. Please check the security settings of this "
                 "field and verify that it is read/write for your profile or permission set."
@@ -137,6 +141,12 @@ def _may_update(org: Org, kind: ObjectType, record: Record, changes: Mapping[str
         _lead(org, record, changes)
     _owner(org, kind, changes.get("OwnerId", record.get("OwnerId")))
     _validation_rule(org, kind, {**record.values, **changes})
+
+
+def _may_change(org: Org, kind: ObjectType) -> None:
+    if not org.may_change(kind):
+        message = "insufficient access rights on object id"
+        raise SaveError("INSUFFICIENT_ACCESS_OR_READONLY", message, status=403)
 
 
 def _refused(org: Org, name: str) -> None:

@@ -253,6 +253,20 @@ def test_refusals_of_an_admins_making(rest: Rest) -> None:
     )
 
 
+def test_rights_that_are_missing(rest: Rest) -> None:
+    lead = rest.lead()
+    rest.sandbox.switches.sf_read_only |= {"Lead.Status", "Contact"}
+    path = f"/sobjects/Lead/{lead}"
+    refused = rest.call("PATCH", path, json={"Status": "MQL"}, headers=OFF)
+    assert error(refused) == (400, "INVALID_FIELD_FOR_INSERT_UPDATE")
+    assert rest.call("PATCH", path, json={"Title": "CEO"}, headers=OFF).status_code == 204
+    fields = {one["name"]: one["updateable"] for one in rest.get("/sobjects/Lead/describe").json()["fields"]}
+    assert (fields["Status"], fields["Title"]) == (False, True)
+    made = rest.post("/sobjects/Contact", {"LastName": "C"})
+    assert error(made) == (403, "INSUFFICIENT_ACCESS_OR_READONLY")
+    assert rest.get("/sobjects/Contact/describe").json()["updateable"] is False
+
+
 def test_only_accounts_have_etags(rest: Rest) -> None:
     account = f"/sobjects/Account/{rest.sandbox.salesforce.create('Account', {'Name': 'Acme'})}"
     etag = rest.get(account).headers["ETag"]
