@@ -14,6 +14,8 @@ from sync.mirror.engine import Connection
 MACROS: Final[Mapping[str, Mapping[str, str]]] = {
     # not equal, where NULL is a value like any other
     "differs from": {"sqlite": "IS NOT", "postgresql": "IS DISTINCT FROM"},
+    # a join from a work table outwards: without statistics SQLite may begin at the large end
+    "then": {"sqlite": "CROSS JOIN", "postgresql": "JOIN"},
     # the elements of the JSON array p.additional_keys, as rows `j (value)`
     "each additional key": {
         "sqlite": "json_each(p.additional_keys) j",

@@ -115,13 +115,13 @@ def weigh(conn: Connection) -> None:
     said = (
         "SELECT s.person_id AS person_id, s.place AS place, w.meaning AS meaning, "
         "trim(CASE w.field WHEN 'status' THEN s.status ELSE s.lifecycle END) AS said "
-        "FROM w_source s JOIN w_word w ON w.crm = s.crm AND w.object = s.object "
+        "FROM w_source s [[then]] w_word w ON w.crm = s.crm AND w.object = s.object "
         "AND w.word = lower(trim(CASE w.field WHEN 'status' THEN s.status ELSE s.lifecycle END)) "
         "AND (w.record_type = '' OR w.record_type = s.record_type) WHERE s.is_person"
     )
     deals = (
         "SELECT s.person_id AS person_id, max(CASE WHEN d.is_won THEN 2 WHEN d.is_closed THEN 0 ELSE 1 END) "
-        "AS best FROM w_source s JOIN link l ON l.crm = s.crm AND l.from_object = s.object "
+        "AS best FROM w_source s [[then]] link l ON l.crm = s.crm AND l.from_object = s.object "
         "AND l.from_id = s.id JOIN deal_record d ON d.crm = l.crm AND d.object = l.to_object "
         "AND d.id = l.to_id WHERE s.is_person AND NOT d.gone GROUP BY s.person_id"
     )

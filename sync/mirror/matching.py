@@ -106,7 +106,7 @@ def _follow(conn: Connection, into: str, out_of: str) -> None:
         sql(
             conn,
             "WITH RECURSIVE walk (crm, object, id, depth) AS ("
-            "SELECT t.crm, t.[[into]]object, t.[[into]]id, 1 FROM w_changed c JOIN tombstone t ON "
+            "SELECT t.crm, t.[[into]]object, t.[[into]]id, 1 FROM w_changed c [[then]] tombstone t ON "
             "t.crm = c.crm AND t.[[out]]object = c.object AND t.[[out]]id = c.id "
             "WHERE t.to_id IS NOT NULL "
             "UNION SELECT t.crm, t.[[into]]object, t.[[into]]id, walk.depth + 1 FROM walk "
@@ -124,7 +124,7 @@ def _follow(conn: Connection, into: str, out_of: str) -> None:
 def renew_keys(conn: Connection) -> None:
     """Step 2. Keys of changed records that were and that are now are kept in `w_key`."""
     remember = (
-        "INSERT INTO w_key SELECT k.key FROM w_changed c JOIN match_key k ON [[k=c]] "
+        "INSERT INTO w_key SELECT k.key FROM w_changed c [[then]] match_key k ON [[k=c]] "
         "WHERE 1 = 1 ON CONFLICT DO NOTHING"
     )
     run(conn, remember)
@@ -132,7 +132,7 @@ def renew_keys(conn: Connection) -> None:
         conn,
         "DELETE FROM match_key WHERE (crm, object, id) IN (SELECT crm, object, id FROM w_changed)",
     )
-    live = "FROM w_changed c JOIN person_record p ON [[p=c]] AND NOT p.gone"
+    live = "FROM w_changed c [[then]] person_record p ON [[p=c]] AND NOT p.gone"
     head = "INSERT INTO match_key (key, crm, object, id, additional) "
     tail = " ON CONFLICT DO NOTHING"
     own = "p.crm || ':' || p.object || ':' || substr(p.id, 1, 15)"
@@ -156,7 +156,7 @@ def _inherit_ids(conn: Connection, head: str, tail: str) -> None:
         conn,
         "WITH RECURSIVE walk (crm, object, id, was_object, was_id, depth) AS ("
         "SELECT p.crm, p.object, p.id, t.object, t.id, 1 FROM w_changed c "
-        "JOIN person_record p ON [[p=c]] AND NOT p.gone AND p.crm = 'salesforce' "
+        "[[then]] person_record p ON [[p=c]] AND NOT p.gone AND p.crm = 'salesforce' "
         "JOIN tombstone t ON t.crm = p.crm AND t.to_object = p.object AND t.to_id = p.id "
         "UNION SELECT walk.crm, walk.object, walk.id, t.object, t.id, walk.depth + 1 FROM walk "
         "JOIN tombstone t ON t.crm = walk.crm AND t.to_object = walk.was_object AND t.to_id = walk.was_id "
@@ -170,9 +170,9 @@ def _inherit_ids(conn: Connection, head: str, tail: str) -> None:
 def gather_records(conn: Connection) -> None:
     """Step 3. Records are numbered by age, so that the smallest number of a component founds."""
     for statement in (
-        "SELECT m.person_id FROM w_changed c JOIN person_member m ON [[m=c]]",
-        "SELECT f.person_id FROM w_changed c JOIN person_former f ON [[f=c]]",
-        "SELECT m.person_id FROM w_key w JOIN match_key k ON k.key = w.key JOIN person_member m ON [[m=k]]",
+        "SELECT m.person_id FROM w_changed c [[then]] person_member m ON [[m=c]]",
+        "SELECT f.person_id FROM w_changed c [[then]] person_former f ON [[f=c]]",
+        "SELECT m.person_id FROM w_key w [[then]] match_key k ON k.key = w.key JOIN person_member m ON [[m=k]]",
     ):
         run(conn, f"INSERT INTO w_met {statement} WHERE 1 = 1 ON CONFLICT DO NOTHING")
     run(
@@ -180,7 +180,7 @@ def gather_records(conn: Connection) -> None:
         "INSERT INTO w_record SELECT row_number() OVER "
         "(ORDER BY COALESCE(p.created_ms, :no_date), p.crm, p.object, p.id), p.crm, p.object, p.id, 0 "
         "FROM (SELECT crm, object, id FROM w_changed UNION SELECT m.crm, m.object, m.id "
-        "FROM w_met w JOIN person_member m ON m.person_id = w.person_id) c "
+        "FROM w_met w [[then]] person_member m ON m.person_id = w.person_id) c "
         "JOIN person_record p ON [[p=c]] AND NOT p.gone",
         no_date=NO_DATE,
     )
@@ -193,7 +193,7 @@ def label_components(conn: Connection) -> None:
     run(
         conn,
         "INSERT INTO w_edge SELECT DISTINCT h.a, r.n FROM ("
-        "SELECT k.key AS key, min(r.n) AS a FROM w_record r JOIN match_key k ON [[k=r]] "
+        "SELECT k.key AS key, min(r.n) AS a FROM w_record r [[then]] match_key k ON [[k=r]] "
         "GROUP BY k.key HAVING count(*) > 1) h JOIN match_key k ON k.key = h.key "
         "JOIN w_record r ON [[k=r]] WHERE r.n > h.a",
     )
@@ -202,8 +202,8 @@ def label_components(conn: Connection) -> None:
         run(
             conn,
             "INSERT INTO w_next SELECT n, min(label) FROM ("
-            "SELECT e.b AS n, r.label AS label FROM w_edge e JOIN w_record r ON r.n = e.a UNION ALL "
-            "SELECT e.a, r.label FROM w_edge e JOIN w_record r ON r.n = e.b) s GROUP BY n",
+            "SELECT e.b AS n, r.label AS label FROM w_edge e [[then]] w_record r ON r.n = e.a UNION ALL "
+            "SELECT e.a, r.label FROM w_edge e [[then]] w_record r ON r.n = e.b) s GROUP BY n",
         )
         lowered = run(
             conn,
@@ -224,7 +224,7 @@ def claim(conn: Connection) -> None:
     run(
         conn,
         "WITH RECURSIVE walk (n, crm, object, id, depth) AS ("
-        "SELECT r.n, t.crm, t.object, t.id, 1 FROM w_record r JOIN tombstone t "
+        "SELECT r.n, t.crm, t.object, t.id, 1 FROM w_record r [[then]] tombstone t "
         "ON t.crm = r.crm AND t.to_object = r.object AND t.to_id = r.id "
         "UNION SELECT walk.n, t.crm, t.object, t.id, walk.depth + 1 FROM walk JOIN tombstone t "
         "ON t.crm = walk.crm AND t.to_object = walk.object AND t.to_id = walk.id "
@@ -239,14 +239,14 @@ def claim(conn: Connection) -> None:
     run(
         conn,
         f"INSERT INTO w_claim SELECT x.person_id, x.label, {founding} FROM ("
-        "SELECT m.person_id, r.label, m.crm, m.object, m.id FROM w_record r JOIN person_member m ON [[m=r]] "
+        "SELECT m.person_id, r.label, m.crm, m.object, m.id FROM w_record r [[then]] person_member m ON [[m=r]] "
         "UNION ALL SELECT m.person_id, r.label, m.crm, m.object, m.id FROM w_walk w "
-        "JOIN w_record r ON r.n = w.n JOIN person_member m ON [[m=w]] "
+        "[[then]] w_record r ON r.n = w.n JOIN person_member m ON [[m=w]] "
         "UNION ALL SELECT f.person_id, r.label, f.crm, f.object, f.id FROM w_walk w "
-        "JOIN w_record r ON r.n = w.n JOIN person_former f ON [[f=w]] "
+        "[[then]] w_record r ON r.n = w.n JOIN person_former f ON [[f=w]] "
         # a record that came back belongs where it belonged, unless others went on as that person
         "UNION ALL SELECT f.person_id, r.label, f.crm, f.object, f.id FROM w_record r "
-        "JOIN person_former f ON [[f=r]] "
+        "[[then]] person_former f ON [[f=r]] "
         "WHERE NOT EXISTS (SELECT 1 FROM person alive WHERE alive.person_id = f.person_id)) x "
         "LEFT JOIN person p ON p.person_id = x.person_id GROUP BY x.person_id, x.label",
     )
@@ -263,7 +263,7 @@ def decide_plain(conn: Connection) -> None:
         "FROM (SELECT label, count(*) AS size, count(DISTINCT crm) AS crms FROM w_record GROUP BY label) g "
         "JOIN w_record r ON r.n = g.label JOIN person_record p ON [[p=r]] "
         "LEFT JOIN (SELECT w.label, min(w.person_id) AS person_id, count(*) AS claims, max(h.homes) AS homes "
-        "FROM w_claim w JOIN (SELECT person_id, count(*) AS homes FROM w_claim GROUP BY person_id) h "
+        "FROM w_claim w [[then]] (SELECT person_id, count(*) AS homes FROM w_claim GROUP BY person_id) h "
         "ON h.person_id = w.person_id GROUP BY w.label) q ON q.label = g.label",
         no=False,
     )
@@ -276,7 +276,7 @@ def undecided(conn: Connection) -> Undecided:
         sql(
             conn,
             "SELECT r.label, COALESCE(p.created_ms, :no_date) AS created_ms, r.crm, r.object, r.id "
-            "FROM w_group g JOIN w_record r ON r.label = g.label JOIN person_record p ON "
+            "FROM w_group g [[then]] w_record r ON r.label = g.label JOIN person_record p ON "
             "p.crm = r.crm AND p.object = r.object AND p.id = r.id WHERE NOT g.plain ORDER BY r.n",
         ),
         {"no_date": NO_DATE},
@@ -289,7 +289,7 @@ def undecided(conn: Connection) -> Undecided:
         for row in conn.execute(
             sql(
                 conn,
-                "SELECT w.person_id, w.label, w.founding FROM w_group g JOIN w_claim w ON w.label = g.label "
+                "SELECT w.person_id, w.label, w.founding FROM w_group g [[then]] w_claim w ON w.label = g.label "
                 "WHERE NOT g.plain ORDER BY w.person_id, w.label",
             )
         )
@@ -305,7 +305,7 @@ def _known(conn: Connection) -> dict[str, Known]:
             "SELECT w.person_id, p.founding_crm, p.founding_object, p.founding_id, f.created_ms, "
             "(SELECT min(s.entered_at) FROM spell s WHERE s.person_id = w.person_id AND s.left_at IS NULL) "
             "AS spell_at, old.crm, old.object, old.id "
-            "FROM (SELECT DISTINCT w.person_id FROM w_group g JOIN w_claim w ON w.label = g.label "
+            "FROM (SELECT DISTINCT w.person_id FROM w_group g [[then]] w_claim w ON w.label = g.label "
             "WHERE NOT g.plain) w LEFT JOIN person p ON p.person_id = w.person_id "
             "LEFT JOIN person_record f ON f.crm = p.founding_crm AND f.object = p.founding_object "
             "AND f.id = p.founding_id LEFT JOIN (SELECT person_id, min(crm) AS crm, min(object) AS object, "

@@ -42,18 +42,18 @@ def _find_moved(conn: Connection) -> None:
     run(
         conn,
         "INSERT INTO w_moved SELECT r.crm, r.object, r.id FROM w_record r "
-        "JOIN w_group g ON g.label = r.label LEFT JOIN person_member m ON [[m=r]] "
+        "[[then]] w_group g ON g.label = r.label LEFT JOIN person_member m ON [[m=r]] "
         "WHERE m.person_id IS NULL OR m.person_id <> g.person_id",
     )
     run(
         conn,
-        "INSERT INTO w_touched SELECT m.person_id FROM w_moved v JOIN person_member m ON [[m=v]] "
-        "UNION SELECT g.person_id FROM w_moved v JOIN w_record r ON [[r=v]] "
+        "INSERT INTO w_touched SELECT m.person_id FROM w_moved v [[then]] person_member m ON [[m=v]] "
+        "UNION SELECT g.person_id FROM w_moved v [[then]] w_record r ON [[r=v]] "
         f"JOIN w_group g ON g.label = r.label WHERE 1 = 1 {SKIP}",
     )
     run(
         conn,
-        "INSERT INTO w_moved SELECT w.crm, w.object, w.id FROM w_walk w JOIN w_record r ON r.n = w.n "
+        "INSERT INTO w_moved SELECT w.crm, w.object, w.id FROM w_walk w [[then]] w_record r ON r.n = w.n "
         "JOIN w_group g ON g.label = r.label LEFT JOIN person_former f ON [[f=w]] "
         f"WHERE f.person_id IS NULL OR f.person_id <> g.person_id {SKIP}",
     )
@@ -64,12 +64,12 @@ def _find_moved(conn: Connection) -> None:
     )
     run(
         conn,
-        "INSERT INTO w_touched SELECT m.person_id FROM w_moved v JOIN person_member m ON [[m=v]] "
+        "INSERT INTO w_touched SELECT m.person_id FROM w_moved v [[then]] person_member m ON [[m=v]] "
         f"WHERE 1 = 1 {SKIP}",
     )
     run(
         conn,
-        "INSERT INTO w_key SELECT k.key FROM w_moved v JOIN match_key k ON [[k=v]] "
+        "INSERT INTO w_key SELECT k.key FROM w_moved v [[then]] match_key k ON [[k=v]] "
         f"WHERE 1 = 1 {SKIP}",
     )
 
@@ -79,7 +79,7 @@ def _remember_former(conn: Connection) -> None:
     run(
         conn,
         "INSERT INTO person_former (crm, object, id, person_id) SELECT m.crm, m.object, m.id, "
-        "COALESCE(a.person_id, m.person_id) FROM w_changed c JOIN person_member m ON [[m=c]] "
+        "COALESCE(a.person_id, m.person_id) FROM w_changed c [[then]] person_member m ON [[m=c]] "
         "LEFT JOIN w_absorbed a ON a.alias = m.person_id "
         "WHERE NOT EXISTS (SELECT 1 FROM w_record r WHERE [[r=c]]) "
         "ON CONFLICT (crm, object, id) DO UPDATE SET person_id = excluded.person_id",
@@ -87,14 +87,14 @@ def _remember_former(conn: Connection) -> None:
     run(
         conn,
         "INSERT INTO person_former (crm, object, id, person_id) SELECT w.crm, w.object, w.id, g.person_id "
-        "FROM w_walk w JOIN w_record r ON r.n = w.n JOIN w_group g ON g.label = r.label WHERE 1 = 1 "
+        "FROM w_walk w [[then]] w_record r ON r.n = w.n JOIN w_group g ON g.label = r.label WHERE 1 = 1 "
         "ON CONFLICT (crm, object, id) DO UPDATE SET person_id = excluded.person_id "
         "WHERE person_former.person_id <> excluded.person_id",
     )
     run(
         conn,
         "DELETE FROM person_former WHERE (crm, object, id) IN (SELECT r.crm, r.object, r.id "
-        "FROM w_changed c JOIN w_record r ON [[r=c]])",
+        "FROM w_changed c [[then]] w_record r ON [[r=c]])",
     )
 
 
@@ -105,7 +105,7 @@ def _write_people(conn: Connection) -> None:
         "INSERT INTO person (person_id, founding_crm, founding_object, founding_id, ambiguous, "
         "ambiguous_why, emails, student_domain, free_mail, disposable, fields, crm_stage, crm_mql, stage, "
         "touched) SELECT g.person_id, r.crm, r.object, r.id, g.ambiguous, g.why, '[]', :no, :no, :no, '{}', "
-        "'lead', :no, 'lead', :yes FROM w_group g JOIN w_record r ON r.n = g.label WHERE 1 = 1 "
+        "'lead', :no, 'lead', :yes FROM w_group g [[then]] w_record r ON r.n = g.label WHERE 1 = 1 "
         "ON CONFLICT (person_id) DO UPDATE SET ambiguous = excluded.ambiguous, "
         "ambiguous_why = excluded.ambiguous_why, touched = :yes WHERE person.ambiguous <> excluded.ambiguous "
         "OR COALESCE(person.ambiguous_why, '') <> COALESCE(excluded.ambiguous_why, '')",
@@ -119,7 +119,7 @@ def _write_members(conn: Connection) -> None:
     run(
         conn,
         "INSERT INTO person_member (crm, object, id, person_id, evidence) "
-        "SELECT r.crm, r.object, r.id, g.person_id, '' FROM w_moved v JOIN w_record r ON [[r=v]] "
+        "SELECT r.crm, r.object, r.id, g.person_id, '' FROM w_moved v [[then]] w_record r ON [[r=v]] "
         "JOIN w_group g ON g.label = r.label",
     )
 
@@ -130,7 +130,7 @@ def _write_evidence(conn: Connection) -> None:
         conn,
         "WITH met AS (SELECT r.crm AS crm, r.object AS object, r.id AS id, "
         "max(CASE WHEN k.key LIKE 'email:%' THEN 1 ELSE 2 END) AS strength "
-        "FROM w_record r JOIN match_key k ON [[k=r]] JOIN match_key o ON o.key = k.key "
+        "FROM w_record r [[then]] match_key k ON [[k=r]] JOIN match_key o ON o.key = k.key "
         "AND NOT [[o=k]] GROUP BY r.crm, r.object, r.id), "
         "found AS (SELECT r.crm AS crm, r.object AS object, r.id AS id, "
         "CASE met.strength WHEN 2 THEN 'native_link' WHEN 1 THEN 'email' ELSE 'alone' END AS evidence "

@@ -141,7 +141,7 @@ def _choose(conn: Connection, round_: int, *, everybody: bool) -> int:
     run(
         conn,
         "INSERT INTO w_who SELECT row_number() OVER (ORDER BY w.person_id), w.person_id "
-        f"FROM ({chosen}) w JOIN person p ON p.person_id = w.person_id",
+        f"FROM ({chosen}) w [[then]] person p ON p.person_id = w.person_id",
         **({} if everybody else {"round": round_}),
     )
     return int(conn.execute(text("SELECT count(*) FROM w_who")).scalar_one())
@@ -157,7 +157,7 @@ def _gather(conn: Connection, low: int) -> None:
         "COALESCE(p.company_id, (SELECT l.to_id FROM link l WHERE l.crm = p.crm "
         "AND l.from_object = p.object AND l.from_id = p.id AND l.to_object IN ('companies', 'Account') "
         "ORDER BY CASE WHEN l.is_primary THEN 0 ELSE 1 END, l.to_id LIMIT 1)) AS id "
-        "FROM w_who w JOIN person_member m ON m.person_id = w.person_id JOIN person_record p ON [[m=p]] "
+        "FROM w_who w [[then]] person_member m ON m.person_id = w.person_id JOIN person_record p ON [[m=p]] "
         "WHERE w.n > :low AND w.n <= :high), "
         "sources AS ("
         "SELECT w.person_id AS person_id, p.crm AS crm, p.object AS object, p.id AS id, :yes AS is_person, "
@@ -166,7 +166,7 @@ def _gather(conn: Connection, low: int) -> None:
         "ELSE p.company_size END AS company_size, p.industry AS industry, p.country AS country, "
         "p.state AS state, p.city AS city, p.lead_source AS lead_source, p.status AS status, "
         "p.lifecycle AS lifecycle, p.record_type AS record_type, p.fields AS fields, "
-        "p.created_ms AS created_ms FROM w_who w JOIN person_member m ON m.person_id = w.person_id "
+        "p.created_ms AS created_ms FROM w_who w [[then]] person_member m ON m.person_id = w.person_id "
         "JOIN person_record p ON [[m=p]] WHERE w.n > :low AND w.n <= :high "
         "UNION ALL SELECT f.person_id, c.crm, c.object, c.id, :no, NULL, NULL, NULL, NULL, c.name, "
         "c.company_size, c.industry, c.country, c.state, c.city, NULL, NULL, NULL, NULL, c.fields, "
@@ -195,7 +195,7 @@ def _addresses(conn: Connection) -> None:
         conn,
         "WITH found AS (SELECT s.person_id AS person_id, substr(k.key, 7) AS address, count(*) AS records, "
         "min(CASE WHEN k.additional THEN '1' ELSE '0' END || s.place) AS place "
-        "FROM w_source s JOIN match_key k ON [[k=s]] WHERE s.is_person AND k.key LIKE 'email:%' "
+        "FROM w_source s [[then]] match_key k ON [[k=s]] WHERE s.is_person AND k.key LIKE 'email:%' "
         "GROUP BY s.person_id, k.key) "
         "INSERT INTO w_mail SELECT person_id, address, "
         "CASE WHEN records > 1 THEN '0' ELSE '1' END || place || address FROM found",
@@ -252,7 +252,7 @@ def _write(conn: Connection) -> None:
         "(person_id, founding_crm, founding_object, founding_id, ambiguous, stage, touched, "
         f"{', '.join(COLUMNS)}) SELECT p.person_id, p.founding_crm, p.founding_object, p.founding_id, "
         f"p.ambiguous, p.stage, p.touched, {selected} FROM facts f "
-        "JOIN person p ON p.person_id = f.person_id JOIN w_evidence v ON v.person_id = f.person_id "
+        "[[then]] person p ON p.person_id = f.person_id JOIN w_evidence v ON v.person_id = f.person_id "
         "LEFT JOIN mail m ON m.person_id = f.person_id LEFT JOIN domain d ON d.person_id = f.person_id "
         "LEFT JOIN email_domain e ON e.domain = d.name LEFT JOIN custom c ON c.person_id = f.person_id "
         f"WHERE 1 = 1 ON CONFLICT (person_id) DO UPDATE SET {replaced}, touched = :yes, "
