@@ -8,63 +8,24 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
-from types import TracebackType
-from typing import Final, Self
+from typing import Final
 
 from config.errors import ConfigError, Problem
 from config.paths import MODEL_FILE, MODELS_FOLDER
 from config.settings import Settings
 from config.world import World
-from connectors.base import Connector
 from connectors.hubspot.connector import HubSpotConnector
 from connectors.mapping import EngagementMapper
 from connectors.options import PullOptions
 from connectors.salesforce.connector import SalesforceConnector
 from scoring.load import load_model
 from scoring.model import Model
-from sync.mirror.budget import MirrorBudget
+from sync.context import App
 from sync.mirror.engine import Mirror
 
 LISTS_FOLDER: Final = "lists"
 PEOPLE_OBJECTS: Final = (("salesforce", "Lead"), ("salesforce", "Contact"), ("hubspot", "contacts"))
-
-
-@dataclass(slots=True)
-class App:
-    """Everything that a command works with; close it when done."""
-
-    settings: Settings
-    world: World
-    config_dir: Path
-    mirror: Mirror
-    models: Sequence[Model]
-    mapping_hash: str
-    connectors: dict[str, Connector] = field(default_factory=dict)
-    budgets: list[MirrorBudget] = field(default_factory=list)
-    heartbeat: bool = True  # renew the lease from a thread; tests in simulated time do without
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-    def budget(self, crm: str) -> MirrorBudget:
-        """A new budget of that account; what is left of it goes back when the app closes."""
-        self.budgets.append(MirrorBudget(self.mirror, self.world, crm, self.settings.pull.reserve))
-        return self.budgets[-1]
-
-    def close(self) -> None:
-        """Let go of connections to CRMs and database."""
-        for connector in self.connectors.values():
-            connector.close()
-        for budget in self.budgets:
-            budget.close()
-        self.mirror.close()
 
 
 def build(settings: Settings, world: World, config_dir: Path) -> App:

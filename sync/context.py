@@ -1,15 +1,18 @@
-"""What every stage is handed: the chosen real things, and the facts of this run."""
+"""What commands and stages are handed: the chosen real things, and the facts of a run."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from pathlib import Path
+from types import TracebackType
+from typing import Protocol, Self
 
 from config.settings import Settings
 from config.world import World
 from connectors.base import Connector
 from scoring.model import Model
+from sync.mirror.budget import MirrorBudget
 from sync.mirror.engine import Mirror
 
 
@@ -58,3 +61,39 @@ class Context:
     mapping_hash: str = ""
     lease_epoch: int = 0
     progress: Progress = field(default_factory=Silent)
+
+
+@dataclass(slots=True)
+class App:
+    """Everything that a command works with; close it when done."""
+
+    settings: Settings
+    world: World
+    config_dir: Path
+    mirror: Mirror
+    models: Sequence[Model]
+    mapping_hash: str
+    connectors: dict[str, Connector] = field(default_factory=dict)
+    budgets: list[MirrorBudget] = field(default_factory=list)
+    heartbeat: bool = True  # renew the lease from a thread; tests in simulated time do without
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def budget(self, crm: str) -> MirrorBudget:
+        """A new budget of that account; what is left of it goes back when the app closes."""
+        self.budgets.append(MirrorBudget(self.mirror, self.world, crm, self.settings.pull.reserve))
+        return self.budgets[-1]
+
+    def close(self) -> None:
+        """Let go of connections to CRMs and database."""
+        for connector in self.connectors.values():
+            connector.close()
+        for budget in self.budgets:
+            budget.close()
+        self.mirror.close()

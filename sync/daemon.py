@@ -22,8 +22,7 @@ from typing import Final
 
 from config.settings import ScheduleSettings
 from config.world import epoch, from_epoch
-from sync.app import App
-from sync.context import Interrupted, Progress
+from sync.context import App, Interrupted, Progress
 from sync.mirror.lease import Lease
 from sync.mirror.runs import get_meta, set_meta
 from sync.pipeline import SyncRequest, run_under_lease

@@ -19,8 +19,8 @@ from config.paths import MODEL_FILE, SETTINGS_FILE, sqlite_url
 from config.templates import template
 from config.world import RealWorld, epoch
 from sync import pipeline
-from sync.app import App, build
-from sync.context import Progress
+from sync.app import build
+from sync.context import App, Progress
 from sync.mirror import outbox, plans, queries
 from sync.mirror.explain import explain_person
 from sync.pipeline import STAGES, SyncRequest

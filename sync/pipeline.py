@@ -16,8 +16,7 @@ from typing import Final
 from config.world import epoch
 from connectors.base import Connector
 from connectors.errors import ConnectorError
-from sync.app import App
-from sync.context import Context, Interrupted, Progress, RunClock, Silent
+from sync.context import App, Context, Interrupted, Progress, RunClock, Silent
 from sync.mirror import plans
 from sync.mirror.lease import Lease
 from sync.mirror.runs import begin_run, close_killed, finish_run, set_meta

@@ -8,11 +8,11 @@ from typing import Annotated, Any
 import typer
 
 from config.world import epoch, iso_z
-from sync.app import App
 from sync.cli.errors import NotFound, UsageFault
 from sync.cli.options import command, group
 from sync.cli.session import Session
 from sync.cli.times import shown
+from sync.context import App
 from sync.mirror import audit, failures, outbox
 from sync.mirror.engine import Connection
 from sync.mirror.outbox import Failed

@@ -1,4 +1,4 @@
-"""`sync`, `resync` and `run`: passes of the pipeline."""
+"""`sync` and `run`: passes of the pipeline."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from config.errors import ConfigError, Problem
 from config.schema import variable_name
 from connectors.records import Crm
 from sync import daemon, pipeline
-from sync.app import App
 from sync.cli.errors import UsageFault
 from sync.cli.options import command
 from sync.cli.report import show_problems, show_report
 from sync.cli.session import Session
 from sync.cli.times import moment
 from sync.cli.words import unknown
+from sync.context import App
 from sync.pipeline import STAGES, SyncRequest
 from sync.reports import RunReport
 

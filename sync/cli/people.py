@@ -11,12 +11,12 @@ import typer
 
 from config.settings import STAGES
 from config.world import epoch, iso_z
-from sync.app import App
 from sync.cli.errors import UsageFault
 from sync.cli.options import command
 from sync.cli.session import Session
 from sync.cli.times import moment
 from sync.cli.words import unknown
+from sync.context import App
 from sync.mirror import explain, queries
 from sync.mirror.engine import Connection
 from sync.mirror.queries import PersonView

@@ -8,12 +8,12 @@ from typing import Annotated
 import typer
 
 from sync import pipeline
-from sync.app import App
 from sync.cli.errors import UsageFault
 from sync.cli.options import command
 from sync.cli.passes import require_crm
 from sync.cli.report import gravest, show_problems, show_report
 from sync.cli.session import Session
+from sync.context import App
 from sync.mirror import plans
 from sync.reports import SCHEMA_VERSION
 from sync.stages.plan import PlanView

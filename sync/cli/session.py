@@ -14,7 +14,7 @@ from sync.cli.given import Globals
 from sync.cli.output import Output
 
 if TYPE_CHECKING:
-    from sync.app import App
+    from sync.context import App
 
 
 class Session:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any, Final, NamedTuple
 
 from sqlalchemy import ColumnElement, Table, and_, select
@@ -94,6 +95,20 @@ def records(conn: Connection, person_id: str) -> list[RecordView]:
     query = query.where(MEMBER.c.person_id == person_id)
     order = (RECORD.c.crm.desc(), RECORD.c.object, RECORD.c.id)
     return [RecordView(*row) for row in conn.execute(query.order_by(*order))]
+
+
+def field_values(conn: Connection, person_id: str) -> dict[RecordRef, dict[str, Any]]:
+    """The mirrored payload of each live record of a person, by the CRM's own field names."""
+    names = ("crm", "object", "id")
+    same = and_(*(MEMBER.c[name] == RECORD.c[name] for name in names))
+    query = select(RECORD.c.crm, RECORD.c.object, RECORD.c.id, RECORD.c.raw).select_from(
+        MEMBER.join(RECORD, same)
+    )
+    found = {}
+    for row in conn.execute(query.where(MEMBER.c.person_id == person_id)):
+        raw = json.loads(row.raw)
+        found[RecordRef(row.crm, row.object, row.id)] = raw.get("properties", raw)
+    return found
 
 
 def writes(conn: Connection, person_id: str) -> list[Decided]:
