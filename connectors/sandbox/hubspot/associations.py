@@ -7,8 +7,16 @@ from typing import Any
 
 from connectors.sandbox.core import Response
 from connectors.sandbox.hubspot.batch import answer
-from connectors.sandbox.hubspot.calls import Call, inputs_of, opaque, read_cursor
-from connectors.sandbox.hubspot.errors import bad_json, error, not_found, standard_error
+from connectors.sandbox.hubspot.calls import (
+    Call,
+    an_object,
+    inputs_of,
+    objects_in,
+    opaque,
+    place_of,
+    types_in,
+)
+from connectors.sandbox.hubspot.errors import error, not_found, standard_error
 from connectors.sandbox.hubspot.links import default_type, label_of
 from connectors.sandbox.hubspot.schema_types import ObjectType
 
@@ -25,7 +33,7 @@ def read_batch(call: Call, source_name: str, target_name: str) -> Response:
     errors: list[dict[str, Any]] = []
     for item in inputs_of(call.body(), READ_LIMIT):
         record_id = str(item.get("id", ""))
-        after = int(read_cursor(str(item["after"]))) if item.get("after") else 0
+        after = place_of(str(item.get("after") or ""))
         entries, cursor = _page(
             call, source, record_id, target, after, call.portal.switches.hs_association_page
         )
@@ -78,9 +86,8 @@ def list_associations(call: Call, source_name: str, record_id: str, target_name:
     source, target = call.kind(source_name), call.kind(target_name)
     if call.portal.live(source, record_id) is None:
         raise not_found()
-    text = call.request.param("after")
-    after = int(read_cursor(text)) if text else 0
-    entries, cursor = _page(call, source, record_id, target, after, call.limit(LIST_LIMIT, LIST_LIMIT))
+    limit = call.limit(LIST_LIMIT, LIST_LIMIT)
+    entries, cursor = _page(call, source, record_id, target, call.after(), limit)
     body: dict[str, Any] = {"results": entries}
     if cursor:
         body["paging"] = call.next_page(cursor)
@@ -99,11 +106,7 @@ def put_association(call: Call, source_name: str, first: str, target_name: str, 
     """PUT …/associations/{to}/{id} with a list of types: 201."""
     source, target = call.kind(source_name), call.kind(target_name)
     one, two = _both(call, source, first, target, second)
-    try:
-        specs = call.request.json()
-        numbers = {int(spec["associationTypeId"]) for spec in specs}
-    except (ValueError, TypeError, KeyError):
-        raise bad_json("a list of {associationCategory, associationTypeId} is expected") from None
+    numbers = types_in({"types": call.payload()})
     call.portal.links.add(source.plural, one, target.plural, two, numbers)
     labels = [label for number in sorted(numbers) if (label := label_of(number))]
     shown = {
@@ -145,7 +148,7 @@ def create_batch(call: Call, source_name: str, target_name: str) -> Response:
     results = []
     for item in inputs_of(call.body(), WRITE_LIMIT):
         one, two = _both(call, source, _id(item, "from"), target, _id(item, "to"))
-        numbers = {int(spec["associationTypeId"]) for spec in item.get("types") or []}
+        numbers = types_in(item)
         call.portal.links.add(source.plural, one, target.plural, two, numbers)
         results.append(
             {
@@ -173,7 +176,7 @@ def archive_batch(call: Call, source_name: str, target_name: str) -> Response:
     """POST …/batch/archive {inputs: [{from, to: [..]}]}: 204."""
     source, target = call.kind(source_name), call.kind(target_name)
     for item in inputs_of(call.body(), ARCHIVE_LIMIT):
-        for other in item.get("to") or []:
+        for other in objects_in(item.get("to"), "to"):
             call.portal.links.remove(
                 source.plural, _id(item, "from"), target.plural, str(other.get("id", ""))
             )
@@ -181,7 +184,7 @@ def archive_batch(call: Call, source_name: str, target_name: str) -> Response:
 
 
 def _id(item: dict[str, Any], side: str) -> str:
-    return str((item.get(side) or {}).get("id", ""))
+    return str(an_object(item.get(side), side).get("id", ""))
 
 
 def read_batch_v3(call: Call, source_name: str, target_name: str) -> Response:

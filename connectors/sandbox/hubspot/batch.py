@@ -9,7 +9,7 @@ from typing import Any
 
 from connectors.sandbox.core import Answer, Response
 from connectors.sandbox.hubspot import objects
-from connectors.sandbox.hubspot.calls import Call, inputs_of, refuse_duplicates
+from connectors.sandbox.hubspot.calls import Call, an_object, inputs_of, refuse_duplicates, texts_in
 from connectors.sandbox.hubspot.errors import bad_values, error, standard_error
 from connectors.sandbox.hubspot.schema_types import ObjectType
 from connectors.sandbox.store import Record
@@ -22,11 +22,11 @@ def read_batch(call: Call, type_name: str) -> Response:
     """POST …/batch/read: unknown ids are left out, with 200 or 207 (by switch)."""
     kind = call.kind(type_name)
     body = call.body()
-    history = list(body.get("propertiesWithHistory") or ())
+    history = texts_in(body.get("propertiesWithHistory"), "propertiesWithHistory")
     most = BATCH_LIMIT_WITH_HISTORY if history else BATCH_LIMIT
     ids = [str(item.get("id", "")) for item in inputs_of(body, most)]
     wanted = "archived" if call.flag("archived") else ""
-    names, id_property = list(body.get("properties") or ()), str(body.get("idProperty") or "")
+    names, id_property = texts_in(body.get("properties"), "properties"), str(body.get("idProperty") or "")
     results: dict[str, dict[str, Any]] = {}
     missing: list[str] = []
     for record_id in dict.fromkeys(ids):
@@ -51,21 +51,19 @@ def update_batch(call: Call, type_name: str) -> Response:
     errors: list[dict[str, Any]] = []
     missing: list[str] = []
     for item in inputs:
-        record_id, trace = str(item.get("id", "")), item.get("objectWriteTraceId")
+        record_id, trace = str(item.get("id", "")), _trace(item)
         record = call.portal.live(kind, record_id, str(item.get("idProperty") or ""))
         if record is None:
             missing.append(record_id)
             continue
-        properties = item.get("properties") or {}
+        properties = _properties(item)
         if _tried(partial(objects.change, call, kind, record, properties), trace, record_id, errors):
             results.append(objects.written(call, kind, record, list(properties), trace))
     return answer(call, results, errors + _missing(call, kind, missing))
 
 
 def _refuse_invalid(call: Call, kind: ObjectType, inputs: list[dict[str, Any]]) -> None:
-    problems = [
-        problem for item in inputs for problem in call.portal.checked(kind, item.get("properties") or {})[1]
-    ]
+    problems = [problem for item in inputs for problem in call.portal.checked(kind, _properties(item))[1]]
     if problems:
         raise bad_values(problems)
 
@@ -74,7 +72,7 @@ def create_batch(call: Call, type_name: str) -> Response:
     """POST …/batch/create: partial success needs unique trace ids; else a conflict refuses all."""
     kind = call.kind(type_name)
     inputs = inputs_of(call.body(), BATCH_LIMIT)
-    traces = [item.get("objectWriteTraceId") for item in inputs]
+    traces = [_trace(item) for item in inputs]
     in_part = None not in traces and len(set(traces)) == len(traces)
     if not in_part:
         _refuse_invalid(call, kind, inputs)
@@ -84,7 +82,7 @@ def create_batch(call: Call, type_name: str) -> Response:
     for item, trace in zip(inputs, traces, strict=True):
         made = _tried(partial(objects.make, call, kind, item), trace, "", errors)
         if made is not None:
-            results.append(objects.written(call, kind, made, list(item.get("properties") or {}), trace))
+            results.append(objects.written(call, kind, made, list(_properties(item)), trace))
     return answer(call, results, errors, 201)
 
 
@@ -92,7 +90,7 @@ def _refuse_known(call: Call, kind: ObjectType, inputs: list[dict[str, Any]]) ->
     if kind.plural != "contacts":
         return
     for item in inputs:
-        email = str((item.get("properties") or {}).get("email") or "").strip().lower()
+        email = str(_properties(item).get("email") or "").strip().lower()
         if known := call.portal.email_taken(email):
             raise error(409, f"Contact already exists. Existing ID: {known}", "CONFLICT")
 
@@ -109,7 +107,7 @@ def upsert_batch(call: Call, type_name: str) -> Response:
         prop = kind.properties.get(name)
         if name != "hs_object_id" and (prop is None or not prop.unique):
             raise error(400, f"Unable to perform update/upsert by non-unique {kind.type_id} property {name}")
-        properties = dict(item.get("properties") or {})
+        properties = dict(_properties(item))
         record = call.portal.live(kind, key, name)
         new = record is None
         if record is None:
@@ -118,7 +116,7 @@ def upsert_batch(call: Call, type_name: str) -> Response:
             record = objects.make(call, kind, {"properties": properties})
         else:
             objects.change(call, kind, record, properties)
-        shown = objects.written(call, kind, record, list(properties), item.get("objectWriteTraceId"))
+        shown = objects.written(call, kind, record, list(properties), _trace(item))
         results.append({**shown, "new": new})
     return answer(call, results, [])
 
@@ -142,6 +140,16 @@ def answer(
     if errors:
         body |= {"numErrors": len(errors), "errors": errors}
     return Response.json(body, 207 if errors else status)
+
+
+def _properties(item: dict[str, Any]) -> dict[str, Any]:
+    return an_object(item.get("properties"), "properties")
+
+
+def _trace(item: dict[str, Any]) -> str | None:
+    """The caller's own name for an input."""
+    trace = item.get("objectWriteTraceId")
+    return None if trace is None else str(trace)
 
 
 def _missing(call: Call, kind: ObjectType, ids: list[str]) -> list[dict[str, Any]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from connectors.sandbox.core import Response
-from connectors.sandbox.hubspot.calls import Call, opaque, read_cursor
+from connectors.sandbox.hubspot.calls import Call, objects_in, opaque
 from connectors.sandbox.hubspot.errors import bad_json, error, not_found
 from connectors.sandbox.hubspot.portal import Portal
 from connectors.sandbox.hubspot.schema import DEAL_STAGES
@@ -86,8 +86,10 @@ def delete_property(call: Call, type_name: str, name: str) -> Response:
 
 def _options(raw: Any) -> tuple[Option, ...]:
     return tuple(
-        Option(str(one["value"]), str(one.get("label") or one["value"]), bool(one.get("hidden")))
-        for one in raw or ()
+        Option(
+            str(one.get("value", "")), str(one.get("label") or one.get("value", "")), bool(one.get("hidden"))
+        )
+        for one in objects_in(raw, "options")
     )
 
 
@@ -161,7 +163,7 @@ class Owners:
         return str(number)
 
     def set_active(self, owner_id: str, active: bool) -> None:
-        """Deactivate somebody (H14: `userId` becomes null), or bring them back."""
+        """Deactivate somebody (OpenAPI, Owners: `userId` becomes null), or bring them back."""
         owner = self._owners[owner_id]
         owner["archived"] = not active
         owner["userId"] = owner["userIdIncludingInactive"] if active else None
@@ -183,7 +185,7 @@ class Owners:
         """GET /crm/v3/owners."""
         archived, email = call.flag("archived"), call.request.param("email").lower()
         limit = call.limit(OWNER_LIMIT, 100)
-        after = int(read_cursor(call.request.param("after"))) if call.request.param("after") else 0
+        after = call.after()
         found = [
             owner
             for owner in self._owners.values()

@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from connectors.sandbox.core import Response
-from connectors.sandbox.hubspot.calls import Call, opaque, read_cursor
+from connectors.sandbox.hubspot.calls import Call, number, opaque, read_cursor
 from connectors.sandbox.hubspot.errors import error, not_found
 from connectors.sandbox.hubspot.portal import Portal
 from connectors.sandbox.hubspot.values import parse_moment
@@ -188,8 +188,8 @@ class Feeds:
         """GET /email/public/v1/events."""
         limit = call.limit(EMAIL_EVENT_LIMIT, 10)
         request = call.request
-        first = int(request.param("startTimestamp") or 0)
-        last = int(request.param("endTimestamp") or 1 << 60)
+        first = number(request.param("startTimestamp"), "startTimestamp")
+        last = number(request.param("endTimestamp"), "endTimestamp", 1 << 60)
         lag = self._portal.switches.hs_email_event_lag
         seen = round((self._portal.core.clock() - lag) * 1000)
         end = bisect_left(self._mail, (min(last, seen) + 1, 0), key=_order)
@@ -228,7 +228,7 @@ class Feeds:
     def list_campaigns(self, call: Call) -> Response:
         """GET /email/public/v1/campaigns: ids only; names come one by one."""
         limit = call.limit(1_000, 10)
-        after = int(read_cursor(call.request.param("offset"))) if call.request.param("offset") else 0
+        after = call.after("offset")
         ids = [number for number in sorted(self._campaigns) if number > after]
         page = ids[:limit]
         campaigns = [

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from connectors.sandbox.hubspot.calls import texts_in
 from connectors.sandbox.hubspot.errors import error
 from connectors.sandbox.hubspot.schema_types import ObjectType, Property
 from connectors.sandbox.hubspot.values import parse_moment
@@ -41,7 +42,7 @@ def parse_filter(kind: ObjectType, item: dict[str, Any]) -> Filter:
         raise error(400, f"Invalid input JSON: operator {operator} is not one of {', '.join(OPERATORS)}")
     value = "" if item.get("value") is None else str(item["value"])
     if operator in ("IN", "NOT_IN"):
-        if not item.get("values"):
+        if not texts_in(item.get("values"), "values"):
             raise error(400, f"operator {operator} requires values")
     elif operator not in ("HAS_PROPERTY", "NOT_HAS_PROPERTY") and item.get("value") is None:
         raise error(400, f"operator {operator} requires a value")

@@ -6,7 +6,7 @@ import uuid
 from typing import Any
 
 from connectors.sandbox.core import Response
-from connectors.sandbox.hubspot.calls import Call, opaque, read_cursor
+from connectors.sandbox.hubspot.calls import Call, opaque
 from connectors.sandbox.hubspot.errors import not_found
 from connectors.sandbox.hubspot.feeds import Feeds
 from connectors.sandbox.hubspot.values import iso
@@ -44,7 +44,7 @@ class Forms:
             if form["archived"] == archived and ("all" in types or form["formType"] in types)
         ]
         limit = call.limit(FORM_LIMIT, 50)
-        start = int(read_cursor(call.request.param("after"))) if call.request.param("after") else 0
+        start = call.after()
         body: dict[str, Any] = {"results": forms[start : start + limit]}
         if len(forms) > start + limit:
             body["paging"] = call.next_page(opaque(str(start + limit)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from connectors.sandbox.core import Response
-from connectors.sandbox.hubspot.calls import Call, inputs_of, opaque, read_cursor
+from connectors.sandbox.hubspot.calls import Call, inputs_of, number, opaque, texts_in
 from connectors.sandbox.hubspot.errors import error, not_found
 from connectors.sandbox.hubspot.portal import Portal
 from connectors.sandbox.hubspot.values import iso
@@ -65,9 +65,9 @@ class Lists:
     def search(self, call: Call) -> Response:
         """POST /crm/v3/lists/search {query, count ≤ 500, offset}."""
         body = call.body()
-        count, offset = int(body.get("count") or 20), int(body.get("offset") or 0)
-        if not 0 <= count <= SEARCH_LIMIT:
-            raise error(400, f"count must be between 0 and {SEARCH_LIMIT}")
+        count, offset = number(body.get("count"), "count", 20), number(body.get("offset"), "offset")
+        if not 0 <= count <= SEARCH_LIMIT or offset < 0:
+            raise error(400, f"count must be between 0 and {SEARCH_LIMIT}, offset not negative")
         text = str(body.get("query") or "").lower()
         found = [one for one in self._lists.values() if text in one["name"].lower()]
         page = found[offset : offset + count]
@@ -116,7 +116,7 @@ class Lists:
 
     def _page(self, call: Call, rows: list[tuple[str, float]]) -> Response:
         limit = call.limit(MEMBERSHIP_LIMIT, 100)
-        start = int(read_cursor(call.request.param("after"))) if call.request.param("after") else 0
+        start = call.after()
         page = rows[start : start + limit]
         body: dict[str, Any] = {
             "results": [{"recordId": record_id, "membershipTimestamp": iso(at)} for record_id, at in page],
@@ -129,10 +129,7 @@ class Lists:
     def change_members(self, call: Call, list_id: str, action: str) -> Response:
         """PUT …/memberships/add or /remove with a list of record ids."""
         self._known(list_id)
-        try:
-            ids = [str(one) for one in call.request.json()]
-        except (ValueError, TypeError):
-            raise error(400, "Invalid input JSON: a list of record ids is expected") from None
+        ids = texts_in(call.payload(), "the body")
         rows = self._portal.store.table("hubspot", "contacts").rows
         known = [one for one in ids if one in rows]
         added = self.join(list_id, known) if action == "add" else []

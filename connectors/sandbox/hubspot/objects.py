@@ -6,7 +6,7 @@ from bisect import bisect_right
 from typing import Any
 
 from connectors.sandbox.core import Response
-from connectors.sandbox.hubspot.calls import Call, opaque, read_cursor
+from connectors.sandbox.hubspot.calls import Call, an_object, objects_in, opaque, types_in
 from connectors.sandbox.hubspot.errors import bad_values, error, not_found
 from connectors.sandbox.hubspot.links import label_of, target_of
 from connectors.sandbox.hubspot.schema_types import ObjectType
@@ -26,8 +26,7 @@ def list_records(call: Call, type_name: str) -> Response:
     limit = call.limit(LIST_LIMIT_WITH_HISTORY if history else LIST_LIMIT)
     names, wanted = request.params("properties"), "archived" if call.flag("archived") else ""
     types = [call.kind(name) for name in request.params("associations")]
-    after = read_cursor(request.param("after")) if request.param("after") else "0"
-    rows, more = _page(call, kind, int(after), limit, wanted)
+    rows, more = _page(call, kind, call.after(), limit, wanted)
     results = []
     for row in rows:
         shown = call.render.record(kind, row, names, history)
@@ -96,18 +95,20 @@ def read_record(call: Call, type_name: str, record_id: str) -> Response:
 
 
 def create_record(call: Call, type_name: str) -> Response:
-    """POST /crm/v3/objects/{type}: 201; 409 for an address that exists (H9)."""
+    """POST /crm/v3/objects/{type}: 201; 409 for an address that exists (python SDK #51)."""
     kind = call.kind(type_name)
     body = call.body()
     record = make(call, kind, body)
     trace = body.get("objectWriteTraceId")
-    return Response.json(written(call, kind, record, list(body.get("properties") or {}), trace), 201)
+    return Response.json(
+        written(call, kind, record, list(an_object(body.get("properties"), "properties")), trace), 201
+    )
 
 
 def make(call: Call, kind: ObjectType, item: dict[str, Any]) -> Record:
     """Create one record from `{properties, associations?}`; raises the 400 or 409 that applies."""
     portal = call.portal
-    values, problems = portal.checked(kind, item.get("properties") or {})
+    values, problems = portal.checked(kind, an_object(item.get("properties"), "properties"))
     if problems:
         raise bad_values(problems)
     if kind.plural == "contacts" and (known := portal.email_taken(values.get("email"))):
@@ -115,9 +116,9 @@ def make(call: Call, kind: ObjectType, item: dict[str, Any]) -> Record:
     if kind.plural == "contacts":
         values.setdefault("lifecyclestage", "lead")
     record = portal.create(kind, values, author="worker", actor=call.actor)
-    for wanted in item.get("associations") or []:
-        other = str((wanted.get("to") or {}).get("id", ""))
-        numbers = {int(spec["associationTypeId"]) for spec in wanted.get("types") or []}
+    for wanted in objects_in(item.get("associations"), "associations"):
+        other = str(an_object(wanted.get("to"), "to").get("id", ""))
+        numbers = types_in(wanted)
         target = _target_of(call, kind, numbers)
         if target is not None and portal.live(target, other) is not None:
             portal.links.add(kind.plural, record.id, target.plural, other, numbers)
@@ -131,14 +132,14 @@ def _target_of(call: Call, kind: ObjectType, numbers: set[int]) -> ObjectType | 
 
 
 def update_record(call: Call, type_name: str, record_id: str) -> Response:
-    """PATCH …/{id}: given values are overwritten, "" clears (H2)."""
+    """PATCH …/{id}: given values are overwritten, "" clears (OpenAPI, Contacts)."""
     kind = call.kind(type_name)
     record = call.portal.live(kind, record_id, call.request.param("idProperty"))
     if record is None:
         raise not_found()
-    body = call.body()
-    change(call, kind, record, body.get("properties") or {})
-    return Response.json(written(call, kind, record, list(body.get("properties") or {}), None))
+    properties = an_object(call.body().get("properties"), "properties")
+    change(call, kind, record, properties)
+    return Response.json(written(call, kind, record, list(properties), None))
 
 
 def change(call: Call, kind: ObjectType, record: Record, properties: dict[str, Any]) -> Record:
@@ -174,7 +175,7 @@ def archive_record(call: Call, type_name: str, record_id: str) -> Response:
 
 
 def merge_records(call: Call, type_name: str) -> Response:
-    """POST …/merge: answers with the survivor (H19)."""
+    """POST …/merge: answers with the survivor (docs: merge records)."""
     kind = call.kind(type_name)
     body = call.body()
     first, second = str(body.get("primaryObjectId", "")), str(body.get("objectIdToMerge", ""))

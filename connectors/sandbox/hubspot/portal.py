@@ -279,7 +279,7 @@ def _additional(primary: Record, secondary: Record) -> str | None:
 def _merged_versions(
     primary: Record, secondary: Record, values: Mapping[str, Any], moment: float
 ) -> dict[str, list[Version]]:
-    """Histories of both, oldest first, ending with the value that won (H19: histories are merged)."""
+    """Histories of both, oldest first, ending with the value that won (docs: merge records)."""
     versions: dict[str, list[Version]] = {}
     for name, value in values.items():
         both = [*primary.history(name)[::-1], *secondary.history(name)[::-1]]

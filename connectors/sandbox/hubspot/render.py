@@ -108,7 +108,7 @@ class Renderer:
         return shown
 
     def history(self, kind: ObjectType, record: Record, name: str) -> list[dict[str, Any]]:
-        """Versions of a property, newest first (OpenAPI `ValueWithTimestamp`; H15, H16)."""
+        """Versions of a property, newest first (OpenAPI `ValueWithTimestamp`)."""
         versions = record.history(name)
         if not versions:
             value = self.value(kind, record, name)

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import json
 from bisect import bisect_right
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from connectors.sandbox.core import Response
-from connectors.sandbox.hubspot.calls import Call
-from connectors.sandbox.hubspot.errors import bad_json, error
+from connectors.sandbox.hubspot.calls import Call, an_object, number, objects_in, texts_in
+from connectors.sandbox.hubspot.errors import error
 from connectors.sandbox.hubspot.filters import Filter, parse_filter, sort_key
 from connectors.sandbox.hubspot.schema_types import ObjectType
 from connectors.sandbox.store import Record
@@ -53,7 +53,7 @@ class Searcher:
         query = _read(kind, call.body())
         rows = call.portal.table(kind).rows
         ids, total = self._matches(call, kind, query)
-        page = ids[query.offset : query.offset + query.limit]
+        page = ids[query.offset : min(query.offset + query.limit, RESULT_LIMIT)]
         results = [call.render.record(kind, rows[str(number)], query.names) for number in page]
         answer: dict[str, Any] = {"total": total, "results": results}
         following = query.offset + len(page)
@@ -150,7 +150,7 @@ def _without_id_bound(query: Query) -> tuple[int | None, Groups]:
 
 
 def _read(kind: ObjectType, body: dict[str, Any]) -> Query:
-    sort, descending = _sort(kind, body.get("sorts") or [])
+    sort, descending = _sort(kind, body.get("sorts"))
     return Query(
         _groups(kind, body),
         _text(body.get("query")),
@@ -158,17 +158,16 @@ def _read(kind: ObjectType, body: dict[str, Any]) -> Query:
         descending,
         _offset(body.get("after")),
         _limit(body.get("limit")),
-        [str(name) for name in body.get("properties") or []],
+        texts_in(body.get("properties"), "properties"),
     )
 
 
 def _groups(kind: ObjectType, body: dict[str, Any]) -> Groups:
-    raw = body.get("filterGroups") or []
+    raw = objects_in(body.get("filterGroups"), "filterGroups")
     if body.get("filters"):
         raw = [*raw, {"filters": body["filters"]}]
-    if not isinstance(raw, list):
-        raise bad_json("`filterGroups` is a list")
-    groups = [[parse_filter(kind, item) for item in group.get("filters") or []] for group in raw]
+    filters = [objects_in(group.get("filters"), "filters") for group in raw]
+    groups = [[parse_filter(kind, item) for item in group] for group in filters]
     if len(groups) > MAX_GROUPS:
         raise error(400, f"Too many filterGroups: {len(groups)}, at most {MAX_GROUPS} are allowed")
     if any(len(group) > MAX_FILTERS for group in groups) or sum(map(len, groups)) > MAX_FILTERS_IN_ALL:
@@ -176,17 +175,18 @@ def _groups(kind: ObjectType, body: dict[str, Any]) -> Groups:
     return [group for group in groups if group]
 
 
-def _sort(kind: ObjectType, sorts: Sequence[Any]) -> tuple[str, bool]:
+def _sort(kind: ObjectType, sorts: Any) -> tuple[str, bool]:
     """(property, descending) of the one sort that is allowed; without one, the oldest record comes first."""
     if not sorts:
         return "hs_object_id", False
-    if len(sorts) > 1:
+    if not isinstance(sorts, list) or len(sorts) > 1:
         raise error(400, "Only one sort is supported")
     if isinstance(sorts[0], str):
         name, descending = sorts[0].lstrip("-"), sorts[0].startswith("-")
     else:
-        name = str(sorts[0].get("propertyName", ""))
-        descending = str(sorts[0].get("direction", "ASCENDING")).upper() == "DESCENDING"
+        sort = an_object(sorts[0], "sorts")
+        name = str(sort.get("propertyName", ""))
+        descending = str(sort.get("direction", "ASCENDING")).upper() == "DESCENDING"
     if name not in kind.properties:
         raise error(400, f"There was a problem with the request: unknown sort property {name}")
     return name, descending
@@ -201,24 +201,14 @@ def _text(query: Any) -> str:
 
 def _offset(after: Any) -> int:
     """`after` comes as a number or as text."""
-    if after in (None, ""):
-        return 0
-    try:
-        offset = int(after)
-    except (TypeError, ValueError):
-        raise error(400, f"Invalid input: after {after} is no number") from None
+    offset = number(after, "after")
     if offset < 0 or offset >= RESULT_LIMIT:
         raise error(400, f"The after value {offset} is past the first {RESULT_LIMIT} results of a search")
     return offset
 
 
 def _limit(limit: Any) -> int:
-    if limit is None:
-        return 10
-    try:
-        number = int(limit)
-    except (TypeError, ValueError):
-        raise error(400, f"Invalid input: limit {limit} is no number") from None
-    if not 0 <= number <= PAGE_LIMIT:
-        raise error(400, f"The limit must be between 0 and {PAGE_LIMIT}, was {number}")
-    return number
+    size = number(limit, "limit", 10)
+    if not 0 <= size <= PAGE_LIMIT:
+        raise error(400, f"The limit must be between 0 and {PAGE_LIMIT}, was {size}")
+    return size

@@ -6,6 +6,7 @@ as quoted in community threads; where none was found, the text is ours, the `err
 
 from __future__ import annotations
 
+import math
 import re
 from datetime import UTC, datetime
 from typing import Any
@@ -13,7 +14,7 @@ from typing import Any
 from connectors.sandbox.hubspot.schema_types import Property
 
 _EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s.]+")
-_ISO_DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
+_LAST_MOMENT = 250_000_000_000_000  # epoch milliseconds, in the year 9892
 
 
 class ValueRefusedError(Exception):
@@ -41,6 +42,8 @@ def clean(prop: Property | None, name: str, value: Any) -> str | None:
         value = "true" if value else "false"
     if value is None or value == "":
         return None
+    if isinstance(value, dict | list):
+        raise ValueRefusedError(f"{value} is neither text, number nor truth value", "INVALID_STRING")
     text = str(value)
     if prop.type == "enumeration":
         return _choice(prop, text)
@@ -70,9 +73,11 @@ def _choice(prop: Property, text: str) -> str:
 
 def _number(text: str) -> str:
     try:
-        float(text)
+        number = float(text)
     except ValueError:
-        raise ValueRefusedError(f"{text} was not a valid number.", "INVALID_INTEGER") from None
+        number = math.inf
+    if not math.isfinite(number):
+        raise ValueRefusedError(f"{text} was not a valid number.", "INVALID_INTEGER")
     return text.strip()
 
 
@@ -97,8 +102,9 @@ def _time(kind: str, text: str) -> str:
 def parse_moment(text: str) -> float | None:
     """Epoch seconds of epoch-milliseconds text or ISO text; None when it is neither."""
     stripped = text.strip()
-    if re.fullmatch(r"-?\d+(\.0+)?", stripped) and not _ISO_DAY.fullmatch(stripped):
-        return int(float(stripped)) / 1000
+    if re.fullmatch(r"-?\d{1,15}(\.0+)?", stripped, re.ASCII):
+        millis = int(stripped.partition(".")[0])
+        return millis / 1000 if abs(millis) < _LAST_MOMENT else None
     try:
         moment = datetime.fromisoformat(stripped)
     except ValueError:

@@ -99,7 +99,7 @@ def test_keyset_pages_cover_everything_once(api: Api, half: HubSpot, sandbox: Sa
 @pytest.mark.parametrize(("body", "words"), [
     ({"limit": 201}, "limit"),
     ({"after": 10_000}, "past the first 10000"),
-    ({"after": "x"}, "no number"),
+    ({"after": "x"}, "no whole number"),
     ({"sorts": ["createdate", "email"]}, "one sort"),
     ({"sorts": ["nothing"]}, "unknown sort"),
     ({"filters": [one("nothing", "EQ", "1")]}, "does not exist"),
