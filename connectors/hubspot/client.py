@@ -17,6 +17,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 import requests
+import requests.certs
 import urllib3
 from hubspot import oauth
 from hubspot.utils.requests.http_request_builder import Request
@@ -179,7 +180,7 @@ class Transport:
     def exchange_token(self, client_id: str, client_secret: str, refresh_token: str) -> Reply:
         """Ask the token endpoint for a new access token; the reply is raw, whatever its status."""
         configuration = oauth.Configuration(host=self.base_url)
-        configuration.ssl_ca_cert = str(self._ca_file) if self._ca_file is not None else None
+        configuration.ssl_ca_cert = str(self._ca_file or requests.certs.where())  # as the session has it
         configuration.retries = False
         what = "the token exchange"
         with oauth.ApiClient(configuration) as client:

@@ -240,7 +240,8 @@ class Objects:
     ) -> Iterator[Tombstone]:
         for raw in rows:
             row = read_row(raw, feed.object)
-            if isinstance(row, Row):
+            # a server that does not know the parameter lists the living: nobody is buried on its word
+            if isinstance(row, Row) and (row.archived or row.archivedAt):
                 stone = archived(row, feed.object, server_ms)
                 if told is None or stone.at_ms >= told:
                     yield stone

@@ -77,5 +77,5 @@ def _owner(listed: tuple[msgspec.Raw, bool]) -> Owner | Poison:
         email=fields.text(row.email),
         name=name or None,
         kind="queue" if (row.type or "").upper() == "QUEUE" else "person",
-        active=not (archived or row.archived),
+        active=not (archived if row.archived is None else row.archived),
     )

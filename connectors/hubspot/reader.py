@@ -118,7 +118,7 @@ class OwnerRow(msgspec.Struct):
     type: str | None = None
     firstName: str | None = None  # noqa: N815
     lastName: str | None = None  # noqa: N815
-    archived: bool = False
+    archived: bool | None = None
 
 
 class Option(msgspec.Struct):

@@ -168,6 +168,14 @@ def test_a_queue_and_an_owner_that_cannot_be_read(world: SimulatedWorld) -> None
     assert (len(page.poison), page.seen) == (1, 2)
 
 
+@responses.activate
+def test_an_owner_says_itself_whether_it_left(world: SimulatedWorld) -> None:
+    rows = [{"id": "1", "archived": False}, {"id": "2", "archived": True}, {"id": "3"}]
+    responses.get(f"{API}/crm/v3/owners", json={"results": rows})  # whatever `archived` is asked
+    listed = {owner.id: owner.active for owner in plain(world).owners()}
+    assert listed == {"1": True, "2": False, "3": False}
+
+
 # Looking up
 
 
@@ -199,6 +207,7 @@ def test_an_address_stands_in_no_url(
     connector: HubSpotConnector, sandbox: Sandbox, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
+    caplog.set_level(logging.DEBUG, logger="urllib3")  # the package's token exchange turns it down
     sandbox.create("hubspot", "contacts", {"email": "ann@secret.test"})
     assert len(connector.find("ann@secret.test")) == 1
     assert caplog.text

@@ -9,7 +9,9 @@ import pytest
 import responses
 
 from connectors.errors import BrokenReply, NotOffered, RightMissing
-from connectors.hubspot.connector import HubSpotConnector
+from connectors.hubspot.catalogue import Catalogue
+from connectors.hubspot.connector import FEEDS, HubSpotConnector
+from connectors.hubspot.objects import Objects
 from connectors.mapping import EngagementMapper
 from connectors.options import PullOptions
 from connectors.records import Cursor, GoneReason, Page, PersonRecord
@@ -230,6 +232,15 @@ def test_the_archive_is_told_once(
     assert told == {*ids[:210], ids[211]}
 
 
+@responses.activate
+def test_a_server_that_lists_the_living_as_archived_buries_nobody(world: SimulatedWorld) -> None:
+    responses.get(f"{API}/crm/v3/objects/contacts", json={"results": [row("1")]})
+    made = made_account(world)
+    objects = Objects(made, Catalogue(made), PullOptions(EngagementMapper()))
+    feed = next(feed for feed in FEEDS if feed.name == "hubspot.contacts.archived")
+    assert [page.tombstones for page in objects.archived_pages(feed, None)] == [()]
+
+
 def test_all_fields_go_by_batch_when_they_do_not_fit_a_url(sandbox: Sandbox, world: SimulatedWorld) -> None:
     ids = {contact(sandbox, number, phone=str(number)) for number in range(120)}
     names = tuple(f"custom_property_with_a_long_name_{number}" for number in range(200))
@@ -298,12 +309,9 @@ def test_a_person_edits_between_two_pages_of_the_listing(
 
 
 def walk_over(world: SimulatedWorld, cursor: Cursor | None) -> list[Page]:
-    from connectors.hubspot.catalogue import Catalogue
-    from connectors.hubspot.objects import Objects
-
     made = made_account(world)
     objects = Objects(made, Catalogue(made), PullOptions(EngagementMapper()))
-    feed = feed_of(HubSpotConnector.__new__(HubSpotConnector), "contacts")
+    feed = next(feed for feed in FEEDS if feed.name == "hubspot.contacts")
     return list(objects.pages(feed, cursor))
 
 
