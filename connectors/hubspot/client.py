@@ -17,11 +17,11 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 import requests
-import requests.certs
 import urllib3
 from hubspot import oauth
 from hubspot.utils.requests.http_request_builder import Request
 from requests.adapters import HTTPAdapter
+from requests.utils import DEFAULT_CA_BUNDLE_PATH
 
 from config.errors import ConfigError, Problem
 from config.world import World
@@ -180,7 +180,7 @@ class Transport:
     def exchange_token(self, client_id: str, client_secret: str, refresh_token: str) -> Reply:
         """Ask the token endpoint for a new access token; the reply is raw, whatever its status."""
         configuration = oauth.Configuration(host=self.base_url)
-        configuration.ssl_ca_cert = str(self._ca_file or requests.certs.where())  # as the session has it
+        configuration.ssl_ca_cert = str(self._ca_file or DEFAULT_CA_BUNDLE_PATH)  # as the session has it
         configuration.retries = False
         what = "the token exchange"
         with oauth.ApiClient(configuration) as client:
