@@ -7,9 +7,8 @@ from typing import Any
 
 from connectors.sandbox.core import Core, Request, Response
 from connectors.sandbox.hubspot.errors import bad_json, error, unauthorised
-from connectors.sandbox.hubspot.feeds import PORTAL_ID
 from connectors.sandbox.hubspot.limits import Limits
-from connectors.sandbox.hubspot.portal import APP_ID
+from connectors.sandbox.hubspot.portal import APP_ID, PORTAL_ID
 from connectors.sandbox.hubspot.values import iso
 from connectors.sandbox.tokens import Tokens
 

@@ -25,7 +25,6 @@ class Call:
     portal: Portal
     render: Renderer
     actor: str
-    dated: bool = False
 
     def kind(self, name: str) -> ObjectType:
         """The object type that the path names; 400 when there is none such."""

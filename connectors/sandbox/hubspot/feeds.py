@@ -17,14 +17,13 @@ from typing import Any
 from connectors.sandbox.core import Response
 from connectors.sandbox.hubspot.calls import Call, number, opaque, read_cursor
 from connectors.sandbox.hubspot.errors import error, not_found
-from connectors.sandbox.hubspot.portal import Portal
+from connectors.sandbox.hubspot.portal import PORTAL_ID, Portal
 from connectors.sandbox.hubspot.values import parse_moment
 from connectors.sandbox.store import Record
 
 SUBMISSION_LIMIT = 50
 EMAIL_EVENT_LIMIT = 1_000
 EVENT_LIMIT_DEFAULT = 20
-PORTAL_ID = 62_515
 
 _NAMESPACE = uuid.UUID("6f1f5d7c-3f0a-5d0e-9d6f-5a2f1a2b3c4d")
 

@@ -57,7 +57,8 @@ class HubSpot:
         scope = scope_of(request.method, path)
         if scope in self._core.switches.hs_missing_scopes:
             raise missing_scopes([scope or ""])
-        response = route.endpoint(Call(request, self.portal, self.render, app, dated), *parts)
+        render = Renderer(self.portal, with_url=True) if dated else self.render
+        response = route.endpoint(Call(request, self.portal, render, app), *parts)
         response.headers.update(self.limits.headers(route.limit))
         return response
 

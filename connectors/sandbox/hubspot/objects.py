@@ -8,7 +8,7 @@ from typing import Any
 from connectors.sandbox.core import Response
 from connectors.sandbox.hubspot.calls import Call, an_object, objects_in, opaque, types_in
 from connectors.sandbox.hubspot.errors import bad_values, error, not_found
-from connectors.sandbox.hubspot.links import label_of, target_of
+from connectors.sandbox.hubspot.links import target_of
 from connectors.sandbox.hubspot.schema_types import ObjectType
 from connectors.sandbox.store import Record
 
@@ -76,7 +76,8 @@ def _associations(call: Call, kind: ObjectType, record: Record, types: list[Obje
 
 
 def _suffix(type_id: int) -> str:
-    return "" if label_of(type_id) else "_unlabeled" if type_id in (279, 280) else ""
+    """Contacts and companies have a labelled and an unlabelled type; the list names tell them apart."""
+    return "_unlabeled" if type_id in (279, 280) else ""
 
 
 def read_record(call: Call, type_name: str, record_id: str) -> Response:
@@ -184,9 +185,8 @@ def merge_records(call: Call, type_name: str) -> Response:
         raise not_found(f"Could not find the records {first} and {second} to merge")
     if primary is secondary:
         raise error(400, "Cannot merge a record with itself")
-    known = (primary.values.get("hs_merged_object_ids") or "").count(";")
-    known += (secondary.values.get("hs_merged_object_ids") or "").count(";")
-    if known + 2 > MAX_IDENTITIES:
+    merged = [record.values.get("hs_merged_object_ids") or "" for record in (primary, secondary)]
+    if sum(text.count(";") + bool(text) for text in merged) + 2 > MAX_IDENTITIES:
         raise error(400, f"The merged record would have more than {MAX_IDENTITIES} identities")
     survivor = call.portal.merge(kind, primary, secondary, author="worker", actor=call.actor)
     return Response.json(call.render.record(kind, survivor))

@@ -14,6 +14,7 @@ from connectors.sandbox.hubspot.values import ValueRefusedError, clean
 from connectors.sandbox.store import Record, Table, Version
 
 CRM = "hubspot"
+PORTAL_ID = 62_515
 APP_ID = "1100042"
 PERSON_USER = "48201"
 

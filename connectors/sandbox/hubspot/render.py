@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from connectors.sandbox.hubspot.portal import APP_ID, PERSON_USER, Portal
+from connectors.sandbox.hubspot.portal import APP_ID, PERSON_USER, PORTAL_ID, Portal
 from connectors.sandbox.hubspot.schema_types import ObjectType
 from connectors.sandbox.hubspot.values import iso
 from connectors.sandbox.store import Record, Version
@@ -20,10 +20,11 @@ _SOURCES = {
 
 
 class Renderer:
-    """Turns records into JSON values."""
+    """Turns records into JSON values. `with_url`: as the dated versions show them, with a link to the app."""
 
-    def __init__(self, portal: Portal) -> None:
+    def __init__(self, portal: Portal, *, with_url: bool = False) -> None:
         self._portal = portal
+        self._with_url = with_url
 
     def time(self, moment: float) -> str:
         """A moment with the fraction that the switch says."""
@@ -98,6 +99,8 @@ class Renderer:
             "updatedAt": self.time(record.modified),
             "archived": record.gone == "archived",
         }
+        if self._with_url:
+            shown["url"] = f"https://app.hubspot.com/contacts/{PORTAL_ID}/record/{kind.type_id}/{record.id}"
         if record.gone == "archived":
             shown["archivedAt"] = self.time(record.gone_at)
         if history:

@@ -25,6 +25,7 @@ def test_every_name_of_a_type_leads_to_the_same_records(api: Api, half: HubSpot,
     made = half.create("contacts", {"email": "Ada@X.com "})
     (record,) = api.get(path)["results"]
     assert (record["id"], record["properties"]["email"]) == (made, "ada@x.com")
+    assert ("url" in record) is ("2026" in path)
 
 
 def test_an_unknown_type_is_refused(api: Api) -> None:
