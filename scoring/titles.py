@@ -25,13 +25,17 @@ from scoring.titles_data import (
     FOUNDER,
     HEAD_COMPOUND,
     HEAD_LIKE,
+    HEAD_TRADES,
     INTERN,
     JUNIOR,
     LEAD_COMPOUND,
     MANAGER,
+    MANAGING,
     OWNER,
     OWNER_QUALIFIERS,
+    OWNER_ROLES,
     PARTNER,
+    PARTNER_JOBS,
     PARTNER_QUALIFIERS,
     PAST,
     PHRASES,
@@ -67,6 +71,7 @@ _POSSESSIVE = re.compile(r"\b\w+['’`´]s?\b(?=\s)")
 _ABBREVIATION = re.compile(r"\b(?:\w\.){2,}(?:\w\b)?")
 _SEPARATOR = re.compile(r"[,;:|/&+()\[\]\n•·–—]|\s-\s|\s+(?:and|und|et|y|e|en)\s+")
 _WORD = re.compile(r"\w+")
+_CHIEF_OFFICER = re.compile(r"\bchief\b[\w\s&,/-]{0,60}\bofficer\b")
 
 
 def seniority(title: str | None) -> int | None:
@@ -82,6 +87,8 @@ def seniority(title: str | None) -> int | None:
         return None
     if _is_assistant(parts[0]):
         return int(_assistant(parts[0]))
+    if _is_chief_officer(text):
+        return int(Seniority.C_LEVEL)
     return int(max(_part(words) for words in parts))
 
 
@@ -91,8 +98,14 @@ def _plain(title: str) -> str:
     text = "".join(letter for letter in text if not unicodedata.combining(letter))
     text = _ABBREVIATION.sub(lambda found: found[0].replace(".", ""), text)
     text = _POSSESSIVE.sub(" ", text + " ")
-    text = text.replace("-/", "/").replace("co-", "co").replace("vice-", "vice ").replace("mede-", "mede")
+    text = text.replace("-/", "/")
     return re.sub(r"(?<=\w)[:*_/](?:in|innen|r|ne|se|e|a)\b", "", text)
+
+
+def _is_chief_officer(text: str) -> bool:
+    """ "Chief Product & Technology Officer": looked for before the title is cut into parts."""
+    found = _CHIEF_OFFICER.search(text)
+    return found is not None and not CUTS.intersection(_WORD.findall(text[: found.start()]))
 
 
 def _is_assistant(words: list[str]) -> bool:
@@ -140,11 +153,7 @@ def _leader(words: list[str]) -> Seniority | None:
         return Seniority.OWNER
     if any(word in VP for word in words) or _is_vice_president(words):
         return Seniority.VP
-    if any(word in C_LEVEL or word in PRESIDENT or word in BOARD for word in words):
-        return Seniority.C_LEVEL
-    if words[0] == "chief" and (words[-1] == "officer" or "executive" in words):
-        return Seniority.C_LEVEL
-    if "chief" in words and "officer" in words[words.index("chief") :]:
+    if any(word in C_LEVEL | PRESIDENT | BOARD or word.endswith(MANAGING) for word in words):
         return Seniority.C_LEVEL
     if any(pair in TOP_MANAGER for pair in pairwise(words)):
         return Seniority.C_LEVEL
@@ -158,20 +167,26 @@ def _is_vice_president(words: list[str]) -> bool:
 
 
 def _is_owner(words: list[str]) -> bool:
-    """An owner of a business; a product, process or data owner is not."""
-    return any(
-        word in OWNER and (index == 0 or words[index - 1] in OWNER_QUALIFIERS)
-        for index, word in enumerate(words)
-    )
+    """An owner of a business; a product, process or data owner is not, nor is "owner relations"."""
+    for index, word in enumerate(words):
+        before, after = words[:index][-1:], words[index + 1 :][:1]
+        if word in OWNER and OWNER_QUALIFIERS.issuperset(before) and OWNER_ROLES.issuperset(after):
+            return True
+    return False
 
 
 def _is_partner(words: list[str]) -> bool:
-    """Partner as the whole part; a partner manager or a business partner is not."""
-    return words[-1] in PARTNER and all(word in PARTNER_QUALIFIERS for word in words[:-1])
+    """Partner as the whole part or its first words; a partner manager or a business partner is not."""
+    position = next((index for index, word in enumerate(words) if word in PARTNER), None)
+    if position is None or not PARTNER_QUALIFIERS.issuperset(words[:position]):
+        return False
+    return not PARTNER_JOBS.intersection(words[position + 1 :])
 
 
 def _is_head(words: list[str]) -> bool:
-    """Head of something: the part ends with it ("Head", "Global Head", "Leiter", "Vertriebsleiter")."""
+    """Head of something: "Head Sales", "Global Head", "Leiter", "Vertriebsleiter"; a head nurse is not."""
+    if words[0] == "head":
+        return not HEAD_TRADES.intersection(words[1:2])
     if words[-1] == "head" or words[0] in HEAD_LIKE or words[-1] in HEAD_LIKE:
         return "team" not in words
     return any(word.endswith(HEAD_COMPOUND) and not word.startswith(LEAD_COMPOUND) for word in words)
@@ -179,7 +194,7 @@ def _is_head(words: list[str]) -> bool:
 
 def _follower(words: list[str]) -> Seniority:
     """Below a director."""
-    if any(word in MANAGER or word.endswith(HEAD_COMPOUND) for word in words) or "head" in words[-1:]:
+    if any(word in MANAGER or word.endswith(HEAD_COMPOUND) for word in words) or "head" in words:
         return Seniority.MANAGER
     if any(word in SENIOR for word in words):
         return Seniority.SENIOR

@@ -37,7 +37,7 @@ INTERN: Final = _words(
 
 FOUNDER: Final = _words(
     """
-    founder cofounder founders grunder grunderin mitgrunder mitgrunderin unternehmensgrunder
+    founder cofounder grunder grunderin mitgrunder mitgrunderin unternehmensgrunder
     fondateur fondatrice cofondateur cofondatrice fundador fundadora cofundador cofundadora
     oprichter oprichtster medeoprichter fondatore cofondatore
     """
@@ -58,6 +58,13 @@ OWNER_QUALIFIERS: Final = _words(
 )
 """What may stand right before "owner"; after any other word it owns a product, a process, a backlog."""
 
+OWNER_ROLES: Final = _words(
+    """
+    operator manager director ceo president founder partner chairman and principal
+    """
+)
+"""What may stand right after "owner"."""
+
 PARTNER: Final = _words(
     """
     partner partnerin associe associee socio socia vennoot gesellschafter
@@ -70,6 +77,18 @@ PARTNER_QUALIFIERS: Final = _words(
     fundador gerente director
     """
 )
+
+PARTNER_JOBS: Final = _words(
+    """
+    manager mgr marketing success sales development account director engineer engineering solution
+    solutions alliance alliances program programs programme operations ops enablement relations
+    relationship relationships consultant lead leader specialist coordinator executive support
+    technical technology channel business ecosystem service services integration integrations
+    management strategist strategy representative associate recruiter advocate architect experience
+    growth analyst officer assistant administrator onboarding head vp
+    """
+)
+"""After "partner" these make a job of it, not a partner."""
 
 VP: Final = _words(
     """
@@ -94,6 +113,9 @@ C_LEVEL: Final = _words(
     geschaftsleiter geschaftsinhaber gerant gerante zaakvoerder gf
     """
 )
+
+MANAGING: Final = ("geschaftsfuhrer", "geschaftsfuhrerin")
+"""Compounds: "Hauptgeschäftsführer"."""
 
 BOARD: Final = _words(
     """
@@ -142,6 +164,16 @@ HEAD_LIKE: Final = _words(
     leiter leiterin hoofd afdelingshoofd leitung
     """
 )
+
+HEAD_TRADES: Final = _words(
+    """
+    chef cook nurse coach teacher waiter waitress gardener librarian receptionist barista bartender
+    housekeeper cashier baker brewer stylist pro professional master boy girl student counselor
+    counsellor instructor trainer guard hunter clerk porter groundskeeper usher concierge steward
+    sommelier technician mechanic
+    """
+)
+"""After "head" these are trades."""
 
 HEAD_COMPOUND: Final = ("leiter", "leiterin", "leitung")
 """Compounds: "Vertriebsleiter", "Bereichsleiterin"."""

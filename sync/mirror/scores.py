@@ -232,14 +232,14 @@ def show_first(conn: Connection, live: Sequence[Model]) -> None:
     )
 
 
-def forget_others(conn: Connection, models: Sequence[Model]) -> None:
-    """Drop the scores of people who are no more and of models that are no longer used."""
+def forget_others(conn: Connection, models: Sequence[Model], *, everybody: bool) -> None:
+    """Drop the scores of people who are no more and, when everybody is scored, of models no longer used."""
     names = [model.name for model in models]
-    for table in (HIT, SCORE):
-        conn.execute(delete(table).where(table.c.model.not_in(names)))
-    people = conn.execute(select(func.count()).select_from(PERSON)).scalar_one()
+    if everybody:
+        for table in (HIT, SCORE):
+            conn.execute(delete(table).where(table.c.model.not_in(names)))
     scores = conn.execute(select(func.count()).select_from(SCORE)).scalar_one()
-    if scores != people * len(names):
+    if scores != count_people(conn) * len(names):
         living = select(PERSON.c.person_id)
         for table in (HIT, SCORE):
             conn.execute(delete(table).where(table.c.person_id.not_in(living)))

@@ -61,7 +61,7 @@ class _Scorer:
             self._counts.people = scores.count_people(conn)
             entering = [(model, self._score_by(model, everybody)) for model in self._models]
             scores.show_first(conn, self._live)
-            scores.forget_others(conn, self._models)
+            scores.forget_others(conn, self._models, everybody=everybody)
             for model, candidates in entering:
                 self._enter(model, candidates)
             if not clock.moved:

@@ -9,6 +9,21 @@ from hypothesis import strategies as st
 from scoring.titles import LEVELS, Seniority, seniority
 
 DIRECTOR_OR_HIGHER = """
+Managing Partner EMEA | Partner Germany | Partner - Tax | Senior Partner, Audit | Co-CEO | Co-Director |
+Chief Product & Technology Officer | Chief Sales and Marketing Officer | Chief Information Officer |
+Head Sales Germany | Head, Customer Success | Owner Operator | Owner/Manager | Co-Owner | Co Founder |
+Non-Executive Director | Creative Director | Regional Director EMEA | Finance Director | IT Director |
+Sr. Director of Engineering | Director, Demand Generation | Vice President Product | VP, Engineering |
+S.V.P. Sales | Group CTO | Deputy CEO | Acting CFO | Interim Head of HR | CEO/Founder | CMO |
+Founder and Managing Director | Chairman | Chairwoman of the Board | Member of the Board |
+Executive Chairman |
+Bereichsleiter Vertrieb | Abteilungsleiterin | Leiter Einkauf | Leitung Marketing | Hauptgeschäftsführer |
+Kaufmännischer Leiter | Technische Leiterin | Vorstandsvorsitzender | Vorständin | Geschäftsführer:in |
+Directeur technique | Directrice des ressources humaines | Directeur adjoint | Co-fondateur | DRH |
+Director de Marketing | Directora de Operaciones | Consejero delegado | Vicepresidenta de Ventas |
+Propietario | Cofundadora | Diretora Comercial | Vice-Presidente | Proprietário | Sócio-fundador |
+Commercieel directeur | Hoofd Verkoop | Mede-oprichter | Directeur-eigenaar | Bestuurder | Vennoot |
+Direttrice generale | Socio fondatore | Presidente |
 Director | Senior Director | Managing Director | Executive Director | Head of Marketing | VP Sales |
 V.P. of Sales | Vice President, Marketing | Vice-President Sales | SVP Product | EVP | CTO | C.E.O.
 | Chief Technology Officer | Chief Executive | President | President & CEO | Co-Founder | Cofounder
@@ -27,6 +42,23 @@ Geschäftsführer/in | Leiter:in Vertrieb | Director, Assistant Programs | Group
 """
 
 BELOW = """
+Partner Success Manager | Partner Solutions Architect | Senior Partner Manager | Strategic Partner Lead |
+Founder's Associate | Founders Associate | Owner Relations Manager | System Owner | Content Owner |
+Service Owner | Senior Product Owner | Head Nurse | Head Coach | Head Barista |
+Advisor to Chief Executive Officer |
+Office of the Chief Executive Officer | Executive Assistant to the Chief Executive Officer | CEO's assistant |
+Marketing Specialist | Sales Representative | SDR | BDR | Account Manager | Key Account Manager |
+Business Analyst | Data Scientist | Consultant | Senior Consultant | Managing Consultant | Attorney |
+Professor | Teacher | Nurse | Accountant | Controller | Buyer | Recruiter | Developer | Marketing |
+Regional Sales Manager | Product Manager | Group Product Manager | Program Manager | Engineering Manager |
+Operations Coordinator | Project Lead | Teamlead Vertrieb | Gruppenleiter | Filialleiterin | Schichtleiter |
+Sachbearbeiter | Vertriebsmitarbeiterin | Assistent der Geschäftsleitung | Auszubildende | Praktikant |
+Sekretärin | Chefsekretärin | Assistenz des Vorstands | Referentin | Prokurist | Verkäufer |
+Responsable commercial | Chargée de communication | Chef de produit | Stagiaire | Commercial | Ingénieur |
+Coordinadora | Gerente de cuenta | Asistente del director | Becario | Analista | Técnico | Subdirectora |
+Gerente de projetos | Assistente da diretoria | Estagiário | Analista de marketing | Vendedor |
+Accountmanager | Medewerker | Directiesecretaresse | Stagiair | Teamleider | Projectleider |
+Responsabile vendite | Assistente di direzione | Impiegato | Stagista |
 Assistant to the Director | Executive Assistant to the CEO | Assistant Director | Associate Director
 | Product Owner | Process Owner | Partner Manager | HR Business Partner | Business Partner | Partner
 Marketing Manager | Director's Office | Office of the Director | Directors Office Coordinator |
