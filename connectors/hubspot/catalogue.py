@@ -1,4 +1,7 @@
-"""What an account knows of its own fields: properties, their options, pipelines. Asked once an hour."""
+"""What an account knows of its own fields: properties, their options, pipelines.
+
+Asked once an hour, and anew after a contradiction.
+"""
 
 from __future__ import annotations
 
@@ -37,6 +40,11 @@ class Catalogue:
         except (NotOffered, RecordRejected):
             return Offered(exists=False)
         return offered_by(answer.value)
+
+    def forget(self, object_name: str) -> None:
+        """HubSpot has just contradicted what we knew of an object: ask again when next asked."""
+        self._names.pop(object_name, None)
+        self._offered = {key: known for key, known in self._offered.items() if key[0] != object_name}
 
     def names(self, object_name: str) -> tuple[str, ...]:
         """Every property of an object."""

@@ -91,7 +91,7 @@ class HubSpotConnector:
         self._activities = Activities(self._account, options)
         self._owners = Owners(self._account)
         self._live = LiveReader(self._account, self._owners.all, person_sources)
-        self._writer = Writer(self._account, self._catalogue.offered)
+        self._writer = Writer(self._account, self._catalogue.offered, self._catalogue.forget)
 
     def __repr__(self) -> str:
         return f"HubSpotConnector({self._account.transport.origin!r})"
@@ -149,6 +149,8 @@ class HubSpotConnector:
             WEB_EVENTS: self._events.web_pages,
             EMAIL_EVENTS: self._events.email_pages,
         }
+        if feed.name not in special and feed.object not in ACTIVITIES:
+            raise NotOffered(f"no feed {feed.name}", what=feed.name, crm=CRM)
         return special.get(feed.name, self._activities.pages)(feed, cursor)
 
     def fetch(self, object_name: str, ids: Sequence[str]) -> Page:

@@ -50,11 +50,18 @@ _ADMIN: Final = frozenset(
 
 
 class Writer:
-    """Sends writes of one account. `offered` tells what a property takes."""
+    """Sends writes of one account. `offered` tells what a property takes; `forget` is called with an
+    object when HubSpot refuses what was offered."""
 
-    def __init__(self, account: Account, offered: Callable[[str, str], Offered]) -> None:
+    def __init__(
+        self,
+        account: Account,
+        offered: Callable[[str, str], Offered],
+        forget: Callable[[str], None] = lambda _: None,
+    ) -> None:
         self._account = account
         self._offered = offered
+        self._forget = forget
 
     def write(self, writes: Sequence[Write]) -> list[Outcome]:
         """One outcome per write, in order. Raises only QuotaSpent and AuthFailed (nothing was written)."""
@@ -64,9 +71,10 @@ class Writer:
         outcomes: dict[str, Outcome] = {}
         for object_name in dict.fromkeys(ref.object for ref in refs):
             group = [write for write in writes if write.ref.object == object_name]
-            outcomes |= {
-                f"{object_name}:{outcome.ref.id}": outcome for outcome in self._send(object_name, group)
-            }
+            answers = self._send(object_name, group)
+            if any(outcome.refusal is RefusalClass.OUR_CONFIG for outcome in answers):
+                self._forget(object_name)
+            outcomes |= {f"{object_name}:{outcome.ref.id}": outcome for outcome in answers}
         return [outcomes[f"{ref.object}:{ref.id}"] for ref in refs]
 
     def _send(self, object_name: str, group: Sequence[Write]) -> list[Outcome]:
