@@ -101,9 +101,10 @@ def make_employers(rng: random.Random, count: int) -> list[Employer]:
         place = PLACES[place_no]
         stem = rng.choice(COMPANY_FIRST) + rng.choice(COMPANY_SECOND)
         kind = rng.choice(COMPANY_KIND)
-        domain = f"{stem.lower()}-{kind.lower()}{rng.choice(place.endings)}"
+        ending = rng.choice(place.endings)
+        domain = f"{stem.lower()}-{kind.lower()}{ending}"
         if domain in taken:
-            continue
+            domain = f"{stem.lower()}{len(employers)}-{kind.lower()}{ending}"
         taken.add(domain)
         size: int | None = min(60_000, max(1, round(rng.lognormvariate(4.6, 1.3))))
         if rng.random() < 0.08:

@@ -59,12 +59,11 @@ def clean(prop: Property | None, name: str, value: Any) -> str | None:
 
 
 def _choice(prop: Property, text: str) -> str:
-    allowed = {option.value for option in prop.options}
-    if not allowed:
+    if not prop.options:
         return text
     parts = [part for part in text.split(";") if part] if prop.field_type == "checkbox" else [text]
     for part in parts:
-        if part not in allowed:
+        if not any(option.value == part for option in prop.options):
             listed = ", ".join(f"label: {option.label}, value: {option.value}" for option in prop.options)
             message = f"{part} was not one of the allowed options: [{listed}]"
             raise ValueRefusedError(message, "INVALID_OPTION")
