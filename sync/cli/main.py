@@ -32,6 +32,7 @@ COMMANDS: Final[Mapping[str, str]] = {
     "apply": "plans",
     "approve": "plans",
     "reject": "plans",
+    "resync": "again",
     "run": "passes",
     "status": "state",
     "runs": "state",
@@ -63,6 +64,10 @@ def _commands_of(module: str) -> typer.Typer:
             from sync.cli import passes
 
             return passes.app
+        case "again":
+            from sync.cli import again
+
+            return again.app
         case "plans":
             from sync.cli import plans
 

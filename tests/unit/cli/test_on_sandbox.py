@@ -280,6 +280,30 @@ def test_failed_changes_are_listed_retried_and_skipped(site: Site) -> None:
     assert site.json("failed", "list")["failed"] == []
 
 
+def test_resync_of_one_person_says_why_nothing_changed(synced: Site, mql: dict[str, Any]) -> None:
+    answer = synced.json("resync", mql["emails"][0])
+    assert answer["person"]["person_id"] == mql["person_id"]
+    assert answer["run"]["outcome"] == "ok"
+    assert len(answer["fields"]) >= 2
+    assert all(one["why"] for one in answer["fields"])
+    text = synced.run("resync", mql["records"][0]["id"]).out
+    assert answer["person"]["summary"] in text
+    assert "left alone" in text
+
+
+def test_resync_of_an_object(synced: Site) -> None:
+    ran = synced.json("resync", "--crm", "hubspot", "--object", "contacts", "--since", "2026-10-01")
+    assert set(ran["pull"]) == {"hubspot"}
+    wrong = synced.run("resync", "--crm", "hubspot", "--object", "contact")
+    assert (wrong.code, "did you mean 'contacts'?" in wrong.err) == (2, True)
+
+
+def test_resync_of_nobody_and_of_nothing_in_particular(synced: Site) -> None:
+    assert synced.run("resync", "nobody@nowhere.example").code == 7
+    for argv in ((), ("a@b.example", "--all"), ("a@b.example", "--object", "Lead")):
+        assert synced.run("resync", *argv).code == 2
+
+
 # --- doctor's red lines ------------------------------------------------------------------------------
 
 

@@ -1,0 +1,111 @@
+"""`resync`: one person, one object or everything, pulled again now."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from connectors.records import Crm
+from sync import resync
+from sync.cli.errors import NotFound, UsageFault
+from sync.cli.options import command
+from sync.cli.passes import OnlyCrm, known_crm, require_crm
+from sync.cli.person import show_explanation
+from sync.cli.report import show_problems, show_report, write_line
+from sync.cli.session import Session
+from sync.cli.times import moment
+from sync.cli.words import unknown
+from sync.context import App, Progress
+from sync.reports import RunReport
+from sync.resync import FieldAnswer, NobodyThere, NoSuchFeed, ResyncReport
+
+app = typer.Typer(rich_markup_mode=None, add_completion=False)
+
+
+@command(app, "resync")
+def resync_(
+    session: Session,
+    who: Annotated[
+        str | None,
+        typer.Argument(metavar="[WHO]", help="One person: an e-mail address, a record's id, or its URL."),
+    ] = None,
+    crm: OnlyCrm = None,
+    object_name: Annotated[
+        str | None,
+        typer.Option("--object", metavar="O", help="One object of --crm, such as Lead or contacts."),
+    ] = None,
+    since: Annotated[
+        str | None, typer.Option("--since", metavar="TIME", help="What changed since then; else everything.")
+    ] = None,
+    everything: Annotated[bool, typer.Option("--all", help="Everything, in both CRMs.")] = False,
+) -> int:
+    """Pull again, score, explain, and write what is due; says per field why nothing changed."""
+    crm = known_crm(crm)
+    if sum((who is not None, crm is not None, everything)) != 1:
+        raise UsageFault(
+            "Say which: a person (address, id or URL), --crm C with or without --object O, or --all."
+        )
+    if (object_name or since) and crm is None:
+        raise UsageFault("--object and --since go with --crm.")
+    since_seconds = moment(since)
+    with session.app() as opened, session.out.progress() as progress:
+        require_crm(opened, crm)
+        if who is not None:
+            person = _of_person(opened, who, progress)
+        elif crm is not None:
+            report = _of_object(opened, crm, object_name, since_seconds, progress)
+        else:
+            report = resync.resync_all(opened, progress)
+    if who is not None:
+        _show(session, person)
+        return person.exit_code
+    show_report(session.out, report)
+    return report.exit_code
+
+
+def _of_person(opened: App, who: str, progress: Progress) -> ResyncReport:
+    try:
+        return resync.resync_person(opened, who, progress)
+    except NobodyThere as error:
+        there = " or ".join(name for name in Crm if name in opened.connectors)
+        raise NotFound(f"Nobody is {error.who}, neither in the mirror nor in {there}.") from None
+
+
+def _of_object(
+    opened: App, crm: str, object_name: str | None, since: int | None, progress: Progress
+) -> RunReport:
+    try:
+        return resync.resync_object(
+            opened, crm, object_name, None if since is None else since * 1000, progress
+        )
+    except NoSuchFeed as error:
+        raise UsageFault(unknown(f"object of {error.crm}", error.object, error.known)) from None
+
+
+def _show(session: Session, report: ResyncReport) -> None:
+    """A person's resync: the score in parts, then every field that may be written."""
+    out = session.out
+    if session.options.json:
+        out.json(report.to_json())
+        return
+    if report.person is not None:
+        show_explanation(out, dict(report.person))
+        out.line()
+    columns = ("crm", "object", "id", "field", "value", "wanted", "state", "why")
+    out.table(columns, [_row(answer) for answer in report.fields])
+    out.line(write_line(report.run.write))
+    show_problems(out, report.run.problems)
+
+
+def _row(answer: FieldAnswer) -> tuple[object, ...]:
+    return (
+        answer.crm,
+        answer.object,
+        answer.id,
+        answer.field,
+        answer.value,
+        answer.wanted,
+        answer.state or "left alone",
+        answer.why,
+    )
