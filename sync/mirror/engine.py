@@ -37,6 +37,7 @@ __all__ = [
 
 BUSY_TIMEOUT: Final = 30_000  # milliseconds that a statement waits for another process's transaction
 CACHE_SIZE: Final = 64 * 1024  # KiB
+TEMP_CACHE_SIZE: Final = 16 * 1024  # KiB of temporary tables in memory before they go to their file
 WAL_PAGES: Final = 20_000  # pages in the write-ahead log before it is folded into the database
 UNUSABLE: Final = (
     sqlite3.SQLITE_CANTOPEN,
@@ -115,18 +116,21 @@ class Mirror:
             raise DatabaseNewer(self.where, found=newer[0], known=newer[1])
 
     @contextmanager
-    def write(self, *, durable: bool = False) -> Iterator[Connection]:
+    def write(self, *, durable: bool = False, large: bool = False) -> Iterator[Connection]:
         """One writing transaction: committed when the block ends well, undone when it raises.
 
         `durable`: the commit is on the disk before this returns. Without it a power cut (never a killed
-        process) may undo the last transactions, in order, never halfway.
+        process) may undo the last transactions, in order, never halfway. `large`: its temporary tables may
+        grow with the database, so they may go to a file.
         """
         if getattr(self._writing, "now", False):
             raise RuntimeError("a writing transaction is already open in this thread")
         self._writing.now = True
         try:
             with self._translated(), self._engine.connect() as plain:
-                conn = plain.execution_options(mqlsync_write=True, mqlsync_durable=durable)
+                conn = plain.execution_options(
+                    mqlsync_write=True, mqlsync_durable=durable, mqlsync_large=large
+                )
                 with conn.begin():
                     yield conn
         finally:
@@ -147,8 +151,9 @@ class Mirror:
         options = conn.get_execution_options()
         write, durable = options.get("mqlsync_write", False), options.get("mqlsync_durable", False)
         if self.is_sqlite:
-            # the level belongs to the connection, and the connection to a pool: so it is always set
+            # these belong to the connection, and the connection to a pool: so they are always set
             conn.exec_driver_sql(f"PRAGMA synchronous={'FULL' if durable else 'NORMAL'}")
+            conn.exec_driver_sql(f"PRAGMA temp_store={'FILE' if options.get('mqlsync_large') else 'MEMORY'}")
             conn.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN DEFERRED")
         elif write:
             conn.exec_driver_sql(f"SET LOCAL synchronous_commit TO {'on' if durable else 'off'}")
@@ -218,6 +223,7 @@ def _prepare_sqlite(dbapi: Any, _record: ConnectionPoolEntry | None = None) -> N
         "synchronous=NORMAL",
         "foreign_keys=ON",
         f"cache_size=-{CACHE_SIZE}",
+        f"temp.cache_size=-{TEMP_CACHE_SIZE}",
         "temp_store=MEMORY",
         f"wal_autocheckpoint={WAL_PAGES}",
     ):

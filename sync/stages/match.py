@@ -34,7 +34,7 @@ def match(ctx: Context) -> MatchCounts:
     readings = people.Readings(
         ctx.settings.mapping, evidence.words(ctx.settings.stages, ctx.settings.writeback)
     )
-    with ctx.mirror.write() as conn:
+    with ctx.mirror.write(large=True) as conn:
         _match(conn, readings)
         counts = queries.count_people(conn)
         ctx.world.reached("match.uncommitted")

@@ -21,6 +21,7 @@ def config_for(conn: Connection | None = None) -> Config:
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent))
     config.set_main_option("path_separator", "os")
+    config.set_main_option("file_template", "r%%(rev)s_%%(slug)s")
     config.attributes["connection"] = conn
     return config
 
@@ -34,7 +35,7 @@ def upgrade(conn: Connection) -> tuple[str, str] | None:
     scripts = ScriptDirectory.from_config(config)
     head = scripts.get_current_head() or ""
     found = MigrationContext.configure(conn).get_current_revision()
-    if found == head:
+    if found == head or not head:
         return None
     if found is not None and found not in {script.revision for script in scripts.walk_revisions()}:
         return found, head

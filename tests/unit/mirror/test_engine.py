@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import sqlite3
 import stat
 import threading
@@ -157,7 +158,11 @@ def described(mirror: Mirror) -> dict[str, object]:
                 ),
                 {"t": table},
             )
-            found[table] = (columns, sorted((name, " ".join(sql.split())) for name, sql in indexes))
+            made = conn.execute(
+                text("SELECT sql FROM sqlite_master WHERE name = :t"), {"t": table}
+            ).scalar_one()
+            checks = sorted(re.findall(r"CHECK \(.*\)", made))
+            found[table] = (columns, checks, sorted((name, " ".join(sql.split())) for name, sql in indexes))
         return found
 
 
