@@ -15,11 +15,12 @@ from sqlalchemy import ColumnElement, Table, and_, bindparam, func, insert, not_
 from connectors.records import RecordRef
 from sync.core.writes import REPAIR, Why
 from sync.mirror.engine import Connection
-from sync.mirror.tables import Intent, PauseRow
+from sync.mirror.tables import Intent, PauseRow, PlanItem
 from sync.mirror.tables.outbox import END_STATES, WAITING_STATES
 from sync.mirror.upserts import Upsert, upsert
 
 INTENT: Final[Table] = Intent.metadata.tables["intent"]
+ITEM: Final[Table] = PlanItem.metadata.tables["plan_item"]
 PAUSE: Final[Table] = PauseRow.metadata.tables["pause"]
 
 PAUSE_ROWS: Final = Upsert(PauseRow, ("scope", "reason", "by", "at"))
@@ -210,6 +211,15 @@ def open_rows(conn: Connection, states: Sequence[str]) -> list[Row]:
     order = (INTENT.c.crm, INTENT.c.object, INTENT.c.record_id, INTENT.c.field)
     query = select(*COLUMNS).where(INTENT.c.state.in_(states)).order_by(*order)
     return [Row(*row) for row in conn.execute(query)]
+
+
+def ended_before(conn: Connection, digest: str, run_id: str) -> list[Row]:
+    """Intents of a plan that were superseded before this run could carry them out."""
+    items = select(ITEM.c.intent_id).where(ITEM.c.digest == digest)
+    query = select(*COLUMNS).where(
+        INTENT.c.id.in_(items), INTENT.c.state == "superseded", INTENT.c.ended_run != run_id
+    )
+    return [Row(*row) for row in conn.execute(query.order_by(INTENT.c.id))]
 
 
 def _released() -> ColumnElement[bool]:

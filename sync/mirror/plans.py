@@ -11,16 +11,15 @@ import json
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
-from sqlalchemy import Select, Table, insert, select, update
+from sqlalchemy import Select, Table, exists, insert, not_, select, update
 
 from sync.core.writes import Why
 from sync.mirror.engine import Connection
-from sync.mirror.outbox import INTENT
-from sync.mirror.tables import Approval, Plan, PlanItem
+from sync.mirror.outbox import INTENT, ITEM
+from sync.mirror.tables import Approval, Plan
 from sync.mirror.upserts import Upsert, upsert
 
 PLAN: Final[Table] = Plan.metadata.tables["plan"]
-ITEM: Final[Table] = PlanItem.metadata.tables["plan_item"]
 APPROVAL: Final[Table] = Approval.metadata.tables["approval"]
 APPROVAL_ROWS: Final = Upsert(Approval, ("model_hash", "mapping_hash", "at"))
 
@@ -163,6 +162,17 @@ def expire(conn: Connection, now: int) -> None:
         conn.execute(update(PLAN).where(PLAN.c.digest == plan.digest).values(state="expired", decided_at=now))
         held = (INTENT.c.plan_digest == plan.digest, INTENT.c.state == "awaiting_approval")
         conn.execute(update(INTENT).where(*held).values(state="queued", plan_digest=None))
+
+
+def close_empty(conn: Connection, now: int) -> None:
+    """A waiting plan that holds nothing any more is over: every change of it was dropped."""
+    held = exists(
+        select(INTENT.c.id).where(
+            INTENT.c.plan_digest == PLAN.c.digest, INTENT.c.state == "awaiting_approval"
+        )
+    )
+    empty = (PLAN.c.state == "pending", not_(held))
+    conn.execute(update(PLAN).where(*empty).values(state="dropped", decided_at=now))
 
 
 def approved(conn: Connection, keys: tuple[str, str]) -> bool:

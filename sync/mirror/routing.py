@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import Table, func, insert, select, update
+from sqlalchemy import Table, exists, func, insert, not_, select, update
 
 from sync.mirror.engine import Connection
 from sync.mirror.outbox import INTENT, Row
@@ -55,6 +55,19 @@ def reserve(conn: Connection, turns: Iterable[dict[str, Any]], now: int) -> None
     rows = [{**turn, "state": "reserved", "at": now} for turn in turns]
     if rows:
         conn.execute(insert(TURN), rows)
+
+
+def give_back_orphans(conn: Connection) -> int:
+    """Give back reserved turns of people for whom no owner is about to be set any more."""
+    waiting = exists(
+        select(INTENT.c.id).where(
+            INTENT.c.person_id == TURN.c.person_id,
+            INTENT.c.purpose == "owner",
+            INTENT.c.state.in_(WAITING_STATES),
+        )
+    )
+    orphans = update(TURN).where(TURN.c.state == "reserved", not_(waiting))
+    return conn.execute(orphans.values(state="returned")).rowcount
 
 
 def settle(conn: Connection, row: Row) -> None:

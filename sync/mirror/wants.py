@@ -12,7 +12,6 @@ from typing import Any, Final, NamedTuple
 from sqlalchemy import (
     BigInteger,
     ColumnElement,
-    Float,
     Select,
     Table,
     Text,
@@ -167,9 +166,8 @@ def score_wants(conn: Connection, crm: str, object_name: str, purpose: str, fiel
         shift = 10**6
         whole = (SCORE.c.total + 500 + shift * POINT) // POINT - shift
         wanted: ColumnElement[Any] = cast(cast(whole, BigInteger), Text)
-        differs: ColumnElement[bool] = or_(
-            current.is_(None), cast(func.coalesce(current, "0"), Float) != cast(wanted, Float)
-        )
+        # as text: what somebody typed into the field need not be a number
+        differs: ColumnElement[bool] = func.coalesce(current, "").not_in([wanted, wanted + ".0"])
     else:
         wanted = SCORE.c.grade
         differs = func.coalesce(current, "") != wanted

@@ -30,9 +30,11 @@ def decide(ctx: Context) -> None:
     with ctx.mirror.write(durable=True) as conn:
         plans.expire(conn, ctx.run.now)
         wants.drop_unneeded(conn, ctx.run.run_id, ctx.run.now)
+        routing.give_back_orphans(conn)
         targets = Targets(ctx.settings, routing.owners(conn), our_users(conn))
         intents = _Decider(ctx, conn, targets).all_intents()
         outbox.add(conn, intents, run_id=ctx.run.run_id, now=ctx.run.now)
+        plans.close_empty(conn, ctx.run.now)
         ctx.world.reached("decide.uncommitted")
     ctx.world.reached("decide.committed")
 

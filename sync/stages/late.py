@@ -132,12 +132,12 @@ class Applier:
         self._targets = targets
         self.ended = Ended()
 
-    def apply(self, conn: Connection, row: Row, decision: Decision, server_ms: int) -> None:
+    def apply(self, conn: Connection, row: Row, decision: Decision, live: Live) -> None:
         """End the intent, or let it wait, as the decision says."""
         if isinstance(decision, SetField):
             raise TypeError("a field to be set is sent, not ended")
         if isinstance(decision, Leave) and decision.until_ms is not None:
-            wait = max(1, math.ceil((decision.until_ms - server_ms) / 1000))
+            wait = max(1, math.ceil((decision.until_ms - live.server_ms) / 1000))
             outbox.move(
                 conn,
                 row,
@@ -153,6 +153,8 @@ class Applier:
             self.end(conn, row, "conflict", decision.why, decision.reason)
         elif decision.why is Why.EQUAL and row.sent_ms is not None:
             self.end(conn, row, "verified", Why.REPEATED, "an earlier sending arrived after all")
+            if row.policy != REPAIR:
+                proofs.put_verified(conn, row, live.version, live.modified_ms)
         else:
             self.end(conn, row, "superseded", decision.why, decision.reason)
             self._free_siblings(conn, row, decision)

@@ -55,7 +55,7 @@ class Left:
 
     row: Row
     decision: Decision
-    server_ms: int
+    live: Live
 
     @property
     def reason(self) -> str:
@@ -152,7 +152,7 @@ def live_plan(ctx: Context, targets: Targets, rows: Sequence[Row]) -> PlanView:
                 changes.append(_change(row, live.values.get(row.field), f"{row.reason}; {decision.reason}"))
                 kept.append((row, target, live.values.get(row.field)))
             else:
-                left.append(Left(row, decision, live.server_ms))
+                left.append(Left(row, decision, live))
     with ctx.mirror.read() as conn:
         blocked = exceeded(ctx, conn, kept)
     digest = plans.digest_of(

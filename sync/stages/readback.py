@@ -73,7 +73,7 @@ class ReadBack:
         if live.moved_to is not None or not live.exists:
             text = "the record is gone" if live.moved_to is None else f"it is now {live.moved_to.id}"
             why = Why.GONE if live.moved_to is None else Why.MOVED
-            self._applier.apply(conn, row, Moved(live.moved_to, text, why), live.server_ms)
+            self._applier.apply(conn, row, Moved(live.moved_to, text, why), live)
             return
         sent = Sent(
             desired=row.desired_value,
@@ -100,7 +100,8 @@ class ReadBack:
             at_ms = verdict.claimed_ms or live.modified_ms
             proof = {"verified_version": live.version, "verified_at_ms": at_ms}
             self._applier.end(conn, row, "verified", verdict.why, verdict.reason, **proof)
-            proofs.put_verified(conn, row, live.version, at_ms)
+            if row.policy != REPAIR:  # what was put back is a person's value, not one that we supplied
+                proofs.put_verified(conn, row, live.version, at_ms)
             if verdict.source and self._connector.crm == Crm.HUBSPOT:
                 set_meta(conn, f"{self._connector.crm}.our_source", verdict.source)
         elif fate is Fate.SUPERSEDED:

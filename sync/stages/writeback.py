@@ -46,7 +46,8 @@ class _WriteBack:
         self, ctx: Context, report: Report, digest: str | None, people: Collection[str] | None
     ) -> None:
         self._ctx = ctx
-        self._report = report
+        self._tell = report
+        self._told: set[RunProblem] = set()
         self._digest = digest
         self._people = people
         with ctx.mirror.read() as conn:
@@ -68,6 +69,12 @@ class _WriteBack:
             states = outbox.counts(conn, ctx.run.run_id)
             decided = outbox.decided(conn, ctx.run.run_id)
         return WriteCounts(decided=decided, calls=calls, **states)
+
+    def _report(self, problem: RunProblem) -> None:
+        """Say everything once."""
+        if problem not in self._told:
+            self._told.add(problem)
+            self._tell(problem)
 
     def _prepare(self, connector: Connector) -> None:
         """Settle what an earlier run sent, check what this configuration asks for."""
@@ -116,7 +123,7 @@ class _WriteBack:
             for one in left:
                 current = outbox.by_ids(conn, [one.row.id])[one.row.id]
                 if current.state == one.row.state:
-                    applier.apply(conn, current, one.decision, one.server_ms)
+                    applier.apply(conn, current, one.decision, one.live)
 
     def _serve(self, crm: str, writer: Writer, released_only: bool) -> None:
         with self._ctx.mirror.read() as conn:
@@ -132,7 +139,9 @@ class _WriteBack:
 
     def _report_dropped(self) -> None:
         dropped = [one for writer in self._writers.values() for one in writer.applier.ended.dropped]
-        for row, reason in dropped:
+        with self._ctx.mirror.read() as conn:
+            ended = outbox.ended_before(conn, self._digest or "", self._ctx.run.run_id)
+        for row, reason in [*dropped, *((row, row.why or "") for row in ended)]:
             message = f"{row.object} {row.record_id} {row.field} was left out: {reason}"
             self._report(RunProblem("PLAN_STALE", row.crm, message, "make a new plan: `mqlsync plan`", 9))
 

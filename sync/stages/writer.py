@@ -217,7 +217,7 @@ class Writer:
                 if isinstance(decision, SetField):
                     self._later(conn, row, Why.WAITING, "the record was changed this very second")
                 elif outbox.by_ids(conn, [row.id])[row.id].state == row.state:
-                    self.applier.apply(conn, row, decision, batch.lives[row.ref].server_ms)
+                    self.applier.apply(conn, row, decision, batch.lives[row.ref])
             self._ctx.world.reached("write.marked_sent_uncommitted")
         self._ctx.world.reached("write.marked_sent")
         self._sends.update(sending.keys())

@@ -152,6 +152,59 @@ def test_hubspot_edit_between_read_and_write_is_put_back(bench: Bench) -> None:
     assert bench.sync().decided == 0
 
 
+def test_a_value_that_was_put_back_is_not_taken_for_ours(bench: Bench) -> None:
+    _, contact = both(bench)
+
+    def person(write: Write) -> None:
+        bench.hs.before_write = None
+        bench.hs.edit(contact, hs_lead_status="IN_PROGRESS")
+
+    bench.hs.before_write = person
+    bench.sync()
+    bench.mirror_record(contact)
+    with bench.mirror.write() as conn:
+        conn.exec_driver_sql("UPDATE spell SET left_at = 1, left_why = 'decay'")
+    bench.spell("p1")
+    bench.sync()
+    assert bench.value(contact, "hs_lead_status") == "IN_PROGRESS"
+
+
+def test_a_second_time_as_mql_writes_again_what_nobody_touched(bench: Bench) -> None:
+    lead, contact = both(bench)
+    bench.sync()
+    with bench.mirror.write() as conn:
+        conn.exec_driver_sql("UPDATE spell SET left_at = 1, left_why = 'decay'")
+    bench.spell("p1")
+    for crm, ref, change in (
+        (bench.sf, lead, {"Status": "New"}),
+        (bench.hs, contact, {"hs_lead_status": "NEW"}),
+    ):
+        bench.world.advance(600)
+        crm.edit(ref, Author.AUTOMATION, **change)
+        bench.mirror_record(ref)
+    bench.sync()
+    # HubSpot's history says that it was automation; without history nobody can tell, and it is left
+    assert (bench.value(lead, "Status"), bench.value(contact, "hs_lead_status")) == ("New", "OPEN")
+
+
+def test_a_sending_that_arrives_after_all_is_recognised(bench: Bench) -> None:
+    _, contact = both(bench)
+    held: list[Write] = []
+    real = bench.hs._apply
+
+    def delay(write: Write) -> Outcome:
+        held.append(write)
+        return Outcome(write.ref, OutcomeKind.UNKNOWN)
+
+    bench.hs._apply = delay  # type: ignore[method-assign]
+    assert bench.sync().waiting == 2
+    bench.world.advance(60)
+    real(held.pop())
+    bench.hs._apply = real  # type: ignore[method-assign]
+    assert bench.sync(seconds=100).verified == 2
+    assert [v.value for v in bench.hs.records[contact].versions["hs_lead_status"]] == ["OPEN", "NEW"]
+
+
 def test_a_cleared_field_is_put_back_as_empty(bench: Bench) -> None:
     _, contact = both(bench)
 

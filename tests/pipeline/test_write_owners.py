@@ -188,3 +188,15 @@ def test_an_automation_that_hands_out_leads_is_left_alone(bench: Bench) -> None:
     bench.world.advance(600)
     bench.write()
     assert bench.value(lead, "OwnerId") == REP
+
+
+def test_the_turn_of_a_spell_that_ended_is_given_back(tmp_path: Path, world: SimulatedWorld) -> None:
+    bench = Bench(tmp_path, world, routing=POOLS, limits={})
+    both(bench)
+    bench.sync()
+    assert turns(bench) == [("ann@example.com", "reserved")]
+    with bench.mirror.write() as conn:
+        conn.exec_driver_sql("UPDATE spell SET left_at = 1, left_why = 'customer'")
+    bench.sync()
+    assert turns(bench) == [("ann@example.com", "returned")]
+    bench.mirror.close()

@@ -206,3 +206,37 @@ def test_what_drops_out_of_a_waiting_plan_ends_at_once(free: Bench) -> None:
     with free.mirror.read() as conn:
         (plan,) = plans.pending(conn)
         assert len(plans.items(conn, plan.digest)) == 11
+
+
+def test_a_waiting_plan_that_holds_nothing_any_more_is_over(bench: Bench) -> None:
+    both(bench)
+    bench.sync()
+    with bench.mirror.write() as conn:
+        conn.exec_driver_sql("UPDATE spell SET left_at = 1, left_why = 'customer'")
+    counts = bench.sync()
+    assert (counts.superseded, counts.waiting, bench.problems) == (3, 0, [])
+    assert bench.sync().decided == 0
+    with pytest.raises(NoSuchPlan):
+        approve(bench.ctx)
+
+
+def test_an_item_that_ended_before_the_plan_was_applied_is_named(bench: Bench) -> None:
+    both(bench)
+    bench.decide()
+    digest = make_plan(bench.ctx, save=True).digest
+    with bench.mirror.write() as conn:
+        conn.exec_driver_sql("UPDATE person SET ambiguous = 1")
+    bench.ctx = bench.next_context()
+    bench.decide()
+    bench.approve(digest)
+    assert {problem.exit_code for problem in bench.problems} == {9}
+    assert (len(bench.problems), bench.all_writes()) == (3, [])
+
+
+def test_a_waiting_plan_shows_what_would_drop_out_of_it(bench: Bench) -> None:
+    lead, _ = both(bench)
+    bench.sync()
+    bench.sf.edit(lead, Status="Working")
+    plan = make_plan(bench.ctx, save=False)
+    assert (plan.state, len(plan.changes), len(plan.left)) == ("pending", 2, 1)
+    assert "Working" in plan.left[0].reason

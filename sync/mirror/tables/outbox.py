@@ -83,7 +83,7 @@ class Plan(SQLModel, table=True):
     __tablename__ = "plan"
 
     digest: str = Field(primary_key=True)
-    state: str  # "pending" (holds its intents back), "saved" (shown only), "approved", "rejected", "expired"
+    state: str  # "pending" (holds its intents back), "saved" (shown only), or over: approved, rejected, ...
     created_at: int = Field(sa_type=BigInteger)
     blocked_by: str = Field(default="[]", sa_type=Text)  # JSON array of reasons
     model_hash: str = ""
