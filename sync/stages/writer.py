@@ -27,6 +27,7 @@ from sync.reports import RunProblem
 from sync.stages.late import Applier, decide_late, load_facts, read_live
 from sync.stages.readback import ReadBack, Settled
 from sync.stages.targets import Targets
+from sync.stages.trouble import prefixed
 
 TRIES = 3
 """How often one intent is sent, or answered with a conflict, in one run."""
@@ -42,6 +43,9 @@ BREAKER = 5
 
 WINDOW = 200
 """So many intents are looked at to fill one batch."""
+
+BACK_OFF = 1.0
+"""Seconds before the second try of a record that the CRM was busy with; doubled each time."""
 
 RETRY_LATER = 60
 """Seconds until an intent is tried again that did not get through in this run."""
@@ -72,6 +76,7 @@ class Writer:
         self._conflicts: Counter[str] = Counter()
         self._sends: Counter[str] = Counter()
         self._refusals: Counter[tuple[str, str, str]] = Counter()
+        self._wait = 0.0
         self._alone: set[str] = set()  # fields that go without the others of their record
         self._single: set[RecordRef] = set()  # records that go without others
 
@@ -96,9 +101,16 @@ class Writer:
             work.extendleft(reversed(rest))
             if batch:
                 again = self._one_batch(batch)
+                self._back_off()
                 work.extend(again)
                 done += len(batch) - len(again)
                 self._ctx.progress.step(f"write {self._connector.crm}", done, total)
+
+    def _back_off(self) -> None:
+        """Give a busy CRM time, with jitter so that two workers do not come back together."""
+        if self._wait:
+            self._ctx.world.sleep(self._wait * (0.5 + self._ctx.world.random()))
+        self._wait = 0.0
 
     def _choose(self, window: Sequence[str]) -> tuple[list[Row], list[str]]:
         """The next batch out of these intents, and those that come after it.
@@ -318,9 +330,14 @@ class Writer:
         return None
 
     def _transient(self, conn: Connection, row: Row, outcome: Outcome, again: list[str]) -> None:
+        """The CRM was busy with this record: again after a while, and if that does not help, later."""
         if self._sends[row.id] >= TRIES:
             self._later(conn, row, Why.WAITING, outcome.message, code=outcome.code)
+            text = f"a change could not be written now: {outcome.message}"
+            remedy = "nothing to do: the next run tries again"
+            self._report(RunProblem(prefixed(row.crm, outcome.code), row.crm, text, remedy, 5))
             return
+        self._wait = BACK_OFF * 2 ** (self._sends[row.id] - 1)
         outbox.move(conn, row, "queued", message=outcome.message, code=outcome.code)
         again.append(row.id)
 

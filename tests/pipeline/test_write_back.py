@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -350,6 +350,42 @@ def test_a_refused_record_is_parked_with_its_remedy(bench: Bench) -> None:
     assert (failed.message, failed.field) == ("Budget first", "Status")
     assert "administrator" in failed.remedy
     assert bench.sync().decided == 0
+
+
+def test_a_busy_record_is_tried_again_after_a_while_and_then_later(bench: Bench) -> None:
+    lead, _ = both(bench)
+    busy = Outcome(lead, OutcomeKind.REFUSED, "UNABLE_TO_LOCK_ROW", "locked", RefusalClass.TRANSIENT)
+    bench.sf._apply = lambda write: busy  # type: ignore[method-assign]
+    counts = bench.sync()
+    assert (counts.verified, counts.waiting, len(bench.sf.writes)) == (2, 1, 3)
+    assert [(problem.code, problem.exit_code) for problem in bench.problems] == [("SF-UNABLE_TO_LOCK_ROW", 5)]
+    assert len([pause for pause in bench.world.slept if pause >= 0.5]) == 2
+    del bench.sf._apply
+    assert bench.sync().verified == 1
+
+
+def test_the_innocent_of_a_refused_batch_are_sent_singly(bench: Bench) -> None:
+    for number in range(4):
+        both(bench, f"p{number}", str(number))
+    real = bench.hs.write
+
+    def write(writes: Sequence[Write]) -> Sequence[Outcome]:
+        if len(writes) == 1:
+            return real(writes)
+        return [
+            Outcome(w.ref, OutcomeKind.REFUSED, "BATCH_REFUSED", "?", RefusalClass.INNOCENT) for w in writes
+        ]
+
+    bench.hs.write = write  # type: ignore[method-assign]
+    assert bench.sync().verified == 12
+
+
+def test_a_record_deleted_between_read_and_write_is_let_go(bench: Bench) -> None:
+    lead, _ = both(bench)
+    bench.sf.before_write = lambda write: bench.sf.delete(lead)
+    counts = bench.sync()
+    assert (counts.verified, counts.superseded) == (2, 1)
+    assert bench.intents(crm="salesforce")[0].why == "gone"
 
 
 def test_only_the_refused_field_of_several_is_parked(routed: Bench) -> None:

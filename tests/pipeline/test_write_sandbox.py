@@ -178,6 +178,18 @@ def test_what_a_person_sets_between_read_and_write_stands_in_both_crms(bench: Sa
     assert len(sandbox.ledger) == before
 
 
+def test_an_edit_within_the_second_of_the_last_change_stands(bench: SandboxBench) -> None:
+    lead, _ = bench.pair("p1")
+    bench.ctx = bench.next_context()
+    bench.decide()
+    bench.sandbox.edit("salesforce", "Lead", lead.id, {"Title": "VP"}, author="automation")
+    mine = {"Status": "Working - Contacted"}
+    bench.before_write("salesforce", lambda: bench.sandbox.edit("salesforce", "Lead", lead.id, mine))
+    bench.write()
+    assert bench.shown(lead, "Status") == "Working - Contacted"
+    assert bench.worker_wrote("Status") == []
+
+
 def test_an_owner_set_in_hubspot_between_read_and_write_is_put_back(bench: SandboxBench) -> None:
     contact = bench.made("hubspot", "contacts", email="x@acme.com", **CONTACT_FIELDS)
     bench.world.advance(86_400)
