@@ -3,7 +3,7 @@
 `generate` makes plain data (people_data.py) and knows no store; `populate` lays it under a sandbox's clock.
 About 5 % of the people are Marketing Qualified Leads under the shipped scoring model when `days` is a year, a
 few of them by a demo request alone; each future day brings a few more. Roughly, per 2,000 people: 1,540
-HubSpot contacts, 1,450 Leads and Contacts, 8,000 page views, 7,000 mail events, 1,700 form submissions.
+HubSpot contacts, 1,650 Leads and Contacts, 9,700 page views, 5,600 mail events, 1,850 form submissions.
 """
 
 from __future__ import annotations

@@ -124,3 +124,13 @@ def test_web_events_by_time_and_object(api: Api, half: HubSpot, sandbox: Sandbox
     api.get(path)
     assert api.status == 400
     assert "e_visited_page" in api.get(f"{path}/event-types")["eventTypes"]
+
+
+def test_large_pages_of_web_events_are_cut_in_silence(api: Api, half: HubSpot, sandbox: Sandbox) -> None:
+    sandbox.switches.hs_events_page_limit = 2
+    contact = half.create("contacts", {})
+    for number in range(3):
+        half.feeds.add_visit(contact, sandbox.clock() - number, f"https://x.com/{number}", "X")
+    page = api.get("/events/v3/events", eventType="e_visited_page", limit=500)
+    assert (len(page["results"]), "paging" in page) == (2, True)
+    assert api.get("/events/v3/events", eventType="e_other")["results"] == []
