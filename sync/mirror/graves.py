@@ -66,65 +66,70 @@ def bury(conn: Connection, tombstones: Sequence[Tombstone], round_: int, *, dire
 
     `direct`: the records were asked for by id, so they are gone whatever was stored before.
     """
-    new = 0
-    for stone in tombstones:
-        if (direct or not _outlived(conn, stone)) and _store(conn, stone, round_):
-            new += 1
-            _bury_row(conn, stone, round_)
+    stones = list(tombstones) if direct else _not_outlived(conn, tombstones)
+    if not stones:
+        return 0
+    new = conn.execute(
+        sql(conn, STORE),
+        [{**stone._asdict(), "reason": str(stone.reason), "round": round_} for stone in stones],
+    ).rowcount
+    for crm, object_name in sorted({(stone.crm, stone.object) for stone in stones}):
+        ids = [stone.id for stone in stones if (stone.crm, stone.object) == (crm, object_name)]
+        if object_name in TABLE_OF:
+            _mark(conn, crm, object_name, ids, round_, gone=True)
+        else:
+            _delete_engagements(conn, crm, object_name, ids, round_)
     return new
 
 
-def _outlived(conn: Connection, stone: Tombstone) -> bool:
-    """The record was changed after this tombstone: it has come back since."""
-    table = TABLE_OF.get(stone.object)
-    if table is None or stone.reason in SURVIVING:
-        return False
-    return bool(
-        conn.execute(
+STORE: Final = (
+    "INSERT INTO tombstone (crm, object, id, reason, at_ms, to_object, to_id, changed) "
+    "VALUES (:crm, :object, :id, :reason, :at_ms, :to_object, :to_id, :round) "
+    "ON CONFLICT (crm, object, id) DO UPDATE SET reason = excluded.reason, "
+    "at_ms = excluded.at_ms, to_object = excluded.to_object, to_id = excluded.to_id, "
+    "changed = excluded.changed "
+    "WHERE excluded.reason <> 'absent' "
+    "AND (excluded.to_id IS NOT NULL OR tombstone.to_id IS NULL) "
+    "AND (excluded.reason <> tombstone.reason OR excluded.at_ms > tombstone.at_ms "
+    "OR COALESCE(excluded.to_id, '') <> COALESCE(tombstone.to_id, '') "
+    "OR COALESCE(excluded.to_object, '') <> COALESCE(tombstone.to_object, ''))"
+)
+
+
+def _not_outlived(conn: Connection, tombstones: Sequence[Tombstone]) -> list[Tombstone]:
+    """Without those whose record was changed after them: it has come back since."""
+    kept: list[Tombstone] = []
+    for crm, object_name in sorted({(stone.crm, stone.object) for stone in tombstones}):
+        here = [stone for stone in tombstones if (stone.crm, stone.object) == (crm, object_name)]
+        table = TABLE_OF.get(object_name)
+        if table is None:
+            kept += here
+            continue
+        rows = conn.execute(
             sql(
                 conn,
-                "SELECT 1 FROM [[table]] WHERE crm = :crm AND object = :object AND id = :id "
-                "AND NOT gone AND modified_ms > :at_ms",
+                "SELECT id, modified_ms FROM [[table]] WHERE crm = :crm AND object = :object "
+                "AND id IN [[ids]] AND NOT gone",
                 table=table,
             ),
-            stone._asdict(),
-        ).scalar()
-    )
+            {"crm": crm, "object": object_name, "ids": id_list(stone.id for stone in here)},
+        )
+        live = {row.id: row.modified_ms for row in rows}
+        kept += [stone for stone in here if stone.reason in SURVIVING or live.get(stone.id, 0) <= stone.at_ms]
+    return kept
 
 
-def _store(conn: Connection, stone: Tombstone, round_: int) -> bool:
-    done = conn.execute(
-        sql(
-            conn,
-            "INSERT INTO tombstone (crm, object, id, reason, at_ms, to_object, to_id, changed) "
-            "VALUES (:crm, :object, :id, :reason, :at_ms, :to_object, :to_id, :round) "
-            "ON CONFLICT (crm, object, id) DO UPDATE SET reason = excluded.reason, "
-            "at_ms = excluded.at_ms, to_object = excluded.to_object, to_id = excluded.to_id, "
-            "changed = excluded.changed "
-            "WHERE excluded.reason <> 'absent' "
-            "AND (excluded.to_id IS NOT NULL OR tombstone.to_id IS NULL) "
-            "AND (excluded.reason <> tombstone.reason OR excluded.at_ms > tombstone.at_ms "
-            "OR COALESCE(excluded.to_id, '') <> COALESCE(tombstone.to_id, '') "
-            "OR COALESCE(excluded.to_object, '') <> COALESCE(tombstone.to_object, ''))",
-        ),
-        {**stone._asdict(), "reason": str(stone.reason), "round": round_},
-    )
-    return done.rowcount > 0
-
-
-def _bury_row(conn: Connection, stone: Tombstone, round_: int) -> None:
-    table = TABLE_OF.get(stone.object)
-    if table is not None:
-        _mark(conn, stone.crm, stone.object, [stone.id], round_, gone=True)
-        return
-    source = SOURCE_OF.get(stone.object, f"{stone.crm}.{stone.object}")
+def _delete_engagements(
+    conn: Connection, crm: str, object_name: str, ids: Sequence[str], round_: int
+) -> None:
+    source = SOURCE_OF.get(object_name, f"{crm}.{object_name}")
     conn.execute(
         sql(
             conn,
             "UPDATE engagement SET deleted = :yes, changed = :round "
-            "WHERE crm = :crm AND source = :source AND id = :id AND NOT deleted",
+            "WHERE crm = :crm AND source = :source AND id IN [[ids]] AND NOT deleted",
         ),
-        {"yes": True, "round": round_, "crm": stone.crm, "source": source, "id": stone.id},
+        {"yes": True, "round": round_, "crm": crm, "source": source, "ids": id_list(ids)},
     )
 
 
@@ -150,14 +155,13 @@ def _forget(conn: Connection, crm: str, object_name: str, ids: Sequence[str], ro
 def _mark(
     conn: Connection, crm: str, object_name: str, ids: Sequence[str], round_: int, *, gone: bool
 ) -> None:
-    if not ids:
-        return
-    conn.execute(
-        sql(
-            conn,
-            "UPDATE [[table]] SET gone = :gone, changed = :round "
-            "WHERE crm = :crm AND object = :object AND id = :id AND gone <> :gone",
-            table=TABLE_OF[object_name],
-        ),
-        [{"gone": gone, "round": round_, "crm": crm, "object": object_name, "id": id_} for id_ in ids],
-    )
+    if ids:
+        conn.execute(
+            sql(
+                conn,
+                "UPDATE [[table]] SET gone = :gone, changed = :round "
+                "WHERE crm = :crm AND object = :object AND id IN [[ids]] AND gone <> :gone",
+                table=TABLE_OF[object_name],
+            ),
+            {"gone": gone, "round": round_, "crm": crm, "object": object_name, "ids": id_list(ids)},
+        )

@@ -127,16 +127,11 @@ def last_run(conn: Connection) -> RunView | None:
     return found[0] if found else None
 
 
-def killed_runs(conn: Connection, but: str) -> list[str]:
-    """Runs that never ended, other than the one under way: their process was killed."""
+def close_killed(conn: Connection, but: str) -> list[str]:
+    """Give runs that never ended, other than the one under way, their outcome: their process was killed."""
     rows = conn.execute(
         text("SELECT id FROM run WHERE outcome IS NULL AND id <> :but ORDER BY started_at, id"), {"but": but}
     )
-    return list(rows.scalars())
-
-
-def close_killed(conn: Connection, but: str) -> list[str]:
-    """Give runs that were killed their outcome, and say which they were."""
-    found = killed_runs(conn, but)
+    found = list(rows.scalars())
     conn.execute(text("UPDATE run SET outcome = 'killed' WHERE outcome IS NULL AND id <> :but"), {"but": but})
     return found
