@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import ColumnElement, FromClause, Select, Table, and_, case, func, literal, or_, select
+from sqlalchemy import ColumnElement, FromClause, Select, Table, and_, case, false, func, literal, or_, select
 
 from scoring.compile.tables import CRMS, SEEN, all_sources, event_table, integer
 from scoring.dialect import like_pattern, matches_like
@@ -39,12 +39,12 @@ def select_seen(
         row.deleted.is_(False),
         row.first_seen <= known_at,
         row.kind.in_(sorted({match.kind for event in events for match in event.any_of})),
-        or_(literal(False), *matches),
+        or_(false(), *matches),
     )
 
 
 def _matches(event: Event, engagements: FromClause) -> ColumnElement[bool]:
-    return or_(literal(False), *(_match(match, engagements) for match in event.any_of))
+    return or_(false(), *(_match(match, engagements) for match in event.any_of))
 
 
 def _match(match: EventMatch, engagements: FromClause) -> ColumnElement[bool]:

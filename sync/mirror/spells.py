@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final
 
 from sqlalchemy import (
@@ -39,7 +39,7 @@ def adopt_merged(conn: Connection, now: int) -> int:
     Returns how many were closed for that reason.
     """
     rows = conn.execute(
-        select(SPELL.c.id, SPELL.c.model, SPELL.c.left_at, SPELL.c.entered_at, ALIAS.c.person_id)
+        select(SPELL.c.id, SPELL.c.left_at, SPELL.c.entered_at, ALIAS.c.person_id)
         .join(ALIAS, ALIAS.c.alias == SPELL.c.person_id)
         .where(ALIAS.c.person_id != SPELL.c.person_id)
         .order_by(SPELL.c.entered_at, SPELL.c.id)
@@ -47,16 +47,16 @@ def adopt_merged(conn: Connection, now: int) -> int:
     closed = 0
     for row in rows:
         if row.left_at is None:
-            closed += _settle(conn, row.id, row.model, row.entered_at, row.person_id, now)
+            closed += _settle(conn, row.id, row.entered_at, row.person_id, now)
         conn.execute(update(SPELL).where(SPELL.c.id == row.id).values(person_id=row.person_id))
     return closed
 
 
-def _settle(conn: Connection, spell_id: str, model: str, entered_at: int, person_id: str, now: int) -> int:
+def _settle(conn: Connection, spell_id: str, entered_at: int, person_id: str, now: int) -> int:
     """Close the younger of an open spell that arrives and the one that is open already."""
     other = conn.execute(
         select(SPELL.c.id, SPELL.c.entered_at).where(
-            SPELL.c.person_id == person_id, SPELL.c.model == model, SPELL.c.left_at.is_(None)
+            SPELL.c.person_id == person_id, SPELL.c.left_at.is_(None)
         )
     ).first()
     if other is None:
@@ -64,6 +64,14 @@ def _settle(conn: Connection, spell_id: str, model: str, entered_at: int, person
     younger = spell_id if (other.entered_at, other.id) <= (entered_at, spell_id) else other.id
     close(conn, younger, now, "merged")
     return 1
+
+
+def take_over(conn: Connection, live: Sequence[Model]) -> None:
+    """Open spells of models that are no longer live go on under the first live one: nobody is evicted."""
+    if live:
+        names = [model.name for model in live]
+        stale = (SPELL.c.left_at.is_(None), SPELL.c.model.not_in(names))
+        conn.execute(update(SPELL).where(*stale).values(model=names[0]))
 
 
 def close_gone(conn: Connection, now: int) -> int:

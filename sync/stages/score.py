@@ -55,6 +55,7 @@ class _Scorer:
         conn, clock = self._conn, self._clock
         self._counts.mql_left += spells.adopt_merged(conn, clock.now)
         self._counts.mql_left += spells.close_gone(conn, clock.now)
+        spells.take_over(conn, self._live)
         everybody = full or scores.needs_everybody(conn, self._models, clock)
         with temporary(conn, (scores.SCOPE, scores.DUE)):
             self._counts.recomputed = scores.fill_scope(conn, clock, everybody=everybody)

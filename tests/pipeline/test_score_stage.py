@@ -177,6 +177,17 @@ def test_a_change_of_model_scores_everybody_and_evicts_nobody(loop: Loop) -> Non
     assert {row["version"] for row in loop.rows(catalog.SCORE)} == {2}
 
 
+def test_a_model_of_another_name_takes_the_open_spells_over(loop: Loop) -> None:
+    loop.put(person(**FIT), engagements=hot(loop))
+    loop.score()
+    loop.models = [load_model(DEFAULT.replace('"b2b-default"', '"better"'), "scoring.toml")]
+    assert loop.score() == ScoreCounts(people=1, recomputed=1)
+    assert loop.one(catalog.SPELL)["model"] == "better"
+    assert [row["model"] for row in loop.rows(catalog.SCORE)] == ["better"]
+    loop.change(crm_stage="recycled")
+    assert loop.score().mql_left == 1
+
+
 def test_a_published_version_cannot_be_edited(loop: Loop) -> None:
     loop.put(person())
     loop.score()
