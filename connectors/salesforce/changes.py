@@ -178,7 +178,7 @@ class Changes:
 
     def query(self, plan: Plan, text: Callable[[Sequence[str]], str]) -> tuple[list[Row], bool]:
         """The first page of the query that `text` builds; fields that do not fit are asked for after."""
-        asked, left = fitting(plan.fields, text)
+        asked, left = fitting(plan.fields, text, LONGEST_URL)
         rows, done = query_page(self._api, text(asked), deleted=plan.spec.in_bin)
         if left:
             rows = self._complete(plan.spec.object, rows, left)
@@ -255,7 +255,7 @@ class Changes:
 
 
 def fitting(
-    fields: Sequence[str], text: Callable[[Sequence[str]], str], longest: int = LONGEST_URL
+    fields: Sequence[str], text: Callable[[Sequence[str]], str], longest: int
 ) -> tuple[list[str], list[str]]:
     """Split fields into those whose query fits into a URL and the rest; paths and keys stay in the query."""
     if len(quote(text(fields))) <= longest:
@@ -267,9 +267,12 @@ def fitting(
 
 
 def _merged(row: Row, found: Mapping[str, Mapping[str, Any]]) -> Row:
-    more = found.get(row.fields.get("Id", "")) if row.fields is not None else None
-    if row.fields is None or more is None:
+    if row.fields is None or row.fields.get("IsDeleted") is True:
         return row
+    more = found.get(row.fields.get("Id", ""))
+    if more is None:
+        # It went between the two calls, or is hidden from one: half a record must not replace a whole one.
+        return row._replace(problem="only a part of its fields could be read")
     fields = {**row.fields, **{name: value for name, value in more.items() if name != "attributes"}}
     return Row(fields, json.dumps(fields, ensure_ascii=False, separators=(",", ":")))
 

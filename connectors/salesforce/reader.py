@@ -26,10 +26,14 @@ class QueryPage(msgspec.Struct):
 
 
 class Row(NamedTuple):
-    """One row: its fields, and its JSON as it came. `fields` is None when it cannot be read."""
+    """One row: its fields, and its JSON as it came. `fields` is None when it cannot be read.
+
+    `problem` says why a row that can be read must not be believed.
+    """
 
     fields: dict[str, Any] | None
     raw: str
+    problem: str = ""
 
 
 _PAGE = msgspec.json.Decoder(QueryPage)

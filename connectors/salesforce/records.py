@@ -98,6 +98,8 @@ def key_of(row: Row) -> tuple[int, str]:
     """(SystemModstamp in ms, Id): a row's place in the order of a feed. Raises BadRow."""
     if row.fields is None:
         raise BadRow("the row is no object")
+    if row.problem:
+        raise BadRow(row.problem)
     record_id = row.fields.get("Id")
     stamp = parse_ms(row.fields.get("SystemModstamp"))
     if not isinstance(record_id, str) or not record_id:

@@ -373,9 +373,14 @@ def test_a_tick_with_changes_costs_a_call_a_page_and_one(
     for record_id in refs:
         sandbox.edit("salesforce", "Lead", record_id, {"Title": "VP"})
     before = connector.calls
-    pages, _ = drain(connector, "Lead", cursor)
+    world.advance(60)
+    pages, cursor = drain(connector, "Lead", cursor)
     assert set(people(pages)) == set(refs)
     assert connector.calls - before <= 4 + 2
+    world.advance(300)
+    before = connector.calls
+    assert people(drain(connector, "Lead", cursor)[0]) == {}
+    assert connector.calls - before == 1
 
 
 def test_ties_longer_than_a_page(
@@ -543,6 +548,20 @@ def test_all_fields_fit_even_into_a_short_url(
     assert left == right
     assert left["Phone"] == "+49 30 1"
     assert split._replace(raw="") == whole._replace(raw="")
+    connector.close()
+
+
+def test_half_a_record_is_parked(
+    sandbox: Sandbox, world: SimulatedWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("connectors.salesforce.changes.LONGEST_URL", 300)
+    whole, half = lead(sandbox), lead(sandbox)
+    connector = connect(sandbox, world)
+    row = {"Id": whole, "LastName": "Smith"}
+    sandbox.faults.arm("status", path="/composite/sobjects/Lead", status=200, body=[row, None])
+    pages, _ = drain(connector, "Lead")
+    assert [person.id for person in pages[0].people] == [whole]
+    assert [(row.id, "part" in row.reason) for row in pages[0].poison] == [(half, True)]
     connector.close()
 
 

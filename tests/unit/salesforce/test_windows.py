@@ -46,6 +46,12 @@ def test_a_proven_end_becomes_the_next_beginning_without_overlap() -> None:
     assert windows.conditions(opened(closed), None)[0] == "SystemModstamp >= 2026-11-02T08:59:00.000Z"
 
 
+def test_rows_behind_the_proven_end_keep_a_feed_hot() -> None:
+    aimed = windows.aim(opened(), T0 - 60_000)
+    assert State.of(windows.close_window(aimed, newest_ms=T0 - 60_000, asked=True)).hot
+    assert not State.of(windows.close_window(aimed, newest_ms=T0 - 60_001, asked=True)).hot
+
+
 def test_an_end_that_cannot_be_proven_costs_an_overlap() -> None:
     closed = windows.close_window(opened(), newest_ms=T0, asked=True)
     assert (closed.since_ms, State.of(closed).covered) == (T0, False)
