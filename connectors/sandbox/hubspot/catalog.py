@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from connectors.sandbox.core import Response
-from connectors.sandbox.hubspot.calls import Call, objects_in, opaque
+from connectors.sandbox.hubspot.batch import answer
+from connectors.sandbox.hubspot.calls import Call, inputs_of, objects_in, opaque
 from connectors.sandbox.hubspot.errors import bad_json, error, not_found
 from connectors.sandbox.hubspot.portal import Portal
 from connectors.sandbox.hubspot.schema import DEAL_STAGES
@@ -34,6 +35,23 @@ def read_property(call: Call, type_name: str, name: str) -> Response:
     if prop is None:
         raise not_found(f'Property "{name}" does not exist')
     return Response.json(show_property(prop))
+
+
+def read_properties(call: Call, type_name: str) -> Response:
+    """POST /crm/v3/properties/{type}/batch/read; names that do not exist are left out."""
+    known = call.portal.properties(call.kind(type_name))
+    names = [str(item.get("name", "")) for item in inputs_of(call.body(), 100)]
+    return answer(call, [show_property(known[name]) for name in names if name in known], [])
+
+
+def list_groups(call: Call, type_name: str) -> Response:
+    """GET /crm/v3/properties/{type}/groups."""
+    names = dict.fromkeys(prop.group for prop in call.portal.properties(call.kind(type_name)).values())
+    groups = [
+        {"name": name, "label": name.title(), "displayOrder": place, "archived": False}
+        for place, name in enumerate(names)
+    ]
+    return Response.json({"results": groups})
 
 
 def create_property(call: Call, type_name: str) -> Response:

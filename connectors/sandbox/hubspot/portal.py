@@ -152,8 +152,7 @@ class Portal:
         self._count_in(kind, record.id)
         if record_id is not None:
             self._next_id[kind.plural] = max(self._next_id[kind.plural], int(record_id) + 1)
-        if kind.plural == "contacts" and (email := values.get("email")):
-            self._by_email[email] = record.id
+        self._index(kind, record)
         return record
 
     def change(
@@ -171,17 +170,17 @@ class Portal:
         wanted = dict(values)
         if author == "worker" and self._backwards(record, wanted.get("lifecyclestage")):
             del wanted["lifecyclestage"]  # answered with 200 and ignored; the record is touched all the same
-        old_email = record.values.get("email")
+        addressed = not {"email", "hs_additional_emails"}.isdisjoint(wanted)
+        if addressed:
+            self._forget(kind, record)
         really = any(record.values.get(name) != value for name, value in wanted.items())
         touch = "both" if really or self.switches.hs_same_value_touches else "none"
         same = self.switches.hs_same_value_version
         self.store.change(
             CRM, record, wanted, at=at, author=author, actor=actor, source=source, touch=touch, same=same
         )
-        if kind.plural == "contacts" and "email" in wanted and wanted["email"] != old_email:
-            self._by_email.pop(old_email or "", None)
-            if wanted["email"]:
-                self._by_email[wanted["email"]] = record.id
+        if addressed:
+            self._index(kind, record)
 
     def _backwards(self, record: Record, stage: str | None) -> bool:
         now = record.values.get("lifecyclestage")
@@ -205,10 +204,24 @@ class Portal:
         for forget in self.on_erase:
             forget(record)
 
+    def _index(self, kind: ObjectType, record: Record) -> None:
+        """A contact is found by its address and by its additional ones; a primary address wins."""
+        if kind.plural != "contacts":
+            return
+        if email := record.values.get("email"):
+            self._by_email[email] = record.id
+        for address in (record.values.get("hs_additional_emails") or "").split(";"):
+            if address:
+                self._by_email.setdefault(address.lower(), record.id)
+
     def _forget(self, kind: ObjectType, record: Record) -> None:
-        email = record.values.get("email")
-        if kind.plural == "contacts" and email and self._by_email.get(email) == record.id:
-            del self._by_email[email]
+        """The addresses of a record lead to it no longer."""
+        if kind.plural != "contacts":
+            return
+        more = (record.values.get("hs_additional_emails") or "").lower().split(";")
+        for address in (record.values.get("email"), *more):
+            if address and self._by_email.get(address) == record.id:
+                del self._by_email[address]
 
     # -- merging -------------------------------------------------------------------------------------------
 
@@ -243,8 +256,7 @@ class Portal:
             )
         self.store.remove(CRM, secondary, "merged", into=survivor.id, at=moment, author=author, actor=actor)
         self.links.move(kind.plural, secondary.id, survivor.id)
-        if kind.plural == "contacts" and (email := survivor.values.get("email")):
-            self._by_email[email] = survivor.id
+        self._index(kind, survivor)
         return survivor
 
     def _merged_values(

@@ -130,6 +130,8 @@ def _association_routes(add: Adder) -> None:
 def _catalog_routes(hubspot: HubSpot, add: Adder) -> None:
     add("GET", f"/crm/v3/properties/{_TYPE}", catalog.list_properties)
     add("POST", f"/crm/v3/properties/{_TYPE}", catalog.create_property)
+    add("POST", f"/crm/v3/properties/{_TYPE}/batch/read", catalog.read_properties)
+    add("GET", f"/crm/v3/properties/{_TYPE}/groups", catalog.list_groups)
     add("GET", f"/crm/v3/properties/{_TYPE}/{_ID}", catalog.read_property)
     add("PATCH", f"/crm/v3/properties/{_TYPE}/{_ID}", catalog.update_property)
     add("DELETE", f"/crm/v3/properties/{_TYPE}/{_ID}", catalog.delete_property)

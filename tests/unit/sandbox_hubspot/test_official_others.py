@@ -50,6 +50,44 @@ def test_property_options_and_calculated(official: hubspot.Client) -> None:
     assert (score.type, score.hubspot_defined) == ("number", False)
 
 
+def test_properties_in_batches_and_their_groups(official: hubspot.Client) -> None:
+    api = importlib.import_module("hubspot.crm.properties")
+    names = [api.PropertyName(name=name) for name in ("email", "mql_score", "nothing")]
+    wanted = api.BatchReadInputPropertyName(inputs=names, archived=False)
+    found = official.crm.properties.batch_api.read("contacts", wanted).results
+    assert [prop.name for prop in found] == ["email", "mql_score"]
+    groups = official.crm.properties.groups_api.get_all("contacts").results
+    assert "custom" in {group.name for group in groups}
+
+
+def test_properties_come_and_go(official: hubspot.Client, half: HubSpot) -> None:
+    api = importlib.import_module("hubspot.crm.properties")
+    options = [api.OptionInput(label="Big", value="big", hidden=False, display_order=1)]
+    new = api.PropertyCreate(
+        name="segment",
+        label="Segment",
+        type="enumeration",
+        field_type="select",
+        group_name="custom",
+        options=options,
+    )
+    core = official.crm.properties.core_api
+    assert core.create("contacts", new).options[0].value == "big"
+    half.create("contacts", {"segment": "big"})
+    with pytest.raises(ValueError, match="INVALID_OPTION"):
+        half.create("contacts", {"segment": "small"})
+    core.update("contacts", "segment", api.PropertyUpdate(label="Size class"))
+    assert core.get_by_name("contacts", "segment").label == "Size class"
+    core.archive("contacts", "segment")
+    with pytest.raises(api.ApiException, match="404"):
+        core.get_by_name("contacts", "segment")
+
+
+def test_the_generic_objects_room(official: hubspot.Client, half: HubSpot) -> None:
+    made = half.create("companies", {"name": "X"})
+    assert [one.id for one in official.crm.objects.basic_api.get_page("companies").results] == [made]
+
+
 def test_association_batch_read(official: hubspot.Client, half: HubSpot, sandbox: Sandbox) -> None:
     contact, lonely = half.create("contacts", {}), half.create("contacts", {})
     companies = [half.create("companies", {"name": str(number)}) for number in range(3)]

@@ -241,6 +241,8 @@ def test_merge_makes_a_new_record_that_both_ids_lead_to(api: Api, half: HubSpot,
     assert [event["objectId"] for event in events] == [survivor]
     api.patch(f"{CONTACTS}/{second}", {"city": "Bonn"})
     assert value(api, survivor, "city") == "Bonn"
+    assert api.get(f"{CONTACTS}/b@x.com", idProperty="email")["id"] == survivor
+    assert api.post(CONTACTS, {"properties": {"email": "b@x.com"}})["category"] == "CONFLICT"
 
 
 def test_or_the_primary_survives(api: Api, half: HubSpot, sandbox: Sandbox) -> None:
