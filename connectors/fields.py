@@ -106,7 +106,9 @@ def flag(value: object) -> bool | None:
 
 def split_list(value: object, separator: str = ";") -> list[str]:
     """The entries of a joined list, trimmed, without empty ones and repetitions, in their order."""
-    joined = text(value) or ""
+    joined = text(value)
+    if joined is None:
+        return []
     return list(dict.fromkeys(entry for part in joined.split(separator) if (entry := part.strip())))
 
 

@@ -85,6 +85,14 @@ def code_of(body: Mapping[str, Any]) -> str:
     ).upper()
 
 
+def contexts_of(body: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The `context` objects of an error object and of the errors in it: ids, scopes, trace ids."""
+    inner = body.get("errors")
+    said = [body, *(inner if isinstance(inner, list) else [])]
+    found = [entry.get("context") for entry in said if isinstance(entry, Mapping)]
+    return [context for context in found if isinstance(context, dict)]
+
+
 def property_of(body: Mapping[str, Any]) -> str:
     """The property that a validation failure names, "" when it names none."""
     message = str(body.get("message") or "")
@@ -180,9 +188,8 @@ def _midnight(now: datetime, zone_offset: timedelta | None) -> datetime | None:
 
 def _scopes(body: Mapping[str, Any]) -> list[str]:
     found: list[str] = []
-    for detail in [body, *(body.get("errors") or [])]:
-        context = detail.get("context") if isinstance(detail, dict) else None
-        for scopes in (context or {}).values() if isinstance(context, dict) else ():
+    for context in contexts_of(body):
+        for scopes in context.values():
             found += [str(scope) for scope in (scopes if isinstance(scopes, list) else [scopes])]
     return list(dict.fromkeys(scope for scope in found if re.fullmatch(r"[a-z0-9_.\-]{2,80}", scope)))
 

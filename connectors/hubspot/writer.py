@@ -25,7 +25,7 @@ from connectors.errors import (
 )
 from connectors.hubspot.account import Account
 from connectors.hubspot.reader import Batch, Problem, Row, row_of
-from connectors.hubspot.replies import CRM, Reply, code_of, invalid_values, problem, property_of
+from connectors.hubspot.replies import CRM, Reply, code_of, contexts_of, invalid_values, problem, property_of
 from connectors.records import Offered, Outcome, OutcomeKind, RefusalClass, Write
 
 WRITE_BATCH: Final = 50
@@ -174,9 +174,7 @@ def _listed(values: object) -> Sequence[object]:
 
 def _named(body: Mapping[str, Any], group: Sequence[Write]) -> set[int]:
     """Whom a refusal names by record ids or trace ids."""
-    said = [body, *(entry for entry in body.get("errors") or [] if isinstance(entry, dict))]
-    contexts = [entry["context"] for entry in said if isinstance(entry.get("context"), dict)]
-    return {number for context in contexts for number in _guilty(Problem(context=context), group)}
+    return {number for context in contexts_of(body) for number in _guilty(Problem(context=context), group)}
 
 
 def _takes(offered: Offered, value: str | None) -> bool:

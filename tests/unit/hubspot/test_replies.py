@@ -6,7 +6,7 @@ import json
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from connectors.errors import (
@@ -180,5 +180,8 @@ keys = st.sampled_from(["message", "category", "subCategory", "errors", "context
 
 
 @given(st.integers(300, 599), st.dictionaries(keys, json_values) | st.binary(max_size=30) | json_values)
+@example(status=403, body={"errors": True})
+@example(status=403, body={"errors": [{"context": [1]}, None], "context": "x"})
+@example(status=400, body={"message": "[1, 2"})
 def test_no_body_breaks_the_judgement(status: int, body: object) -> None:
     assert isinstance(judged(status, body), ConnectorError)

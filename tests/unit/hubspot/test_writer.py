@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 import responses
+from hypothesis import given
+from hypothesis import strategies as st
 
 from connectors.errors import AuthFailed, Fatal, NotOffered, QuotaSpent
 from connectors.hubspot.writer import BATCH_REFUSED, VALUE_DIFFERS, Writer
@@ -15,6 +17,11 @@ from connectors.sandbox.sandbox import Sandbox
 from tests.unit.hubspot.made import API, account, on_sandbox
 from tests.world import SimulatedWorld
 
+JSON_VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=8,
+)
 UPDATE = f"{API}/crm/v3/objects/contacts/batch/update"
 STATUS = "hs_lead_status"
 INVALID = (
@@ -175,6 +182,17 @@ def test_the_guilty_are_found_by_what_is_offered(
     assert {
         number for number, (refusal, _) in enumerate(outcomes) if refusal is RefusalClass.OUR_CONFIG
     } == guilty
+
+
+@responses.activate
+@given(
+    body=st.dictionaries(st.sampled_from(["errors", "message", "context", "category"]), JSON_VALUES)
+    | JSON_VALUES
+)
+def test_no_refusal_breaks_the_judgement(body: object) -> None:
+    responses.upsert("POST", UPDATE, status=400, json=body)
+    outcomes = send(SimulatedWorld(), write("1"), write("2"))
+    assert {outcome.kind for outcome in outcomes} <= {OutcomeKind.REFUSED, OutcomeKind.MOVED}
 
 
 @responses.activate
