@@ -240,7 +240,7 @@ CAMPAIGNS = (
     SfCampaign("demo", "Demo requests (inbound)", "Other", "In Progress"),
     SfCampaign("trial", "Free trial starts", "Other", "In Progress"),
     SfCampaign("newsletter", "Newsletter subscribers", "Email", "In Progress"),
-    SfCampaign("case", "Case study download: Kettlewright", "Content", "In Progress"),
+    SfCampaign("case", "Case study download: Kettlewright", "Other", "In Progress"),
     SfCampaign("fair", "RevOps fair, autumn", "Trade Show", "Completed"),
     SfCampaign("call_down", "Outbound call-down Q3", "Telemarketing", "Completed"),
 )

@@ -10,7 +10,7 @@ from connectors.sandbox.people_data import DAY, Change, Employer, Happening, Hum
 from connectors.sandbox.people_make import REPS
 from connectors.sandbox.people_pools import CAMPAIGNS, PLACES
 
-_SOURCES = ("Web", "Trade Show", "Partner Referral", "Purchased List", "Other")
+_SOURCES = ("Web", "Phone Inquiry", "Partner Referral", "Purchased List", "Other")
 _HS_SOURCES = ("ORGANIC_SEARCH", "PAID_SEARCH", "DIRECT_TRAFFIC", "REFERRALS", "SOCIAL_MEDIA", "OFFLINE")
 _PROMISING = ("hot", "fast", "bloom", "already")
 _EMPLOYEE_RANGES = (
