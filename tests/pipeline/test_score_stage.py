@@ -17,6 +17,7 @@ from config.settings import Settings
 from scoring.load import load_model
 from scoring.model import Model
 from sync.context import Context, RunClock
+from sync.core.stage import Action, Candidate, decide
 from sync.mirror import catalog, models
 from sync.mirror.engine import Mirror
 from sync.mirror.explain import explain_person
@@ -410,3 +411,41 @@ def test_a_list_that_changes_scores_everybody(loop: Loop) -> None:
     loop.models = [load_model(DEFAULT, "scoring.toml", {"competitors": ["ACME.test"]})]
     assert loop.score().recomputed == 1
     assert loop.one(catalog.SCORE)["suppressed"] == "competitor"
+
+
+def test_only_candidates_are_looked_at_one_by_one(loop: Loop, monkeypatch: pytest.MonkeyPatch) -> None:
+    looked_at: list[str] = []
+
+    def counting(person: Candidate, *rest: Any) -> Action:
+        looked_at.append(person.person_id)
+        return decide(person, *rest)
+
+    monkeypatch.setattr("sync.stages.score.decide", counting)
+    people = [person(f"p{n}", crm_stage="customer" if n % 7 == 0 else "lead") for n in range(300)]
+    loop.put(*people, person("hot", **FIT), person("known", crm_mql=True), engagements=hot(loop, "hot"))
+    assert loop.score().recomputed == 302
+    # the spell that was just opened for "known" has a low score and is asked about leaving, too
+    assert sorted(looked_at) == ["hot", "known", "known"]
+    looked_at.clear()
+    assert loop.score(full=True).recomputed == 302
+    assert looked_at == ["known"]
+
+
+def test_a_run_that_is_killed_before_its_commit_leaves_everything_as_it_was(loop: Loop) -> None:
+    class Killed(Exception):  # noqa: N818
+        pass
+
+    def reached(failpoint: str) -> None:
+        if failpoint == "score.uncommitted":
+            raise Killed
+
+    loop.put(person(**FIT), engagements=hot(loop))
+    tables = (catalog.SCORE, catalog.HIT, catalog.SPELL, catalog.PERSON, catalog.READING)
+    before = [loop.rows(table) for table in tables]
+    passed, loop.world.reached = loop.world.reached, reached  # type: ignore[method-assign]
+    with pytest.raises(Killed):
+        loop.score()
+    assert [loop.rows(table) for table in tables] == before
+    loop.world.reached = passed  # type: ignore[method-assign]
+    assert loop.score().mql_entered == 1
+    assert {"score.started", "score.uncommitted", "score.committed"} <= set(loop.world.failpoints)
