@@ -85,7 +85,7 @@ class _Case:
         return self.newer[0].author if self.newer else None
 
     def verdict(self, fate: Fate, why: Why, reason: str, value: str | None = None) -> Verdict:
-        mine = self.mine
+        mine = self.mine or _must_be_ours(self)
         return Verdict(fate, why, reason, value, mine.at_ms if mine else None, mine.source if mine else "")
 
 
@@ -163,7 +163,7 @@ def _guarded_by_stamp(case: _Case) -> Verdict:
 
 
 def _by_history(case: _Case, settle_ms: int) -> Verdict:
-    mine = case.mine
+    mine = case.mine or _must_be_ours(case)
     if mine is not None:
         return _ours_arrived(case, mine)
     if not case.sent.accepted:
@@ -175,6 +175,18 @@ def _by_history(case: _Case, settle_ms: int) -> Verdict:
     if case.newest is Author.PERSON:
         return case.verdict(Fate.SUPERSEDED, Why.HUMAN, f"a person set it to {shown(case.value)}")
     return case.verdict(Fate.SUPERSEDED, Why.OVERRIDDEN, f"automation made it {shown(case.value)}")
+
+
+def _must_be_ours(case: _Case) -> FieldVersion | None:
+    """The version of an accepted write that could not be claimed, for the CRM's clocks disagree."""
+    if not case.sent.accepted:
+        return None
+    fits = (
+        version
+        for version in case.newer
+        if version.author is not Author.PERSON and same(case.target.purpose, version.value, case.sent.desired)
+    )
+    return next(fits, None)
 
 
 def _ours_arrived(case: _Case, mine: FieldVersion) -> Verdict:
