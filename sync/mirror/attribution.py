@@ -1,4 +1,8 @@
-"""Whose engagement is it: by record (also one that went into another), else by address."""
+"""Whose engagement is it: by record (also one that went into another), else by address.
+
+What a record did that was deleted or archived is nobody's, unless its address says whose: otherwise the
+answer would depend on when we first looked.
+"""
 
 # ruff: noqa: S608 (statements are put together from our own constants; values are always bound)
 
@@ -13,9 +17,8 @@ PERSON_OF: Final = (
     "COALESCE("
     "(SELECT m.person_id FROM person_member m WHERE m.crm = engagement.crm "
     "AND m.object = engagement.person_object AND m.id = engagement.person_record_id), "
-    "(SELECT f.person_id FROM person_former f JOIN person p ON p.person_id = f.person_id "
-    "WHERE f.crm = engagement.crm AND f.object = engagement.person_object "
-    "AND f.id = engagement.person_record_id), "
+    "(SELECT f.person_id FROM person_former f WHERE f.survives AND f.crm = engagement.crm "
+    "AND f.object = engagement.person_object AND f.id = engagement.person_record_id), "
     "(SELECT min(m.person_id) FROM match_key k JOIN person_member m ON [[m=k]] "
     "WHERE k.key = 'email:' || engagement.email_key))"
 )

@@ -40,6 +40,11 @@ MACROS: Final[Mapping[str, Mapping[str, str]]] = {
         "sqlite": "json_group_object(name, value)",
         "postgresql": "CAST(json_object_agg(name, value ORDER BY name) AS TEXT)",
     },
+    # ids that begin with :low and a colon, by the index (":" is followed by ";")
+    "id begins": {
+        "sqlite": "id >= :low || ':' AND id < :low || ';'",
+        "postgresql": "starts_with(id, :low || ':')",
+    },
     # the ids of the parameter :ids (see `id_list`), however many
     "ids": {
         "sqlite": "(SELECT value FROM json_each(:ids))",

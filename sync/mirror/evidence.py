@@ -127,7 +127,7 @@ def weigh(conn: Connection) -> None:
     )
     converted = (
         "EXISTS (SELECT 1 FROM person_former f JOIN tombstone t ON [[t=f]] "
-        "WHERE f.person_id = p.person_id AND t.reason = 'converted_into')"
+        "WHERE f.person_id = p.person_id AND f.survives AND t.reason = 'converted_into')"
     )
     active = (
         "EXISTS (SELECT 1 FROM engagement e WHERE e.person_id = p.person_id AND e.kind <> 'subscribed' "

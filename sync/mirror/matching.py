@@ -308,19 +308,18 @@ def _known(conn: Connection) -> dict[str, Known]:
             "FROM (SELECT DISTINCT w.person_id FROM w_group g [[then]] w_claim w ON w.label = g.label "
             "WHERE NOT g.plain) w LEFT JOIN person p ON p.person_id = w.person_id "
             "LEFT JOIN person_record f ON f.crm = p.founding_crm AND f.object = p.founding_object "
-            "AND f.id = p.founding_id LEFT JOIN (SELECT person_id, min(crm) AS crm, min(object) AS object, "
-            "min(id) AS id FROM person_former GROUP BY person_id) old ON old.person_id = w.person_id "
-            "AND p.person_id IS NULL",
+            "AND f.id = p.founding_id LEFT JOIN person_former old ON old.person_id = w.person_id "
+            "AND p.person_id IS NULL ORDER BY w.person_id, old.crm, old.object, old.id",
         )
     )
-    found = {}
+    found: dict[str, Known] = {}
     for row in rows:
         created = NO_DATE if row.created_ms is None else row.created_ms
         if row.founding_id is not None:
             member = Member(created, row.founding_crm, row.founding_object, row.founding_id)
         else:
             member = Member(created, row.crm or "", row.object or "", row.id or "")
-        found[row.person_id] = Known(member, row.spell_at)
+        found.setdefault(row.person_id, Known(member, row.spell_at))
     return found
 
 

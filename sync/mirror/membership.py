@@ -55,7 +55,7 @@ def _find_moved(conn: Connection) -> None:
         conn,
         "INSERT INTO w_moved SELECT w.crm, w.object, w.id FROM w_walk w [[then]] w_record r ON r.n = w.n "
         "JOIN w_group g ON g.label = r.label LEFT JOIN person_former f ON [[f=w]] "
-        f"WHERE f.person_id IS NULL OR f.person_id <> g.person_id {SKIP}",
+        f"WHERE f.person_id IS NULL OR f.person_id <> g.person_id OR NOT f.survives {SKIP}",
     )
     run(
         conn,
@@ -69,8 +69,7 @@ def _find_moved(conn: Connection) -> None:
     )
     run(
         conn,
-        "INSERT INTO w_key SELECT k.key FROM w_moved v [[then]] match_key k ON [[k=v]] "
-        f"WHERE 1 = 1 {SKIP}",
+        f"INSERT INTO w_key SELECT k.key FROM w_moved v [[then]] match_key k ON [[k=v]] WHERE 1 = 1 {SKIP}",
     )
 
 
@@ -78,18 +77,27 @@ def _remember_former(conn: Connection) -> None:
     """Records that went keep the person they belonged to, or have the person of their survivor."""
     run(
         conn,
-        "INSERT INTO person_former (crm, object, id, person_id) SELECT m.crm, m.object, m.id, "
-        "COALESCE(a.person_id, m.person_id) FROM w_changed c [[then]] person_member m ON [[m=c]] "
-        "LEFT JOIN w_absorbed a ON a.alias = m.person_id "
-        "WHERE NOT EXISTS (SELECT 1 FROM w_record r WHERE [[r=c]]) "
-        "ON CONFLICT (crm, object, id) DO UPDATE SET person_id = excluded.person_id",
+        "UPDATE person_former SET survives = :no WHERE survives "
+        "AND (crm, object, id) IN (SELECT crm, object, id FROM w_changed)",
+        no=False,
     )
     run(
         conn,
-        "INSERT INTO person_former (crm, object, id, person_id) SELECT w.crm, w.object, w.id, g.person_id "
-        "FROM w_walk w [[then]] w_record r ON r.n = w.n JOIN w_group g ON g.label = r.label WHERE 1 = 1 "
-        "ON CONFLICT (crm, object, id) DO UPDATE SET person_id = excluded.person_id "
-        "WHERE person_former.person_id <> excluded.person_id",
+        "INSERT INTO person_former (crm, object, id, person_id, survives) SELECT m.crm, m.object, m.id, "
+        "COALESCE(a.person_id, m.person_id), :no FROM w_changed c [[then]] person_member m ON [[m=c]] "
+        "LEFT JOIN w_absorbed a ON a.alias = m.person_id "
+        "WHERE NOT EXISTS (SELECT 1 FROM w_record r WHERE [[r=c]]) "
+        "ON CONFLICT (crm, object, id) DO UPDATE SET person_id = excluded.person_id",
+        no=False,
+    )
+    run(
+        conn,
+        "INSERT INTO person_former (crm, object, id, person_id, survives) "
+        "SELECT w.crm, w.object, w.id, g.person_id, :yes FROM w_walk w "
+        "[[then]] w_record r ON r.n = w.n JOIN w_group g ON g.label = r.label WHERE 1 = 1 "
+        "ON CONFLICT (crm, object, id) DO UPDATE SET person_id = excluded.person_id, survives = :yes "
+        "WHERE person_former.person_id <> excluded.person_id OR NOT person_former.survives",
+        yes=True,
     )
     run(
         conn,

@@ -45,14 +45,13 @@ def turned(conn: Connection, rows: Sequence[PersonRecord]) -> list[EngagementRec
 
 def _last(conn: Connection, row: PersonRecord) -> bool:
     """The flag as last heard, when the stored row does not say: an empty value says nothing."""
-    prefix = f"{row.object}:{row.id}:"
     kind = conn.execute(
         sql(
             conn,
             "SELECT kind FROM engagement WHERE crm = :crm AND source = :source "
-            "AND id >= :low AND id < :high ORDER BY modified_ms DESC LIMIT 1",
+            "AND [[id begins]] ORDER BY modified_ms DESC LIMIT 1",
         ),
-        {"crm": row.crm, "source": f"{row.crm}.opt_out", "low": prefix, "high": prefix + "~"},
+        {"crm": row.crm, "source": f"{row.crm}.opt_out", "low": f"{row.object}:{row.id}"},
     ).scalar()
     return kind == "unsubscribed"
 

@@ -18,7 +18,7 @@ from connectors.records import (
 from sync.core.identity import email_key
 from sync.mirror import cursors, graves, links, optout
 from sync.mirror.computed import engagement_columns, person_columns, store_domains
-from sync.mirror.dialect import sql
+from sync.mirror.dialect import id_list, sql
 from sync.mirror.engine import Connection
 from sync.mirror.runs import RunStamp, current_round
 from sync.mirror.tables import CompanyRow, DealRow, EngagementRow, OwnerRow, PersonRow
@@ -137,9 +137,32 @@ def _save_engagements(
     full = [(*row, *engagement_columns(row), round_, run.now) for row in rows]
     changed, bad = upsert(conn, ENGAGEMENTS, full)
     _add(counts, len(rows) - len(bad), changed)
+    _drop_former_participants(conn, rows, round_)
     for one in bad:
         row = rows[one.index]
         poison.append(Poison(row.crm, page.feed.object, row.id, one.reason, row.raw))
+
+
+def _drop_former_participants(conn: Connection, rows: Sequence[EngagementRecord], round_: int) -> None:
+    """An activity with several people is a row for each, `ACTIVITY:RECORD`, and comes with all of them:
+    rows of the same activity that are not among these (one contact was merged into another) are over."""
+    activities: dict[tuple[str, str, str], list[str]] = {}
+    for row in rows:
+        activity, _, participant = row.id.rpartition(":")
+        if activity and participant == row.person_id:
+            activities.setdefault((row.crm, row.source, activity), []).append(row.id)
+    if activities:
+        conn.execute(
+            sql(
+                conn,
+                "UPDATE engagement SET deleted = :yes, changed = :round WHERE crm = :crm "
+                "AND source = :source AND [[id begins]] AND NOT deleted AND id NOT IN [[ids]]",
+            ),
+            [
+                {"crm": crm, "source": source, "low": low, "ids": id_list(ids), "yes": True, "round": round_}
+                for (crm, source, low), ids in activities.items()
+            ],
+        )
 
 
 def _save_owners(conn: Connection, rows: Sequence[Owner], counts: FeedCounts, poison: list[Poison]) -> None:

@@ -16,9 +16,9 @@ from tests.pipeline.small import Small, small
 from tests.unit.mirror.rows import company, deal, engagement, links
 
 OBJECTS = ("Lead", "Contact", "contacts")
-ADDRESSES = ("a@x.com", "b@x.com", "c@y.edu", None)
+ADDRESSES = ("a@x.com", "b@y.edu", None)
 
-refs = st.tuples(st.sampled_from(OBJECTS), st.integers(1, 3))
+refs = st.tuples(st.sampled_from(OBJECTS), st.integers(1, 2))
 steps = st.one_of(
     st.tuples(st.just("put"), refs, st.sampled_from(ADDRESSES), st.sampled_from(ADDRESSES)),
     st.tuples(st.just("link"), st.integers(1, 3), st.sampled_from(("Lead", "Contact")), st.integers(1, 3)),

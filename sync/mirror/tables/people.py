@@ -66,7 +66,10 @@ class PersonMember(SQLModel, table=True):
 
 
 class PersonFormer(SQLModel, table=True):
-    """Which person a record belonged to when it went: its survivor inherits the person's id."""
+    """Which person a record belonged to when it went: whatever it comes back as inherits the person's id.
+
+    `survives`: it went into a live record, so what it did is still that person's.
+    """
 
     __tablename__ = "person_former"
     __table_args__ = (Index("former_of", "person_id"),)
@@ -75,6 +78,7 @@ class PersonFormer(SQLModel, table=True):
     object: str = Field(primary_key=True)
     id: str = Field(primary_key=True)
     person_id: str
+    survives: bool = False
 
 
 class PersonAlias(SQLModel, table=True):

@@ -265,6 +265,27 @@ def test_a_deleted_activity_is_a_deleted_engagement(mirror: Mirror) -> None:
     assert select(mirror, "SELECT id, deleted FROM engagement ORDER BY id") == [("00T1", 1), ("77", 0)]
 
 
+def test_an_activity_has_the_people_it_came_with_last(mirror: Mirror) -> None:
+    def call(contact: str, activity: str = "7") -> object:
+        return engagement(
+            f"{activity}:{contact}",
+            "call",
+            source="hubspot.calls",
+            person_object="contacts",
+            person_id=contact,
+        )
+
+    save(mirror, call("1"), call("2"), call("1", "77"))
+    save(mirror, call("2"), call("3"))
+    assert select(mirror, "SELECT id FROM engagement WHERE NOT deleted ORDER BY id") == [
+        ("77:1",),
+        ("7:2",),
+        ("7:3",),
+    ]
+    save(mirror, call("1"))
+    assert select(mirror, "SELECT id FROM engagement WHERE NOT deleted ORDER BY id") == [("77:1",), ("7:1",)]
+
+
 # Links.
 
 

@@ -420,6 +420,7 @@ def person_former() -> None:
         sa.Column("object", sa.String(), nullable=False),
         sa.Column("id", sa.String(), nullable=False),
         sa.Column("person_id", sa.String(), nullable=False),
+        sa.Column("survives", sa.Boolean(), nullable=False),
         sa.PrimaryKeyConstraint("crm", "object", "id"),
     )
     with op.batch_alter_table("person_former", schema=None) as batch_op:
