@@ -15,12 +15,11 @@ from sqlalchemy import ColumnElement, Table, and_, bindparam, func, insert, not_
 from connectors.records import RecordRef
 from sync.core.writes import REPAIR, Why
 from sync.mirror.engine import Connection
-from sync.mirror.tables import Intent, PauseRow, PlanItem
+from sync.mirror.tables import Intent, PauseRow
 from sync.mirror.tables.outbox import END_STATES, WAITING_STATES
 from sync.mirror.upserts import Upsert, upsert
 
 INTENT: Final[Table] = Intent.metadata.tables["intent"]
-ITEM: Final[Table] = PlanItem.metadata.tables["plan_item"]
 PAUSE: Final[Table] = PauseRow.metadata.tables["pause"]
 
 PAUSE_ROWS: Final = Upsert(PauseRow, ("scope", "reason", "by", "at"))
@@ -213,15 +212,6 @@ def open_rows(conn: Connection, states: Sequence[str]) -> list[Row]:
     return [Row(*row) for row in conn.execute(query)]
 
 
-def ended_before(conn: Connection, digest: str, run_id: str) -> list[Row]:
-    """Intents of a plan that were superseded before this run could carry them out."""
-    items = select(ITEM.c.intent_id).where(ITEM.c.digest == digest)
-    query = select(*COLUMNS).where(
-        INTENT.c.id.in_(items), INTENT.c.state == "superseded", INTENT.c.ended_run != run_id
-    )
-    return [Row(*row) for row in conn.execute(query.order_by(INTENT.c.id))]
-
-
 def _released() -> ColumnElement[bool]:
     """Nobody's word is needed: a released plan covers it, it went out before, or it repairs."""
     return or_(INTENT.c.plan_digest.is_not(None), INTENT.c.sent_ms.is_not(None), INTENT.c.policy == REPAIR)
@@ -332,41 +322,6 @@ def pause(conn: Connection, scope: str, reason: str, by: str, now: int) -> None:
 def scopes_of(crm: str, object_name: str, field: str) -> tuple[str, str, str, str]:
     """The pauses that would stop a field, widest first."""
     return "all", crm, f"{crm}.{object_name}", f"{crm}.{object_name}.{field}"
-
-
-# -- counting
-
-
-def counts(conn: Connection, run_id: str) -> dict[str, int]:
-    """Every intent that was open at the run's start or made in it, by its state now.
-
-    States that are not an end are one: `waiting`.
-    """
-    query = select(INTENT.c.state, func.count()).where(_of_run(run_id)).group_by(INTENT.c.state)
-    found = dict.fromkeys(("waiting", *END_STATES), 0)
-    for state, number in conn.execute(query):
-        found["waiting" if state in WAITING_STATES else state] += number
-    return found
-
-
-def decided(conn: Connection, run_id: str) -> int:
-    """How many intents `counts` must account for."""
-    return conn.execute(select(func.count()).select_from(INTENT).where(_of_run(run_id))).scalar_one()
-
-
-def _of_run(run_id: str) -> ColumnElement[bool]:
-    return or_(INTENT.c.state.in_(WAITING_STATES), INTENT.c.ended_run == run_id, INTENT.c.run_id == run_id)
-
-
-def owner_load(conn: Connection, since: int) -> dict[tuple[str, str], int]:
-    """Per (CRM, owner id), how many records we gave since then."""
-    query = (
-        select(INTENT.c.crm, INTENT.c.desired_value, func.count())
-        .where(INTENT.c.purpose == "owner", INTENT.c.sent_at >= since)
-        .where(INTENT.c.state.in_(("sent", "unsure", "verified")))
-        .group_by(INTENT.c.crm, INTENT.c.desired_value)
-    )
-    return {(crm, owner): number for crm, owner, number in conn.execute(query)}
 
 
 # -- what did not work

@@ -15,11 +15,12 @@ from sqlalchemy import Select, Table, exists, insert, not_, select, update
 
 from sync.core.writes import Why
 from sync.mirror.engine import Connection
-from sync.mirror.outbox import INTENT, ITEM
-from sync.mirror.tables import Approval, Plan
+from sync.mirror.outbox import INTENT
+from sync.mirror.tables import Approval, Plan, PlanItem
 from sync.mirror.upserts import Upsert, upsert
 
 PLAN: Final[Table] = Plan.metadata.tables["plan"]
+ITEM: Final[Table] = PlanItem.metadata.tables["plan_item"]
 APPROVAL: Final[Table] = Approval.metadata.tables["approval"]
 APPROVAL_ROWS: Final = Upsert(Approval, ("model_hash", "mapping_hash", "at"))
 

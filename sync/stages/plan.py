@@ -14,7 +14,7 @@ from connectors.records import Live, RecordRef
 from sync.context import Context
 from sync.core.guard import Blast, Blocked, Limits, blocked_by
 from sync.core.writes import Decision, Leave, SetField, Target
-from sync.mirror import audit, outbox, plans, routing, wants
+from sync.mirror import audit, books, outbox, plans, routing, wants
 from sync.mirror.engine import Connection
 from sync.mirror.outbox import Row
 from sync.mirror.plans import Item
@@ -174,7 +174,7 @@ def exceeded(
     )
     people_work_by = [row for row, _, _ in rows if row.policy != "machine"]
     population, live_now = wants.population(conn)
-    owners = dict(outbox.owner_load(conn, ctx.run.now - DAY))
+    owners = dict(books.owner_load(conn, ctx.run.now - DAY))
     for row in people_work_by:
         if row.purpose == "owner" and row.desired_value:
             key = (row.crm, row.desired_value)

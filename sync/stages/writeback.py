@@ -14,7 +14,7 @@ from config.world import epoch
 from connectors.base import Connector
 from connectors.errors import ConnectorError
 from sync.context import Context
-from sync.mirror import outbox, routing
+from sync.mirror import books, outbox, routing
 from sync.reports import RunProblem, WriteCounts
 from sync.stages.late import Applier
 from sync.stages.plan import Left, gate
@@ -66,8 +66,8 @@ class _WriteBack:
             self._serve_all()
         calls = sum(connector.calls for connector in ctx.connectors.values()) - calls
         with ctx.mirror.read() as conn:
-            states = outbox.counts(conn, ctx.run.run_id)
-            decided = outbox.decided(conn, ctx.run.run_id)
+            states = books.counts(conn, ctx.run.run_id)
+            decided = books.decided(conn, ctx.run.run_id)
         return WriteCounts(decided=decided, calls=calls, **states)
 
     def _report(self, problem: RunProblem) -> None:
@@ -140,7 +140,7 @@ class _WriteBack:
     def _report_dropped(self) -> None:
         dropped = [one for writer in self._writers.values() for one in writer.applier.ended.dropped]
         with self._ctx.mirror.read() as conn:
-            ended = outbox.ended_before(conn, self._digest or "", self._ctx.run.run_id)
+            ended = books.ended_before(conn, self._digest or "", self._ctx.run.run_id)
         for row, reason in [*dropped, *((row, row.why or "") for row in ended)]:
             message = f"{row.object} {row.record_id} {row.field} was left out: {reason}"
             self._report(RunProblem("PLAN_STALE", row.crm, message, "make a new plan: `mqlsync plan`", 9))

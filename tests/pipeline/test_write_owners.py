@@ -9,8 +9,7 @@ from typing import Any
 import pytest
 
 from connectors.records import Author, Owner
-from tests.pipeline.test_write_back import both
-from tests.pipeline.write_bench import POOLS, TABLES, Bench
+from tests.pipeline.write_bench import POOLS, TABLES, Bench, both
 from tests.world import SimulatedWorld
 
 ANN, BOB, REP, QUEUE = "005000000000001AAA", "005000000000002AAA", "005000000000009AAA", "00G000000000001AAA"

@@ -13,8 +13,7 @@ from scoring.model import Model
 from sync.mirror import plans
 from sync.mirror.plans import NoSuchPlan, PlanOver
 from sync.stages.plan import approve, make_plan, reject
-from tests.pipeline.test_write_back import both
-from tests.pipeline.write_bench import MODEL, Bench
+from tests.pipeline.write_bench import MODEL, Bench, both
 from tests.world import SimulatedWorld
 
 

@@ -237,3 +237,17 @@ class Bench:
         changed = {**self.settings.model_dump(by_alias=True), **sections}
         self.settings = Settings.model_validate(changed)
         self.ctx = replace(self.ctx, settings=self.settings)
+
+
+def both(bench: Bench, name: str = "p1", number: str = "1", **fields: Any) -> tuple[RecordRef, RecordRef]:
+    lead, contact = bench.lead(number), bench.contact(number)
+    bench.person(name, lead, contact, **fields)
+    return lead, contact
+
+
+def scored(bench: Bench) -> None:
+    lead = {**bench.settings.writeback.model_dump(by_alias=True)}
+    lead["salesforce"]["Lead"]["score"] = {"field": "MQL_Score__c", "policy": "machine"}
+    lead["hubspot"]["contacts"]["grade"] = {"field": "mql_grade", "policy": "machine"}
+    bench.settings_with(writeback=lead)
+    bench.sf.options.pop(("Lead", "MQL_Score__c"), None)

@@ -1,0 +1,51 @@
+"""The books of write-back: how many intents a run must account for, and where each of them is."""
+
+from __future__ import annotations
+
+from sqlalchemy import ColumnElement, func, or_, select
+
+from sync.mirror.engine import Connection
+from sync.mirror.outbox import COLUMNS, INTENT, Row
+from sync.mirror.plans import ITEM
+from sync.mirror.tables.outbox import END_STATES, WAITING_STATES
+
+
+def counts(conn: Connection, run_id: str) -> dict[str, int]:
+    """Every intent that was open at the run's start or made in it, by its state now.
+
+    States that are not an end are one: `waiting`.
+    """
+    query = select(INTENT.c.state, func.count()).where(_of_run(run_id)).group_by(INTENT.c.state)
+    found = dict.fromkeys(("waiting", *END_STATES), 0)
+    for state, number in conn.execute(query):
+        found["waiting" if state in WAITING_STATES else state] += number
+    return found
+
+
+def decided(conn: Connection, run_id: str) -> int:
+    """How many intents `counts` must account for."""
+    return conn.execute(select(func.count()).select_from(INTENT).where(_of_run(run_id))).scalar_one()
+
+
+def _of_run(run_id: str) -> ColumnElement[bool]:
+    return or_(INTENT.c.state.in_(WAITING_STATES), INTENT.c.ended_run == run_id, INTENT.c.run_id == run_id)
+
+
+def owner_load(conn: Connection, since: int) -> dict[tuple[str, str], int]:
+    """Per (CRM, owner id), how many records we gave since then."""
+    query = (
+        select(INTENT.c.crm, INTENT.c.desired_value, func.count())
+        .where(INTENT.c.purpose == "owner", INTENT.c.sent_at >= since)
+        .where(INTENT.c.state.in_(("sent", "unsure", "verified")))
+        .group_by(INTENT.c.crm, INTENT.c.desired_value)
+    )
+    return {(crm, owner): number for crm, owner, number in conn.execute(query)}
+
+
+def ended_before(conn: Connection, digest: str, run_id: str) -> list[Row]:
+    """Intents of a plan that were superseded before this run could carry them out."""
+    items = select(ITEM.c.intent_id).where(ITEM.c.digest == digest)
+    query = select(*COLUMNS).where(
+        INTENT.c.id.in_(items), INTENT.c.state == "superseded", INTENT.c.ended_run != run_id
+    )
+    return [Row(*row) for row in conn.execute(query.order_by(INTENT.c.id))]
