@@ -141,7 +141,10 @@ class Loader:
             return
         values = self._values(row.crm, row.fields)
         for field, key in row.links.items():
-            if (target := self._resolve(row.crm, key)) is not None:
+            target = self._resolve(row.crm, key)
+            if target is None and key in self._objects and row.object in _AFTERWARDS:
+                return  # what it would belong to is gone
+            if target is not None:
                 values[field] = target
         at = self._now + row.at
         if row.crm == "salesforce":
@@ -154,18 +157,24 @@ class Loader:
         if row.touched > row.at:
             record.modified = record.stamp = self._now + row.touched
         for key in row.joins:
-            if key in self._ids:
-                self._hubspot.associate(row.object, record_id, self._objects[key], self._ids[key])
+            if (other := self._living(row.crm, key)) is not None:
+                self._hubspot.associate(row.object, record_id, self._objects[key], other)
 
-    def _alive(self, crm: str, key: str) -> bool:
-        """Whether the record is still there; a test or a person may have removed it before its time."""
-        record = self._sandbox.store.get(crm, self._objects[key], self._ids[key])
-        return record is not None and record.gone in ("", "merged")
+    def _living(self, crm: str, key: str) -> str | None:
+        """The id of a record, merges followed; None when somebody has removed it in the meantime."""
+        if key not in self._objects:
+            return None
+        table = self._sandbox.store.table(crm, self._objects[key])
+        record = table.rows.get(self._ids[key])
+        while record is not None and record.gone and record.merged_into:
+            record = table.rows.get(record.merged_into)
+        return record.id if record is not None and not record.gone else None
 
     def _change(self, change: Change) -> None:
-        if not self._alive(change.crm, change.key):
+        record_id = self._living(change.crm, change.key)
+        if record_id is None:
             return
-        record_id, object_name = self._ids[change.key], self._objects[change.key]
+        object_name = self._objects[change.key]
         values, at = self._values(change.crm, change.fields), self._now + change.at
         for field, key in change.links.items():
             values[field] = self._resolve(change.crm, key)
@@ -187,19 +196,27 @@ class Loader:
         return owner if change.crm == "salesforce" else self._hubspot.owners.user_of(owner)
 
     def _remove(self, removal: Removal) -> None:
-        if not self._alive(removal.crm, removal.key):
+        record_id = self._living(removal.crm, removal.key)
+        if record_id is None:
             return
-        half, at = self._sandbox.half(removal.crm), self._now + removal.at
-        object_name, record_id = self._objects[removal.key], self._ids[removal.key]
+        half, at, object_name = (
+            self._sandbox.half(removal.crm),
+            self._now + removal.at,
+            self._objects[removal.key],
+        )
+        survivor = self._living(removal.crm, removal.into) if removal.into else None
         if not removal.into:
             half.delete(object_name, record_id, author="person", at=at)
-        elif self._alive(removal.crm, removal.into):
-            survivor = half.merge(object_name, self._ids[removal.into], record_id, author="person", at=at)
-            self._ids[removal.into] = self._ids[removal.key] = survivor
+        elif survivor is not None:
+            merged = half.merge(object_name, survivor, record_id, author="person", at=at)
+            self._ids[removal.into] = self._ids[removal.key] = merged
 
     def _resolve(self, crm: str, key: str) -> str | None:
-        """The id that a key stands for; of an owner, the one in this CRM."""
-        return self._ids.get(f"{crm}:{key}") or self._ids.get(key)
+        """The id that a key stands for: of an owner, the one in this CRM; of a record, while it lives."""
+        if key in self._objects:
+            home = "hubspot" if key.startswith(("hs:", "hco:", "deal:")) else "salesforce"
+            return self._living(home, key)
+        return self._ids.get(f"{crm}:{key}")
 
     def _values(self, crm: str, fields: Mapping[str, Any]) -> dict[str, Any]:
         """Fields with their moments as text, as the CRM writes them."""

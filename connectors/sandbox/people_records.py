@@ -80,6 +80,8 @@ class Clerk:
         self.edits.append(Change(crm, key, at, fields, "person", links, who))
 
     def _remove(self, human: Human, crm: str, key: str, into: str = "") -> None:
+        if human.born > 0:
+            return
         at = max(human.born * 0.4, -60 * DAY) * self._rng.uniform(0.1, 0.9)
         self.edits.append(Removal(crm, key, at, into))
 
@@ -99,7 +101,7 @@ class Clerk:
                     self._remove(human, "salesforce", twin, into=human.lead)
         if human.hubspot:
             rows.append(self._hs_contact(human))
-            if human.plan == "cold" and self._rng.random() < 0.006:
+            if human.plan == "cold" and human.born < 0 and self._rng.random() < 0.006:
                 rows.append(self._hs_twin(human))
                 if self._rng.random() < 0.5:
                     self._remove(human, "hubspot", rows[-1].key, into=human.hubspot)

@@ -247,6 +247,29 @@ def test_future_behaviour_is_released_by_the_clock(sandbox: Sandbox, api: Api, w
     assert {entry.author for entry in sandbox.ledger.entries()} <= {"automation", "system"}
 
 
+@pytest.mark.parametrize("seed", [1, 7])
+def test_the_future_copes_with_what_people_did_in_the_meantime(
+    sandbox: Sandbox, world: SimulatedWorld, seed: int
+) -> None:
+    sandbox.populate(seed=seed, people=700, days=60, future=14)
+    contacts = [one.id for one in sandbox.store.table("hubspot", "contacts").alive()]
+    leads = [
+        one.id for one in sandbox.store.table("salesforce", "Lead").alive() if not one.get("IsConverted")
+    ]
+    for contact in contacts[::3]:
+        sandbox.archive("hubspot", "contacts", contact)
+    for first, second in zip(contacts[1::6], contacts[4::6], strict=False):
+        sandbox.merge("hubspot", "contacts", first, second)
+    sandbox.hubspot.erase("contacts", contacts[2])
+    for lead in leads[::3]:
+        sandbox.delete("salesforce", "Lead", lead)
+    for lead in leads[1::6]:
+        sandbox.convert(lead)
+    for _ in range(14):
+        world.advance(DAY)
+        sandbox.release_due()
+
+
 def test_every_reference_leads_somewhere(sandbox: Sandbox) -> None:
     sandbox.populate(seed=7, people=120, days=60)
     known = {record.id for table in sandbox.store.tables() for record in table}
