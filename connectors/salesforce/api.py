@@ -166,10 +166,20 @@ class Api:
 
     # Calling
 
-    def get(self, path: str, params: Mapping[str, str] | None = None) -> Any:
-        """The JSON at a path below the version's (or at a path that starts with `/services`)."""
+    def get(
+        self, path: str, params: Mapping[str, str] | None = None, read: Callable[[Any], Any] | None = None
+    ) -> Any:
+        """The JSON at a path below the version's (or at a path that starts with `/services`).
+
+        `read` turns it into what the caller wants; a BrokenReply that it raises is asked for again.
+        """
         query = "?" + urlencode(params, quote_via=quote) if params else ""
-        return self._retrier.read(lambda: self._success(self._exchange("GET", path + query, "read", {})))
+
+        def call() -> Any:
+            body = self._success(self._exchange("GET", path + query, "read", {}))
+            return read(body) if read is not None else body
+
+        return self._retrier.read(call)
 
     def query(self, soql: str, *, deleted: bool = False) -> bytes:
         """The body of the first page of a query, asked once; `deleted`: what is in the bin as well."""

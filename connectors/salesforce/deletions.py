@@ -68,11 +68,8 @@ class Deletions:
             if error.code not in _TOO_FAR or end - start <= _DAY:
                 raise
             answer = self._get_deleted(object_name, end - _DAY, end)
-        rows = answer.get("deletedRecords") if isinstance(answer, dict) else None
-        if not isinstance(rows, list):
-            raise BrokenReply("this is no list of deleted records", crm=CRM, code="NOT_DELETED_RECORDS")
         found = []
-        for row in rows:
+        for row in answer["deletedRecords"]:
             record_id = row.get("id") if isinstance(row, dict) else None
             if isinstance(record_id, str):
                 at = parse_ms(row.get("deletedDate"))
@@ -82,7 +79,7 @@ class Deletions:
 
     def _get_deleted(self, object_name: str, start: int, end: int) -> Any:
         span = {"start": soql_datetime(start), "end": soql_datetime(end)}
-        return self._api.get(f"sobjects/{object_name}/deleted/", span)
+        return self._api.get(f"sobjects/{object_name}/deleted/", span, _believed)
 
     def _looked_up(self, object_name: str, deleted: Sequence[Tombstone], *, master: bool) -> list[Tombstone]:
         """The tombstones with their survivors; those of living records left out."""
@@ -101,6 +98,13 @@ class Deletions:
             if better is not None:
                 found.append(better)
         return found
+
+
+def _believed(answer: Any) -> Any:
+    """The answer, if it is a list of deleted records. Raises BrokenReply."""
+    if not isinstance(answer, dict) or not isinstance(answer.get("deletedRecords"), list):
+        raise BrokenReply("this is no list of deleted records", crm=CRM, code="NOT_DELETED_RECORDS")
+    return answer
 
 
 def _span(cursor: Cursor | None, until: int) -> tuple[int, int]:

@@ -79,13 +79,14 @@ class Schema:
 
     def _ask(self, object_name: str) -> ObjectInfo | NotOffered | RightMissing:
         try:
-            body = self._api.get(f"sobjects/{object_name}/describe")
+            path = f"sobjects/{object_name}/describe"
+            info: ObjectInfo = self._api.get(path, read=lambda body: parse_describe(object_name, body))
         except NotOffered as error:
             message = f"the org has no object {object_name}, or we may not see it"
             return NotOffered(message, what=object_name, crm=CRM, code=error.code, status=error.status)
         except RightMissing as error:
             return error
-        return parse_describe(object_name, body)
+        return info
 
     def has(self, object_name: str) -> bool:
         """Whether the org offers an object to us."""

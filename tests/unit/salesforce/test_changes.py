@@ -551,6 +551,24 @@ def test_all_fields_fit_even_into_a_short_url(
     connector.close()
 
 
+@pytest.mark.parametrize("path", ["/describe", "/deleted", "/queryAll"])
+@pytest.mark.parametrize("fault", ["wrong_json", "cut", "html", "empty"])
+def test_a_strange_reply_is_asked_for_again(
+    sandbox: Sandbox, world: SimulatedWorld, path: str, fault: str
+) -> None:
+    connector = connect(sandbox, world)
+    _, cursor = drain(connector, "Lead.deleted")
+    record_id = lead(sandbox)
+    sandbox.faults.arm(fault, path=path, status=200)
+    world.advance(60)
+    assert set(people(drain(connector, "Lead")[0])) == {record_id}
+    sandbox.delete("salesforce", "Lead", record_id)
+    world.advance(120)
+    pages, _ = drain(connector, "Lead.deleted", cursor)
+    assert [stone.id for stone in pages[0].tombstones] == [record_id]
+    connector.close()
+
+
 def test_half_a_record_is_parked(
     sandbox: Sandbox, world: SimulatedWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
