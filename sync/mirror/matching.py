@@ -172,7 +172,8 @@ def gather_records(conn: Connection) -> None:
     for statement in (
         "SELECT m.person_id FROM w_changed c [[then]] person_member m ON [[m=c]]",
         "SELECT f.person_id FROM w_changed c [[then]] person_former f ON [[f=c]]",
-        "SELECT m.person_id FROM w_key w [[then]] match_key k ON k.key = w.key JOIN person_member m ON [[m=k]]",
+        "SELECT m.person_id FROM w_key w [[then]] match_key k ON k.key = w.key "
+        "JOIN person_member m ON [[m=k]]",
     ):
         run(conn, f"INSERT INTO w_met {statement} WHERE 1 = 1 ON CONFLICT DO NOTHING")
     run(
@@ -239,7 +240,8 @@ def claim(conn: Connection) -> None:
     run(
         conn,
         f"INSERT INTO w_claim SELECT x.person_id, x.label, {founding} FROM ("
-        "SELECT m.person_id, r.label, m.crm, m.object, m.id FROM w_record r [[then]] person_member m ON [[m=r]] "
+        "SELECT m.person_id, r.label, m.crm, m.object, m.id FROM w_record r "
+        "[[then]] person_member m ON [[m=r]] "
         "UNION ALL SELECT m.person_id, r.label, m.crm, m.object, m.id FROM w_walk w "
         "[[then]] w_record r ON r.n = w.n JOIN person_member m ON [[m=w]] "
         "UNION ALL SELECT f.person_id, r.label, f.crm, f.object, f.id FROM w_walk w "
@@ -289,7 +291,8 @@ def undecided(conn: Connection) -> Undecided:
         for row in conn.execute(
             sql(
                 conn,
-                "SELECT w.person_id, w.label, w.founding FROM w_group g [[then]] w_claim w ON w.label = g.label "
+                "SELECT w.person_id, w.label, w.founding FROM w_group g "
+                "[[then]] w_claim w ON w.label = g.label "
                 "WHERE NOT g.plain ORDER BY w.person_id, w.label",
             )
         )
