@@ -19,7 +19,7 @@ from sync.reports import RunProblem, WriteCounts
 from sync.stages.late import Applier
 from sync.stages.plan import Left, gate
 from sync.stages.preflight import preflight
-from sync.stages.targets import Targets, our_users, places
+from sync.stages.targets import Targets, our_users
 from sync.stages.trouble import judge
 from sync.stages.writer import Writer
 
@@ -79,8 +79,6 @@ class _WriteBack:
     def _prepare(self, connector: Connector) -> None:
         """Settle what an earlier run sent, check what this configuration asks for."""
         crm = connector.crm
-        if not places(self._ctx.settings, [crm]):
-            return
         writer = Writer(self._ctx, connector, self._targets, self._report)
         writer.recover()
         found = preflight(self._ctx, connector, self._targets)

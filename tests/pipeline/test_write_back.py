@@ -271,6 +271,39 @@ def test_the_score_is_shown_as_a_whole_number_and_only_when_it_changed(bench: Be
 # -- configuration
 
 
+def test_a_field_that_the_native_sync_carries_is_written_in_one_crm_only(bench: Bench) -> None:
+    lead, contact = both(bench)
+    changed = bench.settings.model_dump(by_alias=True)["writeback"]
+    changed["salesforce"]["Lead"]["status"]["via_native"] = "hubspot"
+    bench.settings_with(writeback=changed)
+    bench.sync()
+    assert (bench.value(lead, "Status"), bench.value(contact, "hs_lead_status")) == ("New", "OPEN")
+    assert bench.sf.writes == []
+
+
+def test_record_types_have_values_of_their_own(bench: Bench) -> None:
+    bench.sf.options["Lead", "Status"] = ("New", "MQL", "Partner MQL")
+    plain, partner = bench.lead("1"), bench.lead("2", record_type="Partner")
+    bench.person("p1", plain)
+    bench.person("p2", partner)
+    changed = bench.settings.model_dump(by_alias=True)["writeback"]
+    changed["salesforce"]["Lead"]["status"]["record_types"] = {"Partner": {"mql": "Partner MQL"}}
+    bench.settings_with(writeback=changed)
+    bench.sync()
+    assert (bench.value(plain, "Status"), bench.value(partner, "Status")) == ("MQL", "Partner MQL")
+
+
+def test_a_field_taken_out_of_the_configuration_is_not_written_any_more(bench: Bench) -> None:
+    lead, contact = both(bench)
+    bench.decide()
+    changed = bench.settings.model_dump(by_alias=True)["writeback"]
+    changed["salesforce"]["Lead"]["status"] = None
+    bench.settings_with(writeback=changed)
+    counts = bench.write()
+    assert (bench.value(lead, "Status"), bench.value(contact, "hs_lead_status")) == ("New", "OPEN")
+    assert (counts.verified, counts.superseded + counts.waiting) == (2, 1)
+
+
 def test_a_value_that_is_not_offered_stops_its_object_and_names_the_nearest(bench: Bench) -> None:
     lead, contact = both(bench)
     bench.sf.options["Lead", "Status"] = ("New", "MQL (new)", "Working")

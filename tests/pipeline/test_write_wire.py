@@ -271,6 +271,17 @@ def test_what_a_killed_run_had_sent_is_read_back_first(bench: Bench) -> None:
     assert (counts.verified, len(bench.sf.writes)) == (3, 1)
 
 
+def test_what_was_sent_is_settled_though_the_field_is_not_configured_any_more(bench: Bench) -> None:
+    both(bench)
+    lost = bench.hs._apply
+    bench.hs._apply = lambda write: Outcome(write.ref, OutcomeKind.UNKNOWN)  # type: ignore[method-assign]
+    assert bench.sync().waiting == 2
+    bench.hs._apply = lost  # type: ignore[method-assign]
+    bench.settings_with(writeback={})
+    counts = bench.sync()
+    assert (counts.waiting, counts.superseded, len(bench.hs.writes)) == (0, 2, 1)
+
+
 def test_a_worker_that_lost_its_lease_records_no_success(bench: Bench) -> None:
     both(bench)
     bench.add("lease", name="writer", holder="me", epoch=1, expires_at=0)
