@@ -113,7 +113,10 @@ class Changes:
         asked, cursor = self._aimed(plan, cursor, resumed=cursor.position is not None)
         newest: int | None = None
         while True:
+            planned = plan
             plan, rows, last_page = self._rows(plan, cursor)
+            if plan is not planned:
+                cursor = windows.read_with(cursor, plan.fields)
             if not last_page and not asked:
                 # Much has changed. The end must be proven before the first query, so begin again.
                 asked, cursor = True, windows.aim(cursor, self._covered(plan.spec.object, cursor.until_ms))
@@ -161,7 +164,7 @@ class Changes:
         except NotOffered as error:
             if error.code != "INVALID_FIELD":
                 raise
-            self._schema.forget(plan.spec.object)
+            self._schema.forget()
             plan = self.plan(plan.spec)
             rows, done = self._ask(plan, cursor)
         return plan, rows, done and len(rows) < soql.PAGE_ROWS
@@ -186,7 +189,8 @@ class Changes:
 
     def _complete(self, object_name: str, rows: list[Row], left: Sequence[str]) -> list[Row]:
         """The rows with the fields that were left out, from one collections retrieve."""
-        live = [row.fields["Id"] for row in rows if row.fields and row.fields.get("IsDeleted") is not True]
+        fields = [row.fields for row in rows if row.fields and row.fields.get("IsDeleted") is not True]
+        live = [row["Id"] for row in fields if isinstance(row.get("Id"), str)]
         if not live:
             return rows
         body = {"ids": live, "fields": ["Id", *left]}

@@ -59,10 +59,11 @@ class Schema:
         self._objects: dict[str, tuple[float, ObjectInfo | NotOffered | RightMissing]] = {}
         self._offered: dict[tuple[str, str], tuple[float, Offered]] = {}
 
-    def forget(self, object_name: str) -> None:
-        """Describe it anew next time (a query said that a field is not there)."""
+    def forget(self) -> None:
+        """Describe everything anew: a query said that a field, perhaps a related one, is not there."""
         with self._lock:
-            self._objects.pop(object_name, None)
+            self._objects.clear()
+            self._offered.clear()
 
     def describe(self, object_name: str) -> ObjectInfo:
         """The object. Raises NotOffered or RightMissing, from the cache as well."""

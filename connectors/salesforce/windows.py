@@ -90,6 +90,11 @@ def aim(cursor: Cursor, covered_ms: int | None) -> Cursor:
     return replace(cursor, state=replace(State.of(cursor), target_ms=covered_ms).to_json())
 
 
+def read_with(cursor: Cursor, fields: Sequence[str]) -> Cursor:
+    """The cursor of a window whose rows are read with other fields from here on."""
+    return replace(cursor, state=replace(State.of(cursor), fields=tuple(sorted(fields))).to_json())
+
+
 def conditions(cursor: Cursor, overlap: int | None) -> list[str]:
     """The WHERE of the next page. `overlap` seconds; None: the default of the road taken."""
     parts = []

@@ -507,14 +507,30 @@ def test_a_mapped_field_that_is_missing_is_named(sandbox: Sandbox, world: Simula
 
 
 def test_a_field_that_vanishes_under_way_is_described_anew(
-    connector: SalesforceConnector, sandbox: Sandbox
+    connector: SalesforceConnector, sandbox: Sandbox, world: SimulatedWorld
 ) -> None:
     record_id = lead(sandbox, Industry="Technology")
     _, cursor = drain(connector, "Lead")
     sandbox.switches.sf_missing_fields.add("Lead.Industry")
     sandbox.edit("salesforce", "Lead", record_id, {"Title": "VP"})
-    found = people(drain(connector, "Lead", cursor)[0])[record_id]
+    pages, cursor = drain(connector, "Lead", cursor)
+    found = people(pages)[record_id]
     assert (found.job_title, found.industry) == ("VP", None)
+    sandbox.switches.sf_missing_fields.clear()
+    world.advance(3700)  # describes are an hour old: the field is seen again, and read for all
+    assert people(drain(connector, "Lead", cursor)[0])[record_id].industry == "Technology"
+
+
+def test_a_related_field_that_vanishes_is_left_out(
+    connector: SalesforceConnector, sandbox: Sandbox, world: SimulatedWorld
+) -> None:
+    campaign = sandbox.create("salesforce", "Campaign", {"Name": "Demo day", "Type": "Webinar"})
+    values = {"CampaignId": campaign, "LeadId": lead(sandbox), "Status": "Responded"}
+    sandbox.create("salesforce", "CampaignMember", values)
+    _, cursor = drain(connector, "CampaignMember")
+    sandbox.switches.sf_missing_fields.add("Campaign.Type")
+    pages, _ = drain(connector, "CampaignMember", cursor)
+    assert [e.kind for page in pages for e in page.engagements] == ["demo_requested"]
 
 
 def test_a_field_that_is_mapped_later_is_filled_for_old_records(
