@@ -5,7 +5,21 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import ColumnElement, FromClause, Select, Table, and_, case, false, func, literal, or_, select
+from sqlalchemy import (
+    CTE,
+    ColumnElement,
+    FromClause,
+    Select,
+    Table,
+    and_,
+    case,
+    false,
+    func,
+    not_,
+    or_,
+    select,
+    union_all,
+)
 
 from scoring.compile.tables import CRMS, SEEN, all_sources, event_table, integer
 from scoring.dialect import like_pattern, matches_like
@@ -59,28 +73,37 @@ def _match(match: EventMatch, engagements: FromClause) -> ColumnElement[bool]:
 
 
 def select_event(event: Event, bit: int, as_of: ColumnElement[int]) -> Select[Any]:
-    """Chains of hits, each closer than `same_if_within` to the one before; the first gives the time."""
+    """Chains of hits, each closer than `same_if_within` to the one before; the first gives the time.
+
+    Most chains are single hits: they are told by their neighbours in one pass, and only the others are
+    numbered and grouped.
+    """
     row = SEEN.c
     hits = (row.mask.bitwise_and(integer(1 << bit)) != 0, row.at <= as_of)
     if event.same_if_within is None:
         return select(row.person_id, row.at, row.at.label("last_at"), row.source).where(*hits)
-    keys = [row.person_id, row.asset_key] if event.distinct_by_asset else [row.person_id]
-    before = func.lag(row.at).over(partition_by=keys, order_by=row.at)
-    starts = case((row.at - before < event.same_if_within, 0), else_=1)
-    asset = func.coalesce(row.asset_key, "") if event.distinct_by_asset else literal("")
-    marked = (
-        select(row.person_id, asset.label("asset"), row.at, row.source, starts.label("starts"))
-        .where(*hits)
-        .subquery()
-    )
+    asset = [func.coalesce(row.asset_key, "").label("asset")] if event.distinct_by_asset else []
+    window: dict[str, Any] = {"partition_by": [row.person_id, *asset], "order_by": row.at}
+    gap = integer(event.same_if_within)
+    starts = case((row.at - func.lag(row.at).over(**window) < gap, 0), else_=1)
+    ends = case((func.lead(row.at).over(**window) - row.at < gap, 0), else_=1)
+    columns = (row.person_id, *asset, row.at, row.source, starts.label("starts"), ends.label("ends"))
+    marked = select(*columns).where(*hits).cte("marked", nesting=True)
+    alone = and_(marked.c.starts == 1, marked.c.ends == 1)
+    singles = select(marked.c.person_id, marked.c.at, marked.c.at.label("last_at"), marked.c.source)
+    return select(union_all(singles.where(alone), _chains(marked, not_(alone))).subquery())
+
+
+def _chains(marked: CTE, in_chain: ColumnElement[bool]) -> Select[Any]:
+    """Hits that have neighbours, numbered by chain and grouped."""
+    keys = [marked.c.person_id, *([marked.c.asset] if "asset" in marked.c else [])]
     # peers are summed together (the default frame): hits of one second stay in one chain
-    chain = func.sum(marked.c.starts).over(
-        partition_by=[marked.c.person_id, marked.c.asset], order_by=marked.c.at
-    )
-    chained = select(*marked.c, chain.label("chain")).subquery()
+    number = func.sum(marked.c.starts).over(partition_by=keys, order_by=marked.c.at)
+    columns = (*keys, marked.c.at, marked.c.source, number.label("chain"))
+    chained = select(*columns).where(in_chain).subquery()
     return select(
         chained.c.person_id,
         func.min(chained.c.at),
         func.max(chained.c.at),
         all_sources(chained.c.source),
-    ).group_by(chained.c.person_id, chained.c.asset, chained.c.chain)
+    ).group_by(*(chained.c[key.name] for key in keys), chained.c.chain)
