@@ -34,11 +34,12 @@ MACROS: Final[Mapping[str, Mapping[str, str]]] = {
     # aggregates over rows that come sorted: a JSON array of text, a JSON object; as text
     "array of address": {
         "sqlite": "json_group_array(address)",
-        "postgresql": "CAST(json_agg(address ORDER BY place) AS TEXT)",
+        "postgresql": "'[' || string_agg(CAST(to_json(address) AS TEXT), ',' ORDER BY place) || ']'",
     },
     "object of name and value": {
         "sqlite": "json_group_object(name, value)",
-        "postgresql": "CAST(json_object_agg(name, value ORDER BY name) AS TEXT)",
+        "postgresql": "'{' || string_agg(CAST(to_json(name) AS TEXT) || ':' || CAST(to_json(value) AS TEXT), "
+        "',' ORDER BY name) || '}'",
     },
     # ids that begin with :low and a colon, by the index (":" is followed by ";")
     "id begins": {

@@ -57,6 +57,8 @@ def upsert(conn: Connection, how: Upsert, rows: Sequence[tuple[Any, ...]]) -> tu
     if not rows:
         return 0, []
     sql = _sql(conn.dialect.name, how)
+    if conn.dialect.name == "postgresql":
+        rows = [tuple(_without_nul(value) for value in row) for row in rows]
     savepoint = conn.begin_nested()
     try:
         changed = conn.exec_driver_sql(sql, list(rows)).rowcount
@@ -69,6 +71,11 @@ def upsert(conn: Connection, how: Upsert, rows: Sequence[tuple[Any, ...]]) -> tu
     good = [row for row, (_, reason) in zip(rows, found, strict=True) if not reason]
     changed = conn.exec_driver_sql(sql, good).rowcount if good else 0
     return changed, [Unstorable(index, reason) for index, reason in found if reason]
+
+
+def _without_nul(value: Any) -> Any:
+    """PostgreSQL's text has no NUL; the payload, being JSON, still says where one was."""
+    return value.replace("\x00", "\ufffd") if isinstance(value, str) and "\x00" in value else value
 
 
 def _why_unstorable(row: tuple[Any, ...]) -> str:

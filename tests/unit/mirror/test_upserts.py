@@ -1,0 +1,36 @@
+"""The upserts that Core writes, for both databases."""
+
+from __future__ import annotations
+
+import pytest
+
+from sync.mirror import computed, store, upserts
+from sync.mirror.upserts import Upsert
+
+ALL = (store.PEOPLE, store.COMPANIES, store.DEALS, store.ENGAGEMENTS, store.OWNERS, computed.DOMAIN_UPSERT)
+
+
+@pytest.mark.parametrize("how", ALL, ids=lambda how: how.table.__tablename__)
+@pytest.mark.parametrize(
+    ("dialect", "mark", "differs"), [("sqlite", "?", "IS NOT"), ("postgresql", "%s", "IS DISTINCT")]
+)
+def test_one_parameter_a_column_and_changed_rows_only(
+    how: Upsert, dialect: str, mark: str, differs: str
+) -> None:
+    sql = upserts._sql(dialect, how)
+    assert sql.count(mark) == len(how.columns)
+    assert "ON CONFLICT" in sql
+    assert differs in sql
+    if how.newest is not None:
+        assert "excluded.modified_ms >= " in sql
+
+
+@pytest.mark.parametrize("how", ALL, ids=lambda how: how.table.__tablename__)
+def test_the_tuples_have_the_columns_of_their_table_in_order(how: Upsert) -> None:
+    columns = [column.name for column in upserts.table_of(how.table).columns]
+    assert list(how.columns) == [name for name in columns if name in how.columns]
+
+
+def test_a_nul_goes_only_where_it_cannot_stay() -> None:
+    assert upserts._without_nul("a\x00b") == "a\ufffdb"
+    assert upserts._without_nul(7) == 7
