@@ -6,7 +6,6 @@ in to ends the checks of that CRM and of no other. Nothing here writes to a CRM.
 
 from __future__ import annotations
 
-import json
 import shutil
 import stat
 import sys
@@ -24,13 +23,13 @@ from config.settings import Settings
 from config.sources import FILE_SUFFIX
 from config.world import World, epoch
 from connectors.base import Connector
-from connectors.errors import ConnectorError
-from connectors.records import Crm, Identity
+from connectors.errors import ConnectorError, NotOffered, RightMissing
+from connectors.records import Crm, Cursor, Feed, Identity
 from scoring.model import Model
 from sync.context import Context, RunClock
 from sync.mirror.engine import Mirror
 from sync.mirror.routing import KnownOwner
-from sync.mirror.runs import last_run, meta_like
+from sync.mirror.runs import last_run
 from sync.reports import EXIT_PRECEDENCE
 from sync.stages.preflight import preflight
 from sync.stages.targets import Targets, objects_of, our_users
@@ -40,6 +39,7 @@ SKEW_WARNING: Final = 60.0  # seconds between the CRM's clock and ours
 SKEW_ERROR: Final = 600.0
 LITTLE_SPACE: Final = 1024**3  # bytes free beside the mirror
 NO_SPACE: Final = 100 * 1024**2
+RECENT: Final = 60  # seconds
 QUOTA_WARNING: Final = 0.8  # share of the day's calls
 NAMES: Final = {"salesforce": "Salesforce", "hubspot": "HubSpot"}
 
@@ -317,17 +317,29 @@ def _write_back(patient: Patient, connector: Connector, _: Identity) -> Iterator
         )
 
 
-def _optional_feeds(patient: Patient, connector: Connector, _: Identity) -> Iterator[Finding]:
-    """Feeds that the last pull had to leave out."""
-    with patient.mirror.read() as conn:
-        skipped = meta_like(conn, f"skipped:{connector.crm}.")
-    for name, text in skipped.items():
-        why = json.loads(text)
-        missing = why.get("kind") == "right_missing"
-        level = Level.WARNING if missing else Level.NOTE
-        message = f"{connector.crm}.{name} is not pulled: {why.get('message', '')}"
-        remedy = "give our user or app this right, if the model uses that engagement" if missing else ""
-        yield Finding("feeds", level, message, remedy, crm=connector.crm)
+def _feeds(patient: Patient, connector: Connector, identity: Identity) -> Iterator[Finding]:
+    """May we read every feed? Asked by asking: what changed within the last minute."""
+    since = epoch(patient.world.now()) + int(identity.skew_seconds) - RECENT
+    readable = 0
+    for feed in connector.feeds():
+        try:
+            next(iter(connector.changes(feed, Cursor(since_ms=since * 1000))), None)
+        except (NotOffered, RightMissing) as error:
+            yield _unread(feed, error)
+        else:
+            readable += 1
+    yield Finding("feeds", Level.OK, f"{readable} feeds can be read", crm=connector.crm)
+
+
+def _unread(feed: Feed, error: NotOffered | RightMissing) -> Finding:
+    message = f"{feed.name} cannot be read: {error.message}"
+    if not feed.optional:
+        problem = judge(error, feed.crm, feed.name).problem
+        return Finding("feeds", Level.ERROR, message, problem.remedy, feed.crm, problem.exit_code)
+    if isinstance(error, NotOffered):
+        return Finding("feeds", Level.NOTE, message, crm=feed.crm)
+    remedy = "give our user or app the right to read it, if the model uses that engagement"
+    return Finding("feeds", Level.WARNING, message, remedy, feed.crm)
 
 
 def _context(patient: Patient) -> Context:
@@ -380,6 +392,6 @@ OF_CRM: Final[tuple[tuple[str, CrmCheck], ...]] = (
     ("clock", _clock),
     ("quota", _quota),
     ("write_back", _write_back),
-    ("feeds", _optional_feeds),
+    ("feeds", _feeds),
 )
 """Looked at in each CRM, once signed in."""

@@ -6,19 +6,15 @@ from typing import Annotated
 
 import typer
 
-from connectors.records import Crm
 from sync import resync
-from sync.cli.errors import NotFound, UsageFault
+from sync.cli.errors import UsageFault
 from sync.cli.options import command
 from sync.cli.passes import OnlyCrm, known_crm, require_crm
 from sync.cli.person import show_explanation
 from sync.cli.report import show_problems, show_report, write_line
 from sync.cli.session import Session
 from sync.cli.times import moment
-from sync.cli.words import unknown
-from sync.context import App, Progress
-from sync.reports import RunReport
-from sync.resync import FieldAnswer, NobodyThere, NoSuchFeed, ResyncReport
+from sync.resync import FieldAnswer, ResyncReport
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False)
 
@@ -52,9 +48,10 @@ def resync_(
     with session.app() as opened, session.out.progress() as progress:
         require_crm(opened, crm)
         if who is not None:
-            person = _of_person(opened, who, progress)
+            person = resync.resync_person(opened, who, progress)
         elif crm is not None:
-            report = _of_object(opened, crm, object_name, since_seconds, progress)
+            since_ms = None if since_seconds is None else since_seconds * 1000
+            report = resync.resync_object(opened, crm, object_name, since_ms, progress)
         else:
             report = resync.resync_all(opened, progress)
     if who is not None:
@@ -62,25 +59,6 @@ def resync_(
         return person.exit_code
     show_report(session.out, report)
     return report.exit_code
-
-
-def _of_person(opened: App, who: str, progress: Progress) -> ResyncReport:
-    try:
-        return resync.resync_person(opened, who, progress)
-    except NobodyThere as error:
-        there = " or ".join(name for name in Crm if name in opened.connectors)
-        raise NotFound(f"Nobody is {error.who}, neither in the mirror nor in {there}.") from None
-
-
-def _of_object(
-    opened: App, crm: str, object_name: str | None, since: int | None, progress: Progress
-) -> RunReport:
-    try:
-        return resync.resync_object(
-            opened, crm, object_name, None if since is None else since * 1000, progress
-        )
-    except NoSuchFeed as error:
-        raise UsageFault(unknown(f"object of {error.crm}", error.object, error.known)) from None
 
 
 def _show(session: Session, report: ResyncReport) -> None:

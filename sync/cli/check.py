@@ -10,6 +10,7 @@ from config.errors import ConfigError
 from sync import doctor
 from sync.cli.options import command
 from sync.cli.session import Session
+from sync.cli.words import crm_name
 from sync.doctor import Finding, Level, Patient
 from sync.reports import SCHEMA_VERSION
 
@@ -71,7 +72,7 @@ def _show(session: Session, finding: Finding) -> None:
     """One line, with its remedy under it; the level is a word, not only a colour."""
     if finding.level is Level.OK and session.options.quiet:
         return
-    crm = f"{doctor.NAMES.get(finding.crm, finding.crm)}: " if finding.crm else ""
+    crm = f"{crm_name(finding.crm)}: " if finding.crm else ""
     style = {Level.NOTE: "note"}.get(finding.level, finding.level.value)
     session.out.line(f"{MARKS[finding.level]:8} {crm}{finding.message}", style)
     if finding.remedy:

@@ -26,9 +26,14 @@ from connectors.errors import (
     RightMissing,
 )
 from sync.cli.errors import NotFound, UsageFault
+from sync.cli.words import crm_name, unknown
+from sync.demo import DemoFailed
 from sync.mirror.engine import DatabaseDamaged, DatabaseLocked, DatabaseNewer, DatabaseUnusable, DiskFull
 from sync.mirror.lease import LeaseHeld, LeaseLost
+from sync.mirror.outbox import OutboxRaced
 from sync.mirror.plans import NoSuchPlan, PlanOver, SeveralPlans
+from sync.resync import NobodyThere, NoSuchFeed
+from sync.sandbox_process import SandboxFailed
 
 EXIT_CODES: Final[Mapping[int, str]] = {
     0: "all fine",
@@ -49,8 +54,6 @@ EXIT_CODES: Final[Mapping[int, str]] = {
     143: "terminated; nothing is left half done",
 }
 """What each exit code means."""
-
-CRM_NAMES: Final[Mapping[str, str]] = {"salesforce": "Salesforce", "hubspot": "HubSpot"}
 
 
 class Ending(NamedTuple):
@@ -104,7 +107,7 @@ def _not_set_up(error: NotSetUp) -> list[str]:
 
 
 def _crm(error: ConnectorError) -> str:
-    name = CRM_NAMES.get(error.crm, error.crm) or "The CRM"
+    name = crm_name(error.crm) or "The CRM"
     return f"{name} ({error.code})" if error.code else name
 
 
@@ -213,6 +216,29 @@ def _plan_over(error: PlanOver) -> list[str]:
     return [f"Plan {error.digest} is {error.state}; nothing was sent.", "`mqlsync plan` makes a new one."]
 
 
+def _raced(_: OutboxRaced) -> list[str]:
+    return [
+        "Another mqlsync changed the outbox at the same time; this one stopped and recorded nothing more.",
+        "Run the same command again: what was sent is read back first.",
+    ]
+
+
+def _nobody(error: NobodyThere) -> list[str]:
+    return [f"Nobody is {error.who}, neither in the mirror nor in a CRM.", "Check the address, id or URL."]
+
+
+def _no_feed(error: NoSuchFeed) -> list[str]:
+    return [f"{unknown(f'object of {error.crm}', error.object, error.known)}."]
+
+
+def _sandbox(error: SandboxFailed) -> list[str]:
+    return [f"The simulated CRMs did not start: {error}", "Run it again with -v, and report what it says."]
+
+
+def _demo(error: DemoFailed) -> list[str]:
+    return [f"The demo did not end as it should have: {error}", "This is a bug of mqlsync: please report it."]
+
+
 def _message(error: Exception) -> list[str]:
     return str(error).splitlines()
 
@@ -238,5 +264,10 @@ _RULES: Final[tuple[tuple[type[BaseException], int, Callable[[Any], list[str]]],
     (NoSuchPlan, 7, _no_plan),
     (SeveralPlans, 2, _several_plans),
     (PlanOver, 9, _plan_over),
+    (OutboxRaced, 11, _raced),
+    (NobodyThere, 7, _nobody),
+    (NoSuchFeed, 2, _no_feed),
+    (SandboxFailed, 1, _sandbox),
+    (DemoFailed, 1, _demo),
 )
 """Error → exit code and words; the first row that fits. Narrow kinds stand before wide ones."""

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from sync.cli.output import Output
+from sync.cli.words import crm_name
 from sync.reports import EXIT_PRECEDENCE, RunProblem, RunReport, WriteCounts
-
-CRM_NAMES = {"salesforce": "Salesforce", "hubspot": "HubSpot"}
 
 
 def show_report(out: Output, report: RunReport) -> None:
@@ -18,7 +17,7 @@ def show_report(out: Output, report: RunReport) -> None:
     if report.pull:
         names = ("seen", "stored", "unchanged", "parked", "gone", "calls")
         rows = [
-            (f"{CRM_NAMES.get(crm, crm)} {name}", *(getattr(counts, column) for column in names))
+            (f"{crm_name(crm)} {name}", *(getattr(counts, column) for column in names))
             for crm, feeds in report.pull.items()
             for name, counts in feeds.items()
         ]
@@ -60,7 +59,7 @@ def write_line(counts: WriteCounts) -> str:
 def show_problems(out: Output, problems: Sequence[RunProblem]) -> None:
     """Each problem with what to do about it; on stderr, so that results stay clean."""
     for problem in problems:
-        crm = CRM_NAMES.get(problem.crm, problem.crm)
+        crm = crm_name(problem.crm)
         out.error(f"{crm}: {problem.message}" if crm else problem.message)
         if problem.remedy:
             out.error(f"  → {problem.remedy}")

@@ -7,14 +7,13 @@ from typing import Annotated, Any
 
 import typer
 
-from config.errors import nearest
 from config.world import epoch, iso_z
 from connectors.records import Crm
 from sync.cli.errors import UsageFault
 from sync.cli.options import command
-from sync.cli.report import CRM_NAMES
 from sync.cli.session import Session
 from sync.cli.times import ago, shown
+from sync.cli.words import crm_name, unknown
 from sync.mirror import audit, budget, failures, outbox
 from sync.mirror.runs import runs as list_runs
 from sync.reports import SCHEMA_VERSION
@@ -54,7 +53,7 @@ def _show(session: Session, found: Status) -> None:
         STYLES.get(found.state, "warning"),
     )
     for crm, seconds in found.fresh_seconds.items():
-        name = CRM_NAMES.get(crm, crm)
+        name = crm_name(crm)
         out.line(f"{name}: " + ("nothing pulled yet" if seconds is None else f"as of {ago(seconds)} ago"))
     out.line(
         f"writes: {found.waiting:,} waiting, {found.unsure:,} unsure, {found.parked:,} parked, "
@@ -66,8 +65,7 @@ def _show(session: Session, found: Status) -> None:
     )
     for crm, view in found.budget.items():
         out.line(
-            f"{CRM_NAMES.get(crm, crm)} calls today: {_calls(view.used)} of {_calls(view.limit)}, "
-            f"ours {view.ours:,}"
+            f"{crm_name(crm)} calls today: {_calls(view.used)} of {_calls(view.limit)}, ours {view.ours:,}"
         )
 
 
@@ -146,7 +144,7 @@ def show_budget(session: Session) -> int:
         return 0
     table = [
         (
-            CRM_NAMES.get(crm, crm),
+            crm_name(crm),
             _calls(view.used),
             _calls(view.limit),
             f"{view.ours:,}",
@@ -205,17 +203,11 @@ def known_scope(text: str) -> str:
     if text == "all":
         return text
     if parts[0] not in tuple(Crm):
-        raise UsageFault(_no_such(text, ("all", *Crm)))
+        raise UsageFault(unknown("part to pause called", text, ("all", *Crm)))
     objects = OBJECTS[parts[0]]
     if len(parts) > 1 and parts[1] not in objects:
-        raise UsageFault(_no_such(text, [f"{parts[0]}.{name}" for name in objects]))
+        raise UsageFault(unknown("part to pause called", text, [f"{parts[0]}.{name}" for name in objects]))
     return text
-
-
-def _no_such(text: str, choices: Any) -> str:
-    found = nearest(text, choices)
-    hint = f"did you mean {found}?" if found else f"one of {', '.join(choices)}"
-    return f"There is nothing called {text} to pause: {hint}"
 
 
 def _who() -> str:

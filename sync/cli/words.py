@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Final
 
 from config.errors import nearest
+
+CRM_NAMES: Final[Mapping[str, str]] = {"salesforce": "Salesforce", "hubspot": "HubSpot"}
+
+
+def crm_name(crm: str) -> str:
+    """A CRM as people call it."""
+    return CRM_NAMES.get(crm, crm)
 
 
 def unknown(what: str, word: str, choices: Iterable[str]) -> str:

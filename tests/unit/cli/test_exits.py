@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import errno
+import re
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
@@ -12,10 +14,16 @@ from config.errors import ConfigError, NotSetUp, Problem
 from connectors.errors import AuthFailed, ConnectorError, NotOffered, QuotaSpent, Retriable, RightMissing
 from sync.cli.errors import NotFound, UsageFault
 from sync.cli.exits import EXIT_CODES, ending, reference
+from sync.demo import DemoFailed
 from sync.mirror.engine import DatabaseDamaged, DatabaseLocked, DatabaseNewer, DatabaseUnusable, DiskFull
 from sync.mirror.lease import LeaseHeld, LeaseLost
+from sync.mirror.outbox import OutboxRaced
 from sync.mirror.plans import NoSuchPlan, PlanOver, SeveralPlans
 from sync.reports import EXIT_PRECEDENCE
+from sync.resync import NobodyThere, NoSuchFeed
+from sync.sandbox_process import SandboxFailed
+
+ROOT = Path(__file__).resolve().parents[3]
 
 CASES: list[tuple[BaseException, int, str]] = [
     (ConfigError([Problem("is missing", "x.toml", 3, "a.b")]), 2, "x.toml:3: a.b: is missing"),
@@ -47,6 +55,11 @@ CASES: list[tuple[BaseException, int, str]] = [
     (NoSuchPlan(None), 7, "No plan waits"),
     (SeveralPlans(["a1", "b2"]), 2, "a1, b2"),
     (PlanOver("a1", "expired"), 9, "Plan a1 is expired"),
+    (OutboxRaced("i1", "sent"), 11, "Another mqlsync changed the outbox"),
+    (NobodyThere("ann@example.com"), 7, "Nobody is ann@example.com"),
+    (NoSuchFeed("hubspot", "contact", ["contacts"]), 2, "did you mean 'contacts'?"),
+    (SandboxFailed("no line"), 1, "did not start: no line"),
+    (DemoFailed("an edit is gone"), 1, "an edit is gone"),
     (ValueError("secret-canary of ann@example.com"), 1, "a bug of mqlsync"),
 ]
 
@@ -79,6 +92,17 @@ def test_every_family_of_connector_errors_has_words() -> None:
         end = ending(error)
         assert "it happened" in "\n".join(end.lines)
         assert len(end.lines) > 1, f"{kind.__name__} says nothing about what to do"
+
+
+def test_every_error_that_names_its_exit_code_has_that_one() -> None:
+    known = {type(error).__name__: code for error, code, _ in CASES}
+    told = re.compile(r'^class (\w+)\([^)]*\):.*\n    """(?:(?!""")[\s\S])*?Exit code (\d+)', re.MULTILINE)
+    found: dict[str, int] = {}
+    for package in ("config", "connectors", "scoring", "sync"):
+        for path in (ROOT / package).rglob("*.py"):
+            found |= {name: int(code) for name, code in told.findall(path.read_text(encoding="utf-8"))}
+    assert len(found) > 10
+    assert {name: known.get(name) for name in found} == found
 
 
 def test_the_reference_of_a_bug_is_short_and_the_same_each_time() -> None:

@@ -67,7 +67,7 @@ def test_global_options_stand_anywhere(
         (("sync", "--crm", "hubspto"), "there is no CRM 'hubspto'; did you mean 'hubspot'?"),
         (("sync", "--as-of", "yesterday"), "is no moment"),
         (("sync", "extra"), "unexpected extra argument"),
-        (("pause", "hubspot.contact", "--reason", "x"), "did you mean hubspot.contacts?"),
+        (("pause", "hubspot.contact", "--reason", "x"), "did you mean 'hubspot.contacts'?"),
         (("pause", "all"), "Missing option '--reason'"),
         (("failed", "retry"), "Say which"),
         (("failed", "skip", "x"), "Missing option '--reason'"),

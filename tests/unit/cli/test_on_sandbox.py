@@ -187,7 +187,7 @@ def test_doctor_finds_nothing_wrong(synced: Site) -> None:
     assert answer["ok"] is True
     levels = {(one["check"], one["crm"]): one["level"] for one in answer["checks"]}
     for crm in ("salesforce", "hubspot"):
-        for check in ("sign_in", "clock", "quota", "write_back"):
+        for check in ("sign_in", "clock", "quota", "feeds", "write_back"):
             assert levels[check, crm] == "ok"
     assert levels["routing", None] == "warning"  # the template names no members
     text = synced.run("doctor").out
@@ -391,3 +391,25 @@ def test_doctor_when_a_crm_cannot_be_reached(site: Site) -> None:
     site.environ["MQLSYNC_HUBSPOT__BASE_URL"] = "http://127.0.0.1:9"
     (error,) = red(site, 5)
     assert error["crm"] == "hubspot"
+
+
+def test_doctor_asks_for_every_feed(site: Site) -> None:
+    body = {"status": "error", "category": "MISSING_SCOPES", "message": "This app lacks a scope."}
+    arm = site.sandbox.faults.arm
+    arm("status", crm="hubspot", path="/email/public/v1/events", count=None, status=403, body=body)
+    arm("status", crm="hubspot", path="/events/v3/events", count=None, status=404, body="")
+    feeds = {
+        one["message"].split(" ")[0]: one["level"]
+        for one in site.json("doctor")["checks"]
+        if one["check"] == "feeds" and one["level"] != "ok"
+    }
+    assert feeds == {"hubspot.email_events": "warning", "hubspot.web_events": "note"}
+
+
+def test_doctor_may_not_read_contacts(site: Site) -> None:
+    body = {"status": "error", "category": "MISSING_SCOPES", "message": "This app lacks a scope."}
+    site.sandbox.faults.arm(
+        "status", crm="hubspot", path="/objects/contacts", count=None, status=403, body=body
+    )
+    errors = red(site, 4)
+    assert any(one["message"].startswith("hubspot.contacts cannot be read") for one in errors)
