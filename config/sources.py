@@ -115,6 +115,8 @@ def _from_environment(gathered: Gathered, variable: Variable, environ: Mapping[s
             name, text = _systemd_credential(gathered, variable, environ)
     if text is None:
         return None
+    if variable.secret:
+        text = text.rstrip("\r\n")  # left over from the file that it was read from
     if variable.secret and any(character in text for character in "\r\n\0"):
         return _refuse(gathered, variable, Problem("holds a line break", where=name), expected="one line")
     gathered.origins[variable.path] = name

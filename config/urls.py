@@ -22,8 +22,8 @@ def has_password(value: object) -> bool:
 
 
 def is_loopback(host: str) -> bool:
-    """`localhost`, a name below it, or an address of this machine."""
-    if host == "localhost" or host.endswith(".localhost"):
+    """`localhost`, or an address of this machine."""
+    if host == "localhost":
         return True
     try:
         return ipaddress.ip_address(host).is_loopback

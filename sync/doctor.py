@@ -23,8 +23,8 @@ from config.settings import Settings
 from config.sources import FILE_SUFFIX
 from config.world import World, epoch
 from connectors.base import Connector
-from connectors.errors import ConnectorError, NotOffered, RightMissing
-from connectors.records import Crm, Cursor, Feed, Identity
+from connectors.errors import AuthFailed, ConnectorError, NotOffered, QuotaSpent, Retriable, RightMissing
+from connectors.records import Crm, Cursor, Feed, Identity, Limits, Owner
 from scoring.model import Model
 from sync.context import Context, RunClock
 from sync.mirror.engine import Mirror
@@ -276,7 +276,10 @@ def _clock(_: Patient, connector: Connector, identity: Identity) -> Iterator[Fin
 
 
 def _quota(patient: Patient, connector: Connector, _: Identity) -> Iterator[Finding]:
-    limits = connector.limits()
+    try:
+        limits = connector.limits()
+    except (NotOffered, RightMissing):
+        limits = Limits()
     if limits.used is None or not limits.limit:
         yield Finding(
             "quota", Level.NOTE, "the CRM has not said how many calls a day are left", crm=connector.crm
@@ -296,12 +299,12 @@ def _quota(patient: Patient, connector: Connector, _: Identity) -> Iterator[Find
 def _write_back(patient: Patient, connector: Connector, _: Identity) -> Iterator[Finding]:
     """Fields, values and owners that write-back sets: does the CRM have them, and may we?"""
     crm = connector.crm
-    owners = [
-        KnownOwner(
-            crm, one.id, one.email.strip().casefold() if one.email else None, one.name, one.kind, one.active
-        )
-        for one in connector.owners()
-    ]
+    try:
+        owners = [_known(owner) for owner in connector.owners()]
+    except (NotOffered, RightMissing) as error:
+        owners = []
+        remedy = "give our user or app the right to read owners; without it, owners are not decided"
+        yield Finding("owners", Level.WARNING, f"owners cannot be read: {error.message}", remedy, crm)
     with patient.mirror.read() as conn:
         targets = Targets(patient.settings, owners, our_users(conn))
     found = preflight(_context(patient), connector, targets)
@@ -317,6 +320,11 @@ def _write_back(patient: Patient, connector: Connector, _: Identity) -> Iterator
         )
 
 
+def _known(owner: Owner) -> KnownOwner:
+    email = owner.email.strip().casefold() if owner.email else None
+    return KnownOwner(owner.crm, owner.id, email, owner.name, owner.kind, owner.active)
+
+
 def _feeds(patient: Patient, connector: Connector, identity: Identity) -> Iterator[Finding]:
     """May we read every feed? Asked by asking: what changed within the last minute."""
     since = epoch(patient.world.now()) + int(identity.skew_seconds) - RECENT
@@ -324,16 +332,18 @@ def _feeds(patient: Patient, connector: Connector, identity: Identity) -> Iterat
     for feed in connector.feeds():
         try:
             next(iter(connector.changes(feed, Cursor(since_ms=since * 1000))), None)
-        except (NotOffered, RightMissing) as error:
+        except (AuthFailed, QuotaSpent, Retriable):
+            raise  # that is about the account, not about this feed
+        except ConnectorError as error:
             yield _unread(feed, error)
         else:
             readable += 1
     yield Finding("feeds", Level.OK, f"{readable} feeds can be read", crm=connector.crm)
 
 
-def _unread(feed: Feed, error: NotOffered | RightMissing) -> Finding:
+def _unread(feed: Feed, error: ConnectorError) -> Finding:
     message = f"{feed.name} cannot be read: {error.message}"
-    if not feed.optional:
+    if not (feed.optional and isinstance(error, NotOffered | RightMissing)):
         problem = judge(error, feed.crm, feed.name).problem
         return Finding("feeds", Level.ERROR, message, problem.remedy, feed.crm, problem.exit_code)
     if isinstance(error, NotOffered):

@@ -413,3 +413,13 @@ def test_doctor_may_not_read_contacts(site: Site) -> None:
     )
     errors = red(site, 4)
     assert any(one["message"].startswith("hubspot.contacts cannot be read") for one in errors)
+
+
+def test_doctor_where_owners_and_limits_are_not_offered(site: Site) -> None:
+    arm = site.sandbox.faults.arm
+    arm("status", crm="hubspot", path="/owners", count=None, status=404, body="")
+    arm("status", crm="salesforce", path="/limits", count=None, status=404, body="[]")
+    checks = site.json("doctor")["checks"]
+    levels = {(one["check"], one["crm"]): one["level"] for one in checks}
+    assert levels["owners", "hubspot"] == "warning"
+    assert levels["write_back", "hubspot"] == "ok"

@@ -96,6 +96,12 @@ def test_a_secret_from_a_file_and_from_systemd(folder: Path, tmp_path: Path) -> 
     assert loaded.origins["salesforce", "password"] == "credential MQLSYNC_SALESFORCE__PASSWORD"
 
 
+def test_a_line_break_at_the_end_of_a_secret_is_left_over(folder: Path) -> None:
+    token = load(folder, {"MQLSYNC_HUBSPOT__ACCESS_TOKEN": f"{CANARY}\r\n"}).hubspot.access_token
+    assert token is not None
+    assert token.get_secret_value() == CANARY
+
+
 def test_secrets_stand_in_no_text(folder: Path) -> None:
     environ = {name: CANARY for name, variable in variables().items() if variable.secret}
     environ |= {
