@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import CTE, Select, Subquery, Table, and_, case, exists, select
+from sqlalchemy import Select, Subquery, Table, and_, case, exists, select
 
 from sync.core.stage import EARLY
 from sync.mirror.tables import EngagementRow, Person, Score, ScoreHit, Spell, SpellReading
@@ -13,8 +13,6 @@ SCORE: Table = Score.metadata.tables["score"]
 HIT: Table = ScoreHit.metadata.tables["score_hit"]
 SPELL: Table = Spell.metadata.tables["spell"]
 READING: Table = SpellReading.metadata.tables["spell_reading"]
-
-People = Subquery | CTE
 
 
 def people(scope: Select[tuple[str]] | None = None) -> Subquery:

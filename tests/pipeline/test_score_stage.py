@@ -14,13 +14,15 @@ from sqlalchemy import insert, select, update
 
 from config.errors import ConfigError
 from config.settings import Settings
+from scoring.compile import compile_model
 from scoring.load import load_model
 from scoring.model import Model
 from sync.context import Context, RunClock
 from sync.core.stage import Action, Candidate, decide
-from sync.mirror import catalog, models
+from sync.mirror import catalog, models, scores
 from sync.mirror.engine import Mirror
 from sync.mirror.explain import explain_person
+from sync.mirror.programs import run_program, temporary
 from sync.mirror.tables import PersonAlias
 from sync.reports import ScoreCounts
 from sync.stages.score import score
@@ -449,3 +451,23 @@ def test_a_run_that_is_killed_before_its_commit_leaves_everything_as_it_was(loop
     loop.world.reached = passed  # type: ignore[method-assign]
     assert loop.score().mql_entered == 1
     assert {"score.started", "score.uncommitted", "score.committed"} <= set(loop.world.failpoints)
+
+
+def test_parts_that_do_not_add_up_stop_the_run(loop: Loop) -> None:
+    loop.put(person(**FIT))
+
+    def wrong() -> None:
+        clock = scores.Clock(loop.now, loop.now, loop.now)
+        program = compile_model(
+            default_model(), catalog.people(), catalog.engagements(), as_of=loop.now, known_at=loop.now
+        )
+        with loop.mirror.write() as conn, temporary(conn, (scores.SCOPE, scores.DUE, *program.tables)):
+            scores.fill_scope(conn, clock, everybody=True)
+            run_program(conn, program)
+            hits = program.stages[2].steps[0].table
+            conn.execute(update(hits).where(hits.c.rule == "size_50_250").values(points=9_999))
+            scores.replace_scores(conn, program, clock, (), everybody=True)
+
+    with pytest.raises(scores.ScoreMismatch, match="p1: b2b-default says 25000 thousandths"):
+        wrong()
+    assert loop.rows(catalog.SCORE) == []
