@@ -12,6 +12,8 @@ from typing import Any
 import pytest
 
 from connectors.sandbox.sandbox import Sandbox
+from sync.mirror.engine import Mirror
+from sync.mirror.lease import Lease
 from tests.unit.cli.runner import Ran, run
 from tests.world import SimulatedWorld
 
@@ -302,6 +304,43 @@ def test_resync_of_nobody_and_of_nothing_in_particular(synced: Site) -> None:
     assert synced.run("resync", "nobody@nowhere.example").code == 7
     for argv in ((), ("a@b.example", "--all"), ("a@b.example", "--object", "Lead")):
         assert synced.run("resync", *argv).code == 2
+
+
+def test_a_mirror_that_nobody_refreshes_is_degraded(site: Site) -> None:
+    assert "nothing has run yet" in site.run("status").out
+    site.run("sync", "--dry-run")
+    assert site.json("status")["state"] == "ok"
+    site.world.advance(86_400 * 2)
+    answer = site.json("status")
+    assert answer["state"] == "degraded"
+    assert answer["fresh_seconds"]["hubspot"] >= 86_400 * 2
+    assert any("was last pulled" in reason for reason in answer["reasons"])
+
+
+def test_a_run_whose_sign_in_failed_is_a_failed_state(site: Site) -> None:
+    token = site.environ["MQLSYNC_HUBSPOT__ACCESS_TOKEN"]
+    site.environ["MQLSYNC_HUBSPOT__ACCESS_TOKEN"] = "pat-na1-wrong"
+    answer = site.json("sync", "--dry-run", code=4)
+    assert answer["outcome"] == "failed"
+    assert set(answer["pull"]) == {"salesforce"}  # the other one is served all the same
+    assert {problem["crm"] for problem in answer["problems"]} == {"hubspot"}
+    assert site.json("status")["state"] == "failed"
+    assert site.run("status", "--check").code == 5
+    site.environ["MQLSYNC_HUBSPOT__ACCESS_TOKEN"] = token
+    assert site.json("sync", "--dry-run")["outcome"] == "ok"
+    assert site.run("status", "--check").code == 0
+
+
+def test_another_process_at_work_is_11(site: Site) -> None:
+    mirror = Mirror(site.environ["MQLSYNC_DATABASE_URL"], site.world)
+    mirror.migrate()
+    with Lease(mirror, site.world, 600, "daemon").held():
+        ran = site.run("sync", "--no-wait")
+        waited = site.run("sync")
+    mirror.close()
+    assert (ran.code, ran.out, waited.code) == (11, "", 11)
+    assert "daemon on " in ran.err
+    assert sum(site.world.slept) >= 30  # daemon.lease_wait
 
 
 # --- doctor's red lines ------------------------------------------------------------------------------
