@@ -32,9 +32,11 @@ def email_key(address: str | None) -> str | None:
         return None
     if not domain.isascii():
         try:
-            domain = domain.encode("idna").decode("ascii")
+            domain = domain.encode("idna").decode("ascii").rstrip(".")
         except UnicodeError:
             return None
+        if not domain or "@" in domain or any(character.isspace() for character in domain):
+            return None  # characters that only look like others become those
     return f"{local}@{domain}"
 
 

@@ -130,7 +130,7 @@ def picture(here: Small) -> object:
     )
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(steps, max_size=25))
 def test_step_by_step_ends_where_all_at_once_ends(
     tmp_path_factory: pytest.TempPathFactory, story: list[tuple[Any, ...]]

@@ -36,6 +36,9 @@ from sync.core.identity import (
         ("two words@x.com", None),
         ("@x.com", None),
         ("ann@", None),
+        ("ann@x\u00b4", None),
+        ("ann@x\uff20y", None),
+        ("ann@x\u3002", "ann@x"),
         ("ann@" + "ü" * 70 + ".com", None),
     ],
 )
