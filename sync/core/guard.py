@@ -17,6 +17,9 @@ SHARE_FROM_PEOPLE = 100
 SHRUNK_SHARE = 0.2
 """A mirror that lost this share of its live records since the last writing run is not believed."""
 
+SHRUNK_FROM_RECORDS = 100
+"""That is looked at where there were this many live records: among a few, one merge is a large share."""
+
 
 class Limit(StrEnum):
     """The limits, by the name of their setting where they have one."""
@@ -89,9 +92,10 @@ def blocked_by(blast: Blast, limits: Limits) -> tuple[Blocked, ...]:
         found.append(Blocked(Limit.DEMOTIONS, blast.demotions, 0, text))
     if blast.clears:
         found.append(Blocked(Limit.CLEARS, blast.clears, 0, f"{blast.clears} fields would be emptied"))
-    if blast.live_now < blast.live_before * (1 - SHRUNK_SHARE):
-        text = f"the mirror shrank from {blast.live_before} to {blast.live_now} live records"
-        found.append(Blocked(Limit.SHRUNK, blast.live_now, blast.live_before, text))
+    before = blast.live_before
+    if before >= SHRUNK_FROM_RECORDS and blast.live_now < before * (1 - SHRUNK_SHARE):
+        text = f"the mirror shrank from {before} to {blast.live_now} live records"
+        found.append(Blocked(Limit.SHRUNK, blast.live_now, before, text))
     return tuple(found)
 
 

@@ -37,6 +37,8 @@ def limits_hit(blast: Blast, limits: Limits | None = None) -> set[Limit]:
         ({"live_now": 1600}, set()),
         ({"live_now": 1599}, {Limit.SHRUNK}),
         ({"live_before": 0, "live_now": 0}, set()),
+        ({"live_before": 99, "live_now": 1}, set()),
+        ({"live_before": 100, "live_now": 79}, {Limit.SHRUNK}),
     ],
 )
 def test_each_limit_on_its_number(change: dict[str, object], hit: set[Limit]) -> None:
