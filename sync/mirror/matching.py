@@ -73,16 +73,16 @@ def _same(found: re.Match[str]) -> str:
     return f"({a}.crm = {b}.crm AND {a}.object = {b}.object AND {a}.id = {b}.id)"
 
 
-def open_work(conn: Connection) -> None:
-    """Make the work tables, empty."""
-    for name, columns in WORK_TABLES.items():
-        conn.execute(sql(conn, "DROP TABLE IF EXISTS [[name]]", name=name))
+def make_tables(conn: Connection, tables: Mapping[str, str] = WORK_TABLES) -> None:
+    """Make work tables (name → columns), empty."""
+    drop_tables(conn, tables)
+    for name, columns in tables.items():
         conn.execute(sql(conn, "CREATE TEMPORARY TABLE [[name]] ([[columns]])", name=name, columns=columns))
 
 
-def close_work(conn: Connection) -> None:
-    """Drop the work tables."""
-    for name in WORK_TABLES:
+def drop_tables(conn: Connection, tables: Mapping[str, str] = WORK_TABLES) -> None:
+    """Drop work tables."""
+    for name in tables:
         conn.execute(sql(conn, "DROP TABLE IF EXISTS [[name]]", name=name))
 
 

@@ -17,9 +17,8 @@ from sqlalchemy import text
 
 from config.settings import MappingSettings
 from sync.mirror import evidence
-from sync.mirror.dialect import sql
 from sync.mirror.engine import Connection
-from sync.mirror.matching import run
+from sync.mirror.matching import NO_DATE, drop_tables, make_tables, run
 
 CHUNK: Final = 20_000
 """People whose facts are put together at once; bounds the memory of the work tables."""
@@ -91,9 +90,7 @@ class Readings:
 
 def refresh(conn: Connection, round_: int, readings: Readings, *, everybody: bool) -> None:
     """Put together anew the facts of everybody whose sources changed in this round (or of all people)."""
-    for name, columns in WORK_TABLES.items():
-        conn.execute(sql(conn, "DROP TABLE IF EXISTS [[name]]", name=name))
-        conn.execute(sql(conn, "CREATE TEMPORARY TABLE [[name]] ([[columns]])", name=name, columns=columns))
+    make_tables(conn, WORK_TABLES)
     ranks = [{"name": name, "place": n} for n, name in enumerate(readings.mapping.precedence)]
     if ranks:
         conn.execute(text("INSERT INTO w_rank (name, place) VALUES (:name, :place)"), ranks)
@@ -104,8 +101,7 @@ def refresh(conn: Connection, round_: int, readings: Readings, *, everybody: boo
         _addresses(conn)
         evidence.weigh(conn)
         _write(conn)
-    for name in WORK_TABLES:
-        conn.execute(sql(conn, "DROP TABLE IF EXISTS [[name]]", name=name))
+    drop_tables(conn, WORK_TABLES)
 
 
 def touch(conn: Connection) -> None:
@@ -184,7 +180,7 @@ def _gather(conn: Connection, low: int) -> None:
         no=False,
         first=FIRST_PLACE,
         unranked=UNRANKED,
-        no_date=9_000_000_000_000_000,
+        no_date=NO_DATE,
     )
 
 

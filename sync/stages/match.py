@@ -50,13 +50,13 @@ def _match(conn: Connection, readings: people.Readings) -> None:
     everybody = get_meta(conn, READINGS_META) != fingerprint
     if not everybody and not queries.anything_changed(conn, round_):
         return
-    matching.open_work(conn)
+    matching.make_tables(conn)
     if matching.find_changed(conn, round_, PEOPLE_OBJECTS):
         _resolve(conn)
     attribution.attribute(conn, round_)
     people.refresh(conn, round_, readings, everybody=everybody)
     people.touch(conn)
-    matching.close_work(conn)
+    matching.drop_tables(conn)
     set_meta(conn, MATCHED_ROUND, str(round_))
     set_meta(conn, READINGS_META, fingerprint)
 
