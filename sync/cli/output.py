@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final, TextIO
 
+from rich.cells import cell_len
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -29,6 +30,8 @@ from sync.cli.given import Globals
 
 PROGRESS_EVERY: Final = 10.0  # seconds between two lines where there is no terminal to draw on
 PIPE_WIDTH: Final = 10_000  # columns; nothing is cut when the reader is a program
+GAP: Final = 2  # columns between two columns of a table
+NARROWEST: Final = 4  # columns of a column that had to give way
 STYLES: Final[Mapping[str, str]] = {"ok": "green", "warning": "yellow", "error": "red", "note": "dim"}
 
 
@@ -67,12 +70,14 @@ class Output:
         self, columns: Sequence[str], rows: Iterable[Sequence[object]], numbers: Sequence[str] = ()
     ) -> None:
         """Rows under headings; cut to the terminal's width, whole when piped."""
-        table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
-        for name in columns:
+        texts = [[cell(value) for value in row] for row in rows]
+        widths = fitting([columns, *texts], self._results.width)
+        table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, GAP, 0, 0))
+        for name, width in zip(columns, widths, strict=True):
             justify: Any = "right" if name in numbers else "left"
-            table.add_column(name, overflow="ellipsis", no_wrap=True, justify=justify)
-        for row in rows:
-            table.add_row(*(Text(cell(value), overflow="ellipsis") for value in row))
+            table.add_column(name, overflow="ellipsis", no_wrap=True, justify=justify, width=width)
+        for row in texts:
+            table.add_row(*(Text(text, overflow="ellipsis") for text in row))
         self._results.print(table)
 
     def csv(self, file: Path, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> int:
@@ -128,6 +133,15 @@ class Output:
             yield steps
         finally:
             steps.close()
+
+
+def fitting(rows: Sequence[Sequence[str]], width: int) -> list[int]:
+    """The widths of columns so that a table fits: the widest give way, down to a few characters each."""
+    widths = [max(cell_len(text) for text in column) for column in zip(*rows, strict=True)]
+    room = width - GAP * (len(widths) - 1)
+    while sum(widths) > room and max(widths) > NARROWEST:
+        widths[widths.index(max(widths))] -= 1
+    return widths
 
 
 class Steps:

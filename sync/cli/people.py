@@ -24,20 +24,8 @@ from sync.reports import SCHEMA_VERSION
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False)
 
-COLUMNS = (
-    "name",
-    "email",
-    "company",
-    "stage",
-    "total",
-    "fit",
-    "engagement",
-    "grade",
-    "mql since",
-    "note",
-    "person",
-)
-NUMBERS = ("total", "fit", "engagement")
+COLUMNS = ("name", "who", "company", "stage", "total", "fit", "eng", "grade", "mql since", "note")
+NUMBERS = ("total", "fit", "eng")
 CSV_COLUMNS = (
     "person_id",
     "name",
@@ -143,13 +131,12 @@ def _row(person: PersonView) -> tuple[object, ...]:
     since = iso_z(person.entered_at)
     return (
         person.name,
-        person.emails[0] if person.emails else None,
+        person.emails[0] if person.emails else person.person_id,
         person.company,
         person.stage,
         *(score.get(name) for name in ("total", "fit", "engagement", "grade")),
         since[:10] if since else None,
         note,
-        person.person_id,
     )
 
 

@@ -10,9 +10,13 @@ import stat
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.cells import cell_len
 
+from sync.cli.clean import cell
 from sync.cli.given import Globals
-from sync.cli.output import PROGRESS_EVERY, Output
+from sync.cli.output import GAP, PROGRESS_EVERY, Output, fitting
 from tests.unit.cli.test_clean import HOSTILE, harmless
 from tests.world import SimulatedWorld
 
@@ -140,6 +144,21 @@ def test_a_table_on_a_terminal_fits_its_width(monkeypatch: pytest.MonkeyPatch) -
     assert len(lines) == 3
     assert all(len(line) <= 60 for line in lines)
     assert "…" in lines[1]
+
+
+@given(
+    st.lists(st.tuples(st.text(max_size=30), st.text(max_size=90), st.text(max_size=5)), max_size=5),
+    st.integers(16, 200),
+)
+def test_short_columns_stay_whole_while_the_widest_give_way(
+    rows: list[tuple[str, str, str]], width: int
+) -> None:
+    texts = [[cell(value) for value in row] for row in [("a", "b", "number"), *rows]]
+    natural = [max(cell_len(text) for text in column) for column in zip(*texts, strict=True)]
+    widths = fitting(texts, width)
+    assert sum(widths) + GAP * 2 <= width
+    assert all(got <= wanted for got, wanted in zip(widths, natural, strict=True))
+    assert all(got == wanted or got >= max(widths) - 1 for got, wanted in zip(widths, natural, strict=True))
 
 
 def test_progress_on_a_terminal_is_drawn_and_vanishes(monkeypatch: pytest.MonkeyPatch) -> None:
