@@ -50,8 +50,10 @@ class LiveReader:
             if not self._schema.has_path(object_name, name):
                 what = f"{object_name}.{name}"
                 raise NotOffered(f"the org has no field {what}, or we may not see it", what=what, crm=CRM)
+        # before the question: a change made while it is answered must not count as seen
+        server_ms = self._api.server_ms()
         rows = self._rows(object_name, asked, fields)
-        server_ms, read_at = self._api.server_ms(), self._world.monotonic()
+        read_at = self._world.monotonic()
         gone = [row for row in rows.values() if _next_ref(object_name, row) is not None]
         survivors = self._survivors(object_name, gone) if gone else {}
         present = [known for known in asked if known in rows and not _is_gone(rows[known])]
