@@ -1,0 +1,192 @@
+"""SIGKILL at every named point of a real sync, then the same command again: nothing lost, nothing twice.
+
+The sandbox's own store and ledger are the judges. Each case starts from two fresh CRMs and an empty mirror.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import pytest
+
+from config.failpoints import FAILPOINTS
+from config.templates import template
+from connectors.sandbox.sandbox import Sandbox
+from connectors.sandbox.switches import Switches
+from tests.faults.process import KILLED, mqlsync
+
+PEOPLE = 40
+RUNS_TO_QUIET = 4
+"""After a kill so many runs must be enough to settle everything."""
+
+SETTINGS = """
+[writeback]
+settle_time = "0s"
+quiet_period = "0s"
+[writeback.salesforce.Lead]
+status = { field = "Status", values = { mql = "MQL" }, from = ["", "New", "Open - Not Contacted"] }
+owner = { field = "OwnerId" }
+[writeback.hubspot.contacts]
+status = { field = "hs_lead_status", values = { mql = "OPEN" }, from = ["", "NEW"] }
+stage = { field = "lifecyclestage", values = { mql = "marketingqualifiedlead" } }
+owner = { field = "hubspot_owner_id" }
+[routing.pools.default]
+members = [MEMBERS]
+[limits]
+first_run_needs_approval = false
+"""
+
+MIRRORED = {
+    ("salesforce", "Lead"): {"email": "Email", "status": "Status", "owner_id": "OwnerId"},
+    ("salesforce", "Contact"): {"email": "Email", "owner_id": "OwnerId"},
+    ("hubspot", "contacts"): {
+        "email": "email",
+        "status": "hs_lead_status",
+        "lifecycle": "lifecyclestage",
+        "owner_id": "hubspot_owner_id",
+    },
+}
+
+
+class Case:
+    """Two fresh CRMs, a configuration and an empty mirror."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        limits = Switches(hs_per_ten_seconds=1_000_000, hs_search_per_second=1_000_000)
+        self.sandbox = Sandbox(switches=limits)
+        self.sandbox.populate(seed=11, people=PEOPLE, days=200)
+        self.sandbox.start()
+        members = ", ".join(f'{{ email = "{email}" }}' for email in self._representatives())
+        (folder / "mqlsync.toml").write_text(SETTINGS.replace("MEMBERS", members))
+        (folder / "scoring.toml").write_text(template("scoring.toml"))
+        self.database = folder / "mirror.db"
+        credentials = self.sandbox.credentials
+        self.environ = {
+            "MQLSYNC_SALESFORCE__LOGIN_URL": self.sandbox.salesforce_url,
+            "MQLSYNC_SALESFORCE__CLIENT_ID": credentials["salesforce"]["client_id"],
+            "MQLSYNC_SALESFORCE__CLIENT_SECRET": credentials["salesforce"]["client_secret"],
+            "MQLSYNC_HUBSPOT__BASE_URL": self.sandbox.hubspot_url,
+            "MQLSYNC_HUBSPOT__ACCESS_TOKEN": credentials["hubspot"]["access_token"],
+            "MQLSYNC_HUBSPOT__RATE_LIMIT__PER_10S": "1000000",
+            "MQLSYNC_HUBSPOT__RATE_LIMIT__SEARCH_PER_SECOND": "1000000",
+            "MQLSYNC_DATABASE_URL": f"sqlite:///{self.database}",
+        }
+
+    def _representatives(self) -> list[str]:
+        owners = {owner["email"] for owner in self.sandbox.hubspot.owners if not owner["archived"]}  # type: ignore[attr-defined]
+        users = [
+            user.values["Email"]
+            for user in self.sandbox.store.table("salesforce", "User")
+            if user.values.get("IsActive") and user.values.get("UserType") == "Standard"
+        ]
+        return sorted(set(users) & owners)[:3]
+
+    def sync(self, **options: object) -> int:
+        argv = ["sync", "--json", "--config-dir", str(self.folder)]
+        return mqlsync(argv, self.environ, self.folder / "out.json", **options)  # type: ignore[arg-type]
+
+    def answer(self) -> Mapping[str, object]:
+        text = (self.folder / "out.json").read_text()
+        assert "{" in text, text
+        found: Mapping[str, object] = json.loads(text[text.index("{") :])
+        return found
+
+    def sync_until_quiet(self) -> None:
+        """Run until a run decides and writes nothing more."""
+        for _ in range(RUNS_TO_QUIET):
+            before = len(self.sandbox.ledger)
+            code = self.sync()
+            answer = self.answer()
+            assert code in (0, 3), answer
+            assert answer["books_balance"] is True
+            if len(self.sandbox.ledger) == before and answer["write"]["waiting"] == 0:  # type: ignore[index]
+                return
+        raise AssertionError(f"still busy after {RUNS_TO_QUIET} runs: {self.answer()}")
+
+    def check(self) -> None:
+        """The promises, by the sandbox's own books."""
+        entries = self.sandbox.ledger.entries(author="worker")
+        times = Counter((entry.crm, entry.id, entry.field) for entry in entries)
+        assert [key for key, number in times.items() if number > 1] == [], "written twice"
+        assert [entry for entry in entries if entry.field.startswith("#")] == [], "created or deleted"
+        assert self._versions_of_ours() <= {1}, "written again with the same value"
+        assert entries, "a sync that writes nothing proves nothing"
+        for (crm, name), columns in MIRRORED.items():
+            assert self._mirrored(crm, name, columns) == self._held(crm, name, columns)
+        assert self.sandbox.errors == []
+
+    def _versions_of_ours(self) -> set[int]:
+        """How often one value was set by us in one HubSpot property: the store keeps repeats as versions."""
+        found = set()
+        for record in self.sandbox.store.table("hubspot", "contacts"):
+            for field in record.versions or {}:
+                ours = [version for version in record.history(field) if version.author == "worker"]
+                found.add(max(Counter(version.value for version in ours).values(), default=0))
+        return found - {0}
+
+    def _mirrored(self, crm: str, name: str, columns: Mapping[str, str]) -> dict[str, tuple[object, ...]]:
+        with sqlite3.connect(self.database) as conn:
+            rows = conn.execute(
+                f"SELECT id, {', '.join(columns)} FROM person_record"
+                " WHERE crm = ? AND object = ? AND NOT gone",
+                (crm, name),
+            ).fetchall()
+        return {row[0]: tuple(row[1:]) for row in rows}
+
+    def _held(self, crm: str, name: str, columns: Mapping[str, str]) -> dict[str, tuple[object, ...]]:
+        alive = self.sandbox.store.table(crm, name).alive()
+        return {
+            record.id: tuple(record.values.get(field) for field in columns.values())
+            for record in alive
+            if not record.values.get("IsConverted")
+        }
+
+    def close(self) -> None:
+        self.sandbox.stop()
+
+
+@pytest.fixture
+def case(tmp_path: Path) -> Iterator[Case]:
+    case = Case(tmp_path)
+    yield case
+    case.close()
+
+
+def test_an_ordinary_sync_passes_every_failpoint(case: Case) -> None:
+    log = case.folder / "failpoints.log"
+    assert case.sync(log=log) in (0, 3), case.answer()
+    case.sync_until_quiet()
+    passed = Counter(log.read_text().split())
+    assert set(FAILPOINTS) - set(passed) <= {"plan.saved"}, "a plan is saved only when it must wait"
+    assert set(passed) <= set(FAILPOINTS)
+    case.check()
+
+
+ONCE = [name for name in FAILPOINTS if name != "plan.saved"]
+LATER = [
+    *((name, 3) for name in FAILPOINTS if name.startswith(("pull.", "write."))),
+    *((name, 9) for name in FAILPOINTS if name.startswith("pull.")),
+    *((name, 2) for name in FAILPOINTS if name.startswith("write.")),
+]
+
+
+@pytest.mark.parametrize(("name", "arrival"), [*((name, 1) for name in ONCE), *LATER])
+def test_killed_and_run_again(case: Case, name: str, arrival: int) -> None:
+    code = case.sync(kill_at=arrival, names=(name,))
+    if arrival == 1:
+        assert code == KILLED
+    case.sync_until_quiet()
+    case.check()
+
+
+def test_killed_again_and_again(case: Case) -> None:
+    for arrival in (3, 7, 12, 5, 20, 9, 2, 31, 14):
+        if case.sync(kill_at=arrival) != KILLED:
+            break
+    case.sync_until_quiet()
+    case.check()
