@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ from sqlalchemy import select
 from scoring.evaluate import evaluate
 from sync.mirror import catalog
 from sync.mirror.engine import Mirror
-from tests.pipeline.test_score_stage import START, Loop
+from tests.pipeline.test_score_stage import START, Loop, empty_mirror
 from tests.scoring.subject import DAY, engagement, person
 from tests.world import SimulatedWorld
 
@@ -50,20 +49,9 @@ VALUES: dict[str, tuple[Any, ...]] = {
 steps = st.lists(st.tuples(st.lists(st.one_of(happenings, facts), max_size=4), waits), min_size=1, max_size=6)
 
 
-@functools.cache
-def _empty() -> bytes:
-    """A mirror that was migrated once."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "empty.db"
-        mirror = Mirror(f"sqlite:///{path}", SimulatedWorld(START))
-        mirror.migrate()
-        mirror.close()
-        return path.read_bytes()
-
-
 def start(folder: Path, name: str) -> Loop:
     path = folder / f"{name}.db"
-    path.write_bytes(_empty())
+    path.write_bytes(empty_mirror())
     world = SimulatedWorld(START)
     mirror = Mirror(f"sqlite:///{path}", world)
     loop = Loop(mirror, world)

@@ -232,7 +232,7 @@ def model_texts(draw: st.DrawFn) -> str:
     )
 
 
-EXAMPLES = int(os.environ.get("AGREEMENT_EXAMPLES", "25"))
+EXAMPLES = int(os.environ.get("AGREEMENT_EXAMPLES", "15"))
 FEW = settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
 
 
