@@ -15,6 +15,7 @@ from connectors.sandbox.sandbox import Sandbox
 from sync.mirror.engine import Mirror
 from sync.mirror.lease import Lease
 from tests.unit.cli.runner import Ran, run
+from tests.unit.cli.test_clean import harmless
 from tests.world import SimulatedWorld
 
 
@@ -341,6 +342,36 @@ def test_another_process_at_work_is_11(site: Site) -> None:
     assert (ran.code, ran.out, waited.code) == (11, "", 11)
     assert "daemon on " in ran.err
     assert sum(site.world.slept) >= 30  # daemon.lease_wait
+
+
+def test_hostile_names_from_a_crm_are_harmless_in_every_list(site: Site) -> None:
+    site.run("sync", "--dry-run")
+    people = site.json("people")["people"]
+    lead = next(one for person in people for one in person["records"] if one["object"] == "Lead")
+    evil = "\x1b[2J\u202e=HYPERLINK(1)[bold]"
+    fields = {"LastName": evil, "FirstName": "", "Company": "=cmd|'/c calc'!A1", "Title": evil}
+    site.sandbox.edit("salesforce", "Lead", lead["id"], fields, author="person")
+    site.world.advance(60)
+    site.run("sync", "--dry-run")
+    person = site.json("person", "show", lead["id"])
+    assert person["name"].endswith("=HYPERLINK(1)[bold]")
+    assert "\x1b[2J" in person["name"]  # JSON keeps it, escaped
+    for argv in (
+        ("people",),
+        ("people", "--json"),
+        ("people", "--jsonl"),
+        ("people", "--csv", "-"),
+        ("person", "show", lead["id"]),
+        ("person", "explain", lead["id"]),
+        ("person", "timeline", lead["id"]),
+        ("person", "show", "\x1b[2J"),
+    ):
+        ran = site.run(*argv)
+        assert harmless((ran.out + ran.err).replace("\n", "")), argv
+    rows = csv.reader(io.StringIO(site.run("people", "--csv", "-").out))
+    cells = [cell for row in rows for cell in row]
+    assert any("HYPERLINK" in cell for cell in cells)
+    assert not any(cell.startswith(("=", "@")) for cell in cells)
 
 
 # --- doctor's red lines ------------------------------------------------------------------------------
