@@ -14,7 +14,7 @@ from pydantic.fields import FieldInfo
 from typer.main import get_command
 
 from config.schema import FROM_ENVIRONMENT, WRITEBACK, key_name, variables
-from config.settings import PURPOSES, CrmStages, FieldPolicy, Section, Settings
+from config.settings import PURPOSES, CrmStages, FieldPolicy, Section, Settings, parse_duration
 from sync.cli.exits import EXIT_CODES
 from sync.cli.main import COMMANDS, app
 
@@ -172,7 +172,7 @@ def _default(field: FieldInfo) -> str:
         return ""
     if isinstance(value, CrmStages):
         return "; ".join(f"{crm}: {', '.join(words)}" for crm, words in value)
-    if any(isinstance(one, BeforeValidator) for one in field.metadata):
+    if any(isinstance(one, BeforeValidator) and one.func is parse_duration for one in field.metadata):
         return f'`"{_duration(value)}"`'
     if isinstance(value, bool):
         return f"`{str(value).lower()}`"
