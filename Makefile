@@ -2,9 +2,11 @@
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
+COMPILE = $(BIN)/uv pip compile -q --upgrade --universal --generate-hashes --python-version 3.11 \
+          --no-header --no-annotate
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint lock clean
+.PHONY: help setup dev demo test lint lock clean
 
 help:            ## show what can be made
 	@grep -E '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -15,19 +17,21 @@ setup:           ## locked dependencies into .venv, the command at .venv/bin/mql
 demo: setup      ## the whole loop on two simulated CRMs, and what happened
 	@$(BIN)/mqlsync demo
 
-test: setup lint ## linters, types and the whole test suite
+dev:             ## the same with what the tests need besides
+	@$(PYTHON) .ci/bootstrap.py --dev
+
+test: lint       ## linters, types and the whole test suite
 	$(BIN)/pytest -n auto
 
-lint: setup      ## ruff and mypy alone
+lint: dev        ## ruff and mypy alone
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-lock: setup      ## renew requirements.lock and .ci/setup.lock
-	$(BIN)/uv pip compile -q --upgrade --universal --generate-hashes --python-version 3.11 --no-header --no-annotate \
-	  --group dev pyproject.toml -o requirements.lock
-	printf 'pip\nuv\n' | $(BIN)/uv pip compile -q --upgrade --universal --generate-hashes --python-version 3.11 \
-	  --no-header --no-annotate - -o .ci/setup.lock
+lock: dev        ## renew the locks of run time, tests and set-up
+	$(COMPILE) pyproject.toml -o requirements.lock
+	$(COMPILE) --group dev pyproject.toml -c requirements.lock -o requirements-dev.lock
+	printf 'pip\nuv\nsetuptools\n' | $(COMPILE) - -o .ci/setup.lock
 
 clean:           ## remove everything that was made
 	rm -rf $(VENV) build *.egg-info demo-data .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,9 +1,9 @@
 """Makes `.venv` with the locked dependencies and the `mqlsync` command in it. Standard library only.
 
-    python3 .ci/bootstrap.py [VENV]
+    python3 .ci/bootstrap.py [--dev]      --dev: what the tests need besides
 
 Safe to run again: when the lock, the project file and the interpreter are those of the last run, it does
-nothing. Every package is checked against its hash in `requirements.lock`; nothing is installed outside
+nothing. Every package is checked against its hash in `requirements.lock` (with --dev in `requirements-dev.lock`); nothing is installed outside
 the folder, except that a Debian without python3-venv, run as root, gets that package.
 """
 
@@ -23,7 +23,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 SETUP_LOCK = ROOT / ".ci" / "setup.lock"
-LOCK = ROOT / "requirements.lock"
+LOCKS = {False: ROOT / "requirements.lock", True: ROOT / "requirements-dev.lock"}
+VENV = ROOT / ".venv"
 OLDEST = (3, 11)
 
 
@@ -32,20 +33,25 @@ def main() -> int:
         print(f"mqlsync needs Python 3.11 or newer; this is {sys.version.split()[0]}.", file=sys.stderr)
         print("Name another one: make setup PYTHON=python3.12", file=sys.stderr)
         return 2
-    venv = Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / ".venv"
-    stamp, wanted = venv / ".mqlsync-setup", fingerprint()
-    if (venv / "bin" / "mqlsync").exists() and stamp.exists() and stamp.read_text() == wanted:
+    dev = "--dev" in sys.argv[1:]
+    if any(is_made(lock) for lock in {LOCKS[dev], LOCKS[True]}):
         return 0
-    print(f"Setting up {venv} (locked dependencies, nothing global) ...", flush=True)
-    python = make_venv(venv)
-    install(venv, python)
-    stamp.write_text(wanted)
+    print(f"Setting up {VENV} (locked dependencies, nothing global) ...", flush=True)
+    install(VENV, make_venv(VENV), LOCKS[dev])
+    (VENV / ".mqlsync-setup").write_text(fingerprint(LOCKS[dev]))
     return 0
 
 
-def fingerprint() -> str:
+def is_made(lock: Path) -> bool:
+    """Whether the last set-up was made from this very lock, project file and interpreter."""
+    stamp = VENV / ".mqlsync-setup"
+    made = (VENV / "bin" / "mqlsync").exists() and stamp.exists()
+    return made and stamp.read_text() == fingerprint(lock)
+
+
+def fingerprint(lock: Path) -> str:
     """What the set-up was made from."""
-    parts = [path.read_bytes() for path in (LOCK, SETUP_LOCK, ROOT / "pyproject.toml", Path(__file__))]
+    parts = [path.read_bytes() for path in (lock, SETUP_LOCK, ROOT / "pyproject.toml", Path(__file__))]
     return hashlib.sha256(b"\0".join([*parts, sys.version.encode(), str(ROOT).encode()])).hexdigest()
 
 
@@ -135,17 +141,18 @@ def debian_packages() -> None:
     )
 
 
-def install(venv: Path, python: Path) -> None:
+def install(venv: Path, python: Path, lock: Path) -> None:
     """The locked packages, by uv where it can be had and by plain pip where not; then the project itself."""
     pip = [python, "-m", "pip", "--disable-pip-version-check", "install", "-q", "--require-hashes"]
     uv = venv / "bin" / "uv"
     environ = {**os.environ, "VIRTUAL_ENV": str(venv)}
     if "PIP_INDEX_URL" in os.environ:
         environ.setdefault("UV_DEFAULT_INDEX", os.environ["PIP_INDEX_URL"])
-    fast = [uv, "pip", "install", "-q", "--require-hashes", "-r", LOCK]
+    fast = [uv, "pip", "install", "-q", "--require-hashes", "-r", lock]
     by_uv = not hidden("uv") and works([*pip, "-r", SETUP_LOCK]) and works(fast, environ)
     if not by_uv:
-        run([*pip, "-r", LOCK])
+        run([*pip, "-r", SETUP_LOCK])
+        run([*pip, "-r", lock])
     run([*pip[:-1], "--no-deps", "--no-build-isolation", "--no-index", "-e", ROOT])
 
 
