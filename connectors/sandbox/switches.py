@@ -64,6 +64,28 @@ class Switches:
     """The same id twice in one collections update is refused for the second (uncertain)."""
     sf_junction_in_get_deleted: bool = True
     """getDeleted covers hard-deleted junction rows such as CampaignMember (uncertain)."""
+    sf_bulk_refusal: tuple[int, str, str] | None = None
+    """(status, code, message) of every Bulk request of an org or user that may not, e.g. 403 API_DISABLED."""
+    sf_bulk_seconds: float = 0.0
+    """How long a Bulk job takes: a tenth of it queued, the rest InProgress."""
+    sf_bulk_outcomes: list[str] = field(default_factory=list)
+    """How the next Bulk jobs end, one entry each: JobComplete, Failed or Aborted."""
+    sf_bulk_unsupported: set[str] = field(default_factory=set)
+    """Objects that Bulk does not offer: 400 INVALIDENTITY."""
+    sf_bulk_daily_jobs: int = 10_000
+    """Query jobs in 24 hours; one more is LIMIT_EXCEEDED."""
+    sf_bulk_kept: float = 7 * 86_400.0
+    """Seconds that a job and its results are kept; 404 afterwards."""
+    sf_bulk_count_error: int = 0
+    """How far numberRecordsProcessed of a query job is from the truth."""
+    sf_bulk_lost_rows: int = 0
+    """Rows missing at the end of every result page, though its header counts them."""
+    sf_bulk_ends_early: bool = False
+    """Results stop after the first page as if it were the last."""
+    sf_bulk_gzip: bool = True
+    """Results are compressed for clients that accept it."""
+    sf_bulk_unprocessed: int = 0
+    """Rows at the end of an ingest job that are not reached before it fails."""
 
     # -- HubSpot (fields below belong to the HubSpot half) -----------------------------------------------
     hs_per_ten_seconds: int = 190

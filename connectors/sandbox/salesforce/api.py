@@ -10,6 +10,7 @@ from typing import Any
 
 from connectors.sandbox.core import Answer, Request, Response
 from connectors.sandbox.salesforce.auth import Auth
+from connectors.sandbox.salesforce.bulk import Bulk
 from connectors.sandbox.salesforce.changes import Changes
 from connectors.sandbox.salesforce.collection_rows import Collections
 from connectors.sandbox.salesforce.composite import Composite
@@ -25,7 +26,7 @@ from connectors.sandbox.salesforce.schema import ObjectType
 VERSIONS = range(50, 67)
 _SOAP_PATH = re.compile(r"/services/Soap/[uc]/(\d+(?:\.\d)?)(?:/.*)?")
 _DATA_PATH = re.compile(r"/services/data/(v\d+\.\d)(?:/(.*))?")
-_RESOURCES = ("composite", "identity", "limits", "query", "queryAll", "sobjects", "ui-api")
+_RESOURCES = ("composite", "identity", "jobs", "limits", "query", "queryAll", "sobjects", "ui-api")
 
 
 class Api:
@@ -41,6 +42,7 @@ class Api:
         self._collections = Collections(org, self._rows)
         self._describe = Describe(org)
         self._composite = Composite(org, self._inner)
+        self._bulk = Bulk(org)
 
     def handle(self, request: Request) -> Response:
         """Any request to the host."""
@@ -69,11 +71,13 @@ class Api:
         return response
 
     def _rest(self, request: Request) -> Response:
-        version, _ = _split(request.path)
+        version, rest = _split(request.path)
         self._user = self._auth.user(request)
         self.budget.spend()
         if version not in _known_versions():
             raise not_found()
+        if rest.partition("/")[0] == "jobs":  # not to be had inside a composite request
+            return self._bulk.handle(request, rest.split("/")[1:], self._user)
         return self._resource(request)
 
     def _inner(self, request: Request) -> Response:
