@@ -3,8 +3,9 @@
     python3 .ci/bootstrap.py [--dev]      --dev: what the tests need besides
 
 Safe to run again: when the lock, the project file and the interpreter are those of the last run, it does
-nothing. Every package is checked against its hash in `requirements.lock` (with --dev in `requirements-dev.lock`); nothing is installed outside
-the folder, except that a Debian without python3-venv, run as root, gets that package.
+nothing. Every package is checked against its hash in `requirements.lock` (with --dev in
+`requirements-dev.lock`); nothing is installed outside the folder, except that a Debian without
+python3-venv, run as root, gets that package.
 """
 
 from __future__ import annotations

@@ -40,7 +40,7 @@ class ConfigError(Exception):
         super().__init__("\n".join(str(problem) for problem in self.problems))
 
 
-class NotSetUp(Exception):  # noqa: N818 (a state, worded as one)
+class NotSetUp(Exception):
     """There is no configuration yet; `mqlsync init` makes one. Exit code 10."""
 
     def __init__(self, searched: Sequence[str]) -> None:

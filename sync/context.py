@@ -24,7 +24,7 @@ class Progress(Protocol):
         ...
 
 
-class Interrupted(Exception):  # noqa: N818 (a wish, worded as one)
+class Interrupted(Exception):
     """Somebody asked us to stop; raised by `Progress.step`, between two pages or batches."""
 
 

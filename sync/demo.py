@@ -78,7 +78,7 @@ class Narrator(Protocol):
         ...
 
 
-class DemoFailed(RuntimeError):  # noqa: N818 (a state, worded as one)
+class DemoFailed(RuntimeError):
     """The demo did not end as it should have: what the ledger or a run said."""
 
 

@@ -25,7 +25,7 @@ from sync.stages.trouble import judge
 from sync.stages.writeback import write_back
 
 
-class NobodyThere(Exception):  # noqa: N818 (a state, worded as one)
+class NobodyThere(Exception):
     """Neither the mirror nor a CRM knows `who`. Exit code 7."""
 
     def __init__(self, who: str) -> None:
@@ -33,7 +33,7 @@ class NobodyThere(Exception):  # noqa: N818 (a state, worded as one)
         self.who = who
 
 
-class NoSuchFeed(Exception):  # noqa: N818
+class NoSuchFeed(Exception):
     """`object` is none of `known` in that CRM. Exit code 2."""
 
     def __init__(self, crm: str, object_name: str, known: Sequence[str]) -> None:

@@ -19,7 +19,7 @@ PROJECT: Final = Path(__file__).resolve().parent.parent
 TIMEOUT: Final = 60.0  # seconds for one control request
 
 
-class SandboxFailed(RuntimeError):  # noqa: N818 (a state, worded as one)
+class SandboxFailed(RuntimeError):
     """The sandbox did not start or did not do what it was asked."""
 
 

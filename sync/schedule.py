@@ -24,7 +24,7 @@ STOP: Final = ""
 """What `wait` returns when it was asked to stop waiting."""
 
 
-class BadSchedule(ValueError):  # noqa: N818 (a state, worded as one)
+class BadSchedule(ValueError):
     """Neither an interval nor a cron line."""
 
 

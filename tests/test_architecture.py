@@ -105,7 +105,7 @@ def imports(path: Path, name: str, *, at_run_time: bool = False) -> Iterator[str
 class WithoutTypeChecking(ast.NodeTransformer):
     """Takes out what stands under `if TYPE_CHECKING`."""
 
-    def visit_If(self, node: ast.If) -> ast.AST | None:  # noqa: N802 (the name that ast calls)
+    def visit_If(self, node: ast.If) -> ast.AST | None:
         is_for_types = isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
         return None if is_for_types else self.generic_visit(node)
 

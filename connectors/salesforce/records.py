@@ -84,7 +84,7 @@ INTEGRATION_USERS: Final = frozenset({"AutomatedProcess", "CloudIntegrationUser"
 """`User.UserType` of users that are no people (Object Reference, User)."""
 
 
-class BadRow(ValueError):  # noqa: N818 (a state of a row, worded as one)
+class BadRow(ValueError):
     """A row lacks what every record needs; the text says what."""
 
 

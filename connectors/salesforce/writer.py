@@ -63,7 +63,7 @@ Road = Callable[[Sequence[Item]], Outcomes]
 """How a group of items is sent in one request."""
 
 
-class Unsendable(ValueError):  # noqa: N818 (a state of a write, worded as one)
+class Unsendable(ValueError):
     """A write that cannot be put into a request; the text is a code."""
 
 

@@ -103,7 +103,7 @@ class Response:
         return cls(status, text.encode("utf-8"), {}, content_type)
 
 
-class Answer(Exception):  # noqa: N818 (an answer, not an error)
+class Answer(Exception):
     """Raise it anywhere inside `handle` to end the request with `response`."""
 
     def __init__(self, response: Response) -> None:

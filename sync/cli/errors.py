@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 
-class UsageFault(Exception):  # noqa: N818 (a fault of the caller, worded as one)
+class UsageFault(Exception):
     """The command line asks for something that makes no sense. Exit code 2."""
 
 
-class NotFound(Exception):  # noqa: N818
+class NotFound(Exception):
     """What the command is about does not exist here. Exit code 7."""
 
 
-class ReaderGone(Exception):  # noqa: N818
+class ReaderGone(Exception):
     """Nobody reads our output any more (`mqlsync people | head`): the end, and no error."""
 
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from connectors.records import Cursor
 
 
-class PagesInCircles(Exception):  # noqa: N818 (worded as what happens)
+class PagesInCircles(Exception):
     """Two pages of one pass ended at the same place: going on would never end."""
 
     def __init__(self, feed: str, page: int) -> None:

@@ -48,7 +48,7 @@ UNUSABLE: Final = (
 ADVISORY_LOCK: Final = 0x6D716C73  # "mqls": one writer of the mirror at a time on PostgreSQL
 
 
-class DatabaseUnusable(Exception):  # noqa: N818 (states of a database, worded as such)
+class DatabaseUnusable(Exception):
     """The database cannot be opened, read or written as it should. `where` is the file or the URL."""
 
     def __init__(self, where: str, detail: str) -> None:

@@ -28,7 +28,7 @@ NAME: Final = "writer"
 POLL: Final = 0.5  # seconds between two looks at a lease that somebody else holds
 
 
-class LeaseHeld(Exception):  # noqa: N818 (a state, worded as one)
+class LeaseHeld(Exception):
     """Another process holds the lease, at least until `until` (epoch seconds). Exit code 11."""
 
     def __init__(self, holder: str, until: int) -> None:
@@ -37,7 +37,7 @@ class LeaseHeld(Exception):  # noqa: N818 (a state, worded as one)
         self.until = until
 
 
-class LeaseLost(Exception):  # noqa: N818
+class LeaseLost(Exception):
     """We hold the lease no more: stop and record nothing; the next holder reads back. Exit code 11."""
 
 

@@ -29,7 +29,7 @@ IN_FLIGHT: Final = ("sent", "unsure")
 CHUNK: Final = 400  # keys in one statement; SQLite's oldest limit is 999 variables
 
 
-class OutboxRaced(Exception):  # noqa: N818 (a state, worded as one)
+class OutboxRaced(Exception):
     """An intent is not in the state that we saw: another worker was faster, or we lost the lease."""
 
     def __init__(self, intent_id: str, expected: str) -> None:

@@ -28,7 +28,7 @@ KEPT_SECONDS: Final = 7 * 86_400
 """A plan that nobody released for so long is no longer offered."""
 
 
-class NoSuchPlan(Exception):  # noqa: N818 (states of a plan, worded as such)
+class NoSuchPlan(Exception):
     """There is no plan of that digest, or none waits. Exit code 7."""
 
     def __init__(self, digest: str | None) -> None:
@@ -36,7 +36,7 @@ class NoSuchPlan(Exception):  # noqa: N818 (states of a plan, worded as such)
         self.digest = digest
 
 
-class SeveralPlans(Exception):  # noqa: N818
+class SeveralPlans(Exception):
     """Which one? Exit code 2."""
 
     def __init__(self, digests: Sequence[str]) -> None:
@@ -44,7 +44,7 @@ class SeveralPlans(Exception):  # noqa: N818
         self.digests = tuple(digests)
 
 
-class PlanOver(Exception):  # noqa: N818
+class PlanOver(Exception):
     """The plan was rejected, has expired or was carried out already. Exit code 9."""
 
     def __init__(self, digest: str, state: str) -> None:

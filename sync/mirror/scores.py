@@ -80,7 +80,7 @@ class Clock:
         return self.as_of != self.now or self.known_at != self.now
 
 
-class ScoreMismatch(AssertionError):  # noqa: N818 (a state, worded as one)
+class ScoreMismatch(AssertionError):
     """The parts of a score do not sum to it: a bug, and nothing of the run is kept."""
 
     def __init__(self, person_id: str, model: str, total: int, parts: int) -> None:

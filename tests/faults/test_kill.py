@@ -9,6 +9,7 @@ import json
 import sqlite3
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from config.failpoints import FAILPOINTS
 from config.templates import template
 from connectors.sandbox.sandbox import Sandbox
 from connectors.sandbox.switches import Switches
+from sync.cli.main import main
 from tests.faults.process import KILLED, mqlsync
 
 PEOPLE = 40
@@ -86,9 +88,17 @@ class Case:
         ]
         return sorted(set(users) & owners)[:3]
 
-    def sync(self, **options: object) -> int:
-        argv = ["sync", "--json", "--config-dir", str(self.folder)]
-        return mqlsync(argv, self.environ, self.folder / "out.json", **options)  # type: ignore[arg-type]
+    def killed_sync(self, **options: object) -> int:
+        """A sync in a process of its own, which may die."""
+        return mqlsync(self._argv(), self.environ, self.folder / "out.json", **options)  # type: ignore[arg-type]
+
+    def sync(self) -> int:
+        """A sync that lives, in this process: starting another for it would only cost time."""
+        with (self.folder / "out.json").open("w") as file, redirect_stdout(file), redirect_stderr(file):
+            return main(self._argv(), environ=self.environ)
+
+    def _argv(self) -> list[str]:
+        return ["sync", "--json", "--config-dir", str(self.folder)]
 
     def answer(self) -> Mapping[str, object]:
         text = (self.folder / "out.json").read_text()
@@ -159,7 +169,7 @@ def case(tmp_path: Path) -> Iterator[Case]:
 
 def test_an_ordinary_sync_passes_every_failpoint(case: Case) -> None:
     log = case.folder / "failpoints.log"
-    assert case.sync(log=log) in (0, 3), case.answer()
+    assert case.killed_sync(log=log) in (0, 3), case.answer()
     case.sync_until_quiet()
     passed = Counter(log.read_text().split())
     assert set(FAILPOINTS) - set(passed) <= {"plan.saved"}, "a plan is saved only when it must wait"
@@ -177,7 +187,7 @@ LATER = [
 
 @pytest.mark.parametrize(("name", "arrival"), [*((name, 1) for name in ONCE), *LATER])
 def test_killed_and_run_again(case: Case, name: str, arrival: int) -> None:
-    code = case.sync(kill_at=arrival, names=(name,))
+    code = case.killed_sync(kill_at=arrival, names=(name,))
     if arrival == 1:
         assert code == KILLED
     case.sync_until_quiet()
@@ -186,7 +196,7 @@ def test_killed_and_run_again(case: Case, name: str, arrival: int) -> None:
 
 def test_killed_again_and_again(case: Case) -> None:
     for arrival in (3, 7, 12, 5, 20, 9, 2, 31, 14):
-        if case.sync(kill_at=arrival) != KILLED:
+        if case.killed_sync(kill_at=arrival) != KILLED:
             break
     case.sync_until_quiet()
     case.check()

@@ -448,7 +448,7 @@ def test_only_candidates_are_looked_at_one_by_one(loop: Loop, monkeypatch: pytes
 
 
 def test_a_run_that_is_killed_before_its_commit_leaves_everything_as_it_was(loop: Loop) -> None:
-    class Killed(Exception):  # noqa: N818
+    class Killed(Exception):
         pass
 
     def reached(failpoint: str) -> None:

@@ -1,10 +1,10 @@
 """The outbox: what was decided, what became of it, and what may go out.
 
-    queued ──approve──▶ (queued) ──late decision──▶ sent ──read back──▶ verified
-      │                                              │ └─ no answer ──▶ unsure ──read back──▶ verified | queued
-      ├─ limit ──▶ awaiting_approval ──approve──▶ queued         ├─ 412 ×3 ──▶ conflict
-      ├─ a person just touched it ──▶ quiet ──time──▶ queued     └─ refused ──▶ parked
-      └─ newer intent, human changed it, moved, not needed ──▶ superseded
+queued ──approve──▶ (queued) ──late decision──▶ sent ──read back──▶ verified
+  │                                             │ └─ no answer ──▶ unsure ──read back──▶ verified, queued
+  ├─ limit ──▶ awaiting_approval ──approve──▶ queued         ├─ 412 ×3 ──▶ conflict
+  ├─ a person just touched it ──▶ quiet ──time──▶ queued     └─ refused ──▶ parked
+  └─ newer intent, human changed it, moved, not needed ──▶ superseded
 """
 
 from sqlalchemy import BigInteger, CheckConstraint, Index, Text

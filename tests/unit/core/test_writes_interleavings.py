@@ -119,7 +119,7 @@ class Intent:
     seen: str | None = "NEW"
 
 
-class Crash(Exception):  # noqa: N818
+class Crash(Exception):
     """The worker dies; its outbox does not."""
 
 
