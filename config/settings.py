@@ -6,7 +6,16 @@ import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, Strict, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    Strict,
+    field_validator,
+    model_validator,
+)
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
@@ -89,6 +98,12 @@ class SalesforceSettings(Section):
     """REST API version; password sign-in without a client needs one below 65.0."""
     ca_file: Path | None = None
     """Certificate authorities (PEM) to trust instead of the system's."""
+
+    @field_validator("api_version", mode="before")
+    @classmethod
+    def _as_in_urls(cls, value: object) -> object:
+        """`v64.0`, as it stands in URLs, means `64.0`."""
+        return value[1:] if isinstance(value, str) and re.fullmatch(r"v\d+\.0", value) else value
 
     @property
     def enabled(self) -> bool:

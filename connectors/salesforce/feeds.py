@@ -52,7 +52,7 @@ class Spec:
 SPECS: Final = (
     Spec("User", FeedKind.OWNERS, in_bin=False, deletions=False),
     Spec("Group", FeedKind.OWNERS, optional=True, where="Type = 'Queue'", in_bin=False, deletions=False),
-    Spec("Account", FeedKind.COMPANIES),
+    Spec("Account", FeedKind.COMPANIES, optional=True),
     Spec("Lead", FeedKind.PEOPLE),
     Spec("Contact", FeedKind.PEOPLE),
     Spec("Opportunity", FeedKind.DEALS, optional=True),

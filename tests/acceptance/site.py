@@ -75,12 +75,17 @@ class Site:
     def ok(self, *argv: str, code: int = 0) -> Ran:
         """The same, and it must end with that code."""
         ran = self.run(*argv)
-        assert ran.code == code, f"{argv} ended with {ran.code}: {ran.err}{ran.out[-2000:]}"
+        assert ran.code == code, f"{argv} ended with {ran.code}: {ran.err}{_troubles(ran.out)}"
         return ran
 
     def json(self, *argv: str, code: int = 0) -> Any:
         """The one JSON document on stdout."""
         return json.loads(self.ok(*argv, "--json", code=code).out)
+
+    @staticmethod
+    def last(ran: Ran) -> Any:
+        """The JSON document that a call printed, whatever its exit code."""
+        return json.loads(ran.out)
 
     def sync(self, *argv: str, code: int = 0, after: float = 60) -> Any:
         """A pass, some time after whatever was done before."""
@@ -204,6 +209,7 @@ class Site:
             for one in self.sandbox.requests[since:]
             if one.method != "GET"
             and not one.path.endswith(READING)
+            and "/Soap/" not in one.path
             and not (one.path.endswith("/composite") and '"PATCH"' not in one.body)
             and not (
                 one.path.endswith("/composite/sobjects/Lead")
@@ -218,6 +224,16 @@ class Site:
         assert self.written(entries) == []
         assert self.write_requests(requests) == []
         return report
+
+
+def _troubles(out: str) -> str:
+    """Of a JSON report its problems, of anything else the end."""
+    try:
+        report = json.loads(out)
+    except ValueError:
+        return out[-1000:]
+    red = [one for one in report.get("checks", ()) if one["level"] == "error"]
+    return json.dumps([*report.get("problems", ()), *red])
 
 
 def _ignoring_request(act: Callable[[], None]) -> Callable[[Request], None]:
@@ -257,3 +273,21 @@ def made(
 def feeds_of(report: Mapping[str, Any]) -> Sequence[str]:
     """`crm.object` of everything that a report says was pulled."""
     return [f"{crm}.{name}" for crm, feeds in report["pull"].items() for name in feeds]
+
+
+def mirrored(site: Site) -> set[tuple[str, str, str]]:
+    """What `people` lists, record by record."""
+    people = site.json("people")["people"]
+    return {(one["crm"], one["object"], one["id"]) for person in people for one in person["records"]}
+
+
+def held(site: Site) -> set[tuple[str, str, str]]:
+    """What the CRMs hold alive; a converted Lead is its Contact."""
+    store = site.sandbox.store
+    tables = (("salesforce", "Lead"), ("salesforce", "Contact"), ("hubspot", "contacts"))
+    return {
+        (crm, name, record.id)
+        for crm, name in tables
+        for record in store.table(crm, name).alive()
+        if not record.values.get("IsConverted")
+    }

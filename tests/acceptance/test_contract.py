@@ -106,7 +106,9 @@ def test_people(served: Any) -> None:
 
 def test_everybodys_hits_sum_to_the_total(served: Any) -> None:
     site, _ = served
-    for person in site.json("people")["people"]:
+    people = [person for person in site.json("people")["people"] if person["score"]["engagement"]]
+    assert len(people) > 5
+    for person in people[:15]:
         explained = check(site.json("person", "explain", person["person_id"]), schema.EXPLAIN)
         for axis, total in (("fit", "fit"), ("engagement", "engagement")):
             points = sum(hit["points"] for hit in explained["hits"] if hit["axis"] == axis)

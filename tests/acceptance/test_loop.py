@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.acceptance.site import DAY, Pair, Site, made
+from tests.acceptance.site import DAY, Pair, Site, held, made, mirrored
 
 
 def mine(site: Site, pair: Pair) -> tuple[Callable[[], None], Callable[[], None]]:
@@ -52,24 +52,6 @@ def test_a_whole_population_twice(tmp_path: Path) -> None:
             report = site.nothing_is_written(*argv)
             assert report["write"]["decided"] == 0
         assert mirrored(site) == held(site)
-
-
-def mirrored(site: Site) -> set[tuple[str, str, str]]:
-    """What `people` lists, record by record."""
-    people = site.json("people")["people"]
-    return {(one["crm"], one["object"], one["id"]) for person in people for one in person["records"]}
-
-
-def held(site: Site) -> set[tuple[str, str, str]]:
-    """What the CRMs hold alive; a converted Lead is its Contact."""
-    store = site.sandbox.store
-    tables = (("salesforce", "Lead"), ("salesforce", "Contact"), ("hubspot", "contacts"))
-    return {
-        (crm, name, record.id)
-        for crm, name in tables
-        for record in store.table(crm, name).alive()
-        if not record.values.get("IsConverted")
-    }
 
 
 # --- between read and write ------------------------------------------------------------------------------
