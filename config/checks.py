@@ -43,7 +43,7 @@ RECORDS: Final = (
 )
 """Records that facts come from."""
 SHARED_LOGIN_HOSTS: Final = ("login.salesforce.com", "test.salesforce.com")
-SHORTEST_INTERVAL: Final = 10  # seconds between two scheduled runs
+SHORTEST_INTERVAL: Final = 1  # second between two scheduled runs
 SHORTEST_LEASE: Final = 5  # seconds; renewed three times within
 
 
