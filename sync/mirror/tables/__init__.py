@@ -14,7 +14,7 @@ from sync.mirror.tables.records import (
     SweepIdRow,
     TombstoneRow,
 )
-from sync.mirror.tables.runs import AuditRow, BudgetRow, FeedCursor, LeaseRow, Meta, Run
+from sync.mirror.tables.runs import AuditRow, BudgetRow, FeedCursor, LeaseRow, Meta, RequestRow, Run
 from sync.mirror.tables.scores import ModelVersion, Score, ScoreHit, Spell, SpellReading
 
 __all__ = [
@@ -42,6 +42,7 @@ __all__ = [
     "PersonRow",
     "Plan",
     "PlanItem",
+    "RequestRow",
     "Run",
     "Score",
     "ScoreHit",

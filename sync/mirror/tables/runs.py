@@ -1,6 +1,6 @@
 """Runs, cursors, the lease, budgets, the audit chain and a few facts about the mirror itself."""
 
-from sqlalchemy import BigInteger, Text
+from sqlalchemy import BigInteger, CheckConstraint, Text
 from sqlmodel import Field, SQLModel
 
 
@@ -38,6 +38,26 @@ class LeaseRow(SQLModel, table=True):
     holder: str
     epoch: int
     expires_at: int = Field(sa_type=BigInteger)
+
+
+class RequestRow(SQLModel, table=True):
+    """Something a command asks the daemon to do, and what became of it (see `sync.mirror.requests`)."""
+
+    __tablename__ = "request"
+    __table_args__ = (CheckConstraint("state IN ('waiting', 'taken', 'done', 'broken')"),)
+
+    id: str = Field(primary_key=True)
+    kind: str  # "sync", "resync", "approve", "apply", ...
+    arguments: str = Field(default="{}", sa_type=Text)  # JSON
+    asked_by: str
+    asked_at: int = Field(sa_type=BigInteger, index=True)
+    expires_at: int = Field(sa_type=BigInteger)  # nobody takes it from then on
+    state: str = "waiting"
+    lease_epoch: int | None = None  # of the daemon that took it
+    progress: str | None = Field(default=None, sa_type=Text)  # JSON: what, done, total
+    finished_at: int | None = Field(default=None, sa_type=BigInteger)
+    exit_code: int | None = None
+    answer: str | None = Field(default=None, sa_type=Text)  # JSON of the command, or of the error's sentences
 
 
 class BudgetRow(SQLModel, table=True):
