@@ -81,7 +81,7 @@ def run(app: App, progress: Progress, finished: Callable[[RunReport], None]) -> 
     """Serve until a signal comes. `finished` is told of every run. Raises LeaseHeld."""
     switch = StopSwitch()
     clockwork = Clockwork(schedules(app.settings.schedule))
-    switch.on_stop = clockwork.stop
+    switch.on_stop = clockwork.interrupt
     lease = Lease(app.mirror, app.world, app.settings.daemon.lease, "daemon")
     with switch.on_signals(), lease.held(app.settings.daemon.lease_wait, heartbeat=True):
         for name in overdue(app, app.world.now()):

@@ -8,16 +8,17 @@ matched and scored whatever happened; nothing is written when the books of this 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from typing import Final
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Final
 
 from config.world import epoch
 from connectors.base import Connector
 from connectors.errors import ConnectorError
 from sync.context import App, Context, Interrupted, Progress, RunClock, Silent
 from sync.mirror import plans
+from sync.mirror.engine import DatabaseUnusable
 from sync.mirror.lease import Lease
 from sync.mirror.runs import begin_run, close_killed, finish_run, set_meta
 from sync.reports import RunProblem, RunReport
@@ -26,12 +27,14 @@ from sync.stages.match import match
 from sync.stages.plan import PlanView, make_plan
 from sync.stages.plan import approve as release_plan
 from sync.stages.plan import reject as drop_plan
-from sync.stages.pull import pull
+from sync.stages.pull import misfit, pull
 from sync.stages.score import score
 from sync.stages.trouble import judge
 from sync.stages.writeback import write_back
 
 STAGES: Final = frozenset({"pull", "match", "score", "decide", "write"})
+
+GOES_ON: Final = "the next run goes on where this one stopped"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,10 +51,22 @@ class SyncRequest:
     as_of: int | None = None
     known_at: int | None = None
 
+    def to_json(self) -> dict[str, Any]:
+        """For a daemon to read."""
+        return {**asdict(self), "only": sorted(self.only)}
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> SyncRequest:
+        """What `to_json` gave."""
+        return cls(**{**value, "only": frozenset(value["only"])})
+
 
 @contextmanager
 def leased(app: App, kind: str) -> Iterator[int]:
-    """Hold the lease for one command. Raises LeaseHeld after `daemon.lease_wait`."""
+    """Hold the lease for one command; the daemon holds it already. Raises LeaseHeld after `lease_wait`."""
+    if app.lease_epoch is not None:
+        yield app.lease_epoch
+        return
     lease = Lease(app.mirror, app.world, app.settings.daemon.lease, kind)
     with lease.held(app.settings.daemon.lease_wait, heartbeat=app.heartbeat) as number:
         yield number
@@ -91,14 +106,16 @@ def settle(ctx: Context, report: RunReport, request: SyncRequest) -> None:
         write(ctx, report)
 
 
-def write(ctx: Context, report: RunReport, digest: str | None = None) -> None:
-    """Send what may be sent, unless the books of this run are wrong."""
+def write(
+    ctx: Context, report: RunReport, digest: str | None = None, people: Collection[str] | None = None
+) -> None:
+    """Send what may be sent (of a plan, of some people), unless the books of this run are wrong."""
     if not report.books_balance:
         message = "rows seen are not rows stored, unchanged and parked; nothing was written"
         remedy = "this is a mistake of mqlsync: please report it"
         report.problems.append(RunProblem("BOOKS", "", message, remedy, 1))
         return
-    report.write = write_back(ctx, report.problems.append, digest=digest)
+    report.write = write_back(ctx, report.problems.append, digest=digest, people=people)
 
 
 def plan(app: App, progress: Progress | None = None) -> PlanView:
@@ -167,11 +184,27 @@ def run_of(
     try:
         yield ctx, report
     except Interrupted:
-        remedy = "the next run goes on where this one stopped"
-        report.problems.append(RunProblem("INTERRUPTED", "", "the run was asked to stop", remedy, 5))
-        finish(app, report)
+        end_early(app, report, RunProblem("INTERRUPTED", "", "the run was asked to stop", GOES_ON, 5))
+        raise
+    except BaseException as error:
+        end_early(app, report, cut_short(error))
         raise
     finish(app, report)
+
+
+def cut_short(error: BaseException) -> RunProblem:
+    """What is written down of a run that an error (or a signal) ended; the command line words the error."""
+    if isinstance(error, ConnectorError):
+        return judge(error, error.crm, "the run").problem
+    message = f"the run was cut short: {type(error).__name__}"
+    return RunProblem("CUT_SHORT", "", message, GOES_ON, 1 if isinstance(error, Exception) else 5)
+
+
+def end_early(app: App, report: RunReport, problem: RunProblem) -> None:
+    """Write down how a run ended that could not be finished, unless the database is what ended it."""
+    report.problems.append(problem)
+    with suppress(DatabaseUnusable):
+        finish(app, report)
 
 
 def finish(app: App, report: RunReport) -> None:
@@ -183,7 +216,7 @@ def finish(app: App, report: RunReport) -> None:
 
 
 def sign_in(ctx: Context, report: RunReport, crm: str | None) -> dict[str, Connector]:
-    """The connectors that answered; who we are there is remembered."""
+    """The connectors that answered, for the account of this mirror; who we are there is remembered."""
     reached: dict[str, Connector] = {}
     for name, connector in ctx.connectors.items():
         if crm is not None and name != crm:
@@ -192,6 +225,10 @@ def sign_in(ctx: Context, report: RunReport, crm: str | None) -> dict[str, Conne
             identity = connector.sign_in()
         except ConnectorError as error:
             report.problems.append(judge(error, name, "signing in").problem)
+            continue
+        problem = misfit(ctx, name, identity)
+        if problem is not None:
+            report.problems.append(problem)
             continue
         with ctx.mirror.write() as conn:
             set_meta(conn, f"{name}.account_id", identity.account_id)

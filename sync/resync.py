@@ -17,12 +17,11 @@ from sync.core.lookup import wanted
 from sync.mirror import cursors, queries, timeline
 from sync.mirror.engine import Connection
 from sync.mirror.explain import explain_person
-from sync.pipeline import SyncRequest, one_off, settle, sync
+from sync.pipeline import SyncRequest, one_off, settle, sync, write
 from sync.reports import SCHEMA_VERSION, FeedCounts, RunReport
 from sync.stages.pull import pull, refetch
 from sync.stages.targets import Place, places
 from sync.stages.trouble import judge
-from sync.stages.writeback import write_back
 
 
 class NobodyThere(Exception):
@@ -79,6 +78,12 @@ class ResyncReport:
             "fields": [asdict(answer) for answer in self.fields],
         }
 
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> ResyncReport:
+        """What `to_json` gave."""
+        fields = [FieldAnswer(**answer) for answer in value["fields"]]
+        return cls(RunReport.from_json(value["run"]), value["person"], fields)
+
 
 def resync_person(app: App, who: str, progress: Progress | None = None) -> ResyncReport:
     """Read one person's records again and do what is due for them. `who`: address, id or URL of a record.
@@ -98,7 +103,7 @@ def resync_person(app: App, who: str, progress: Progress | None = None) -> Resyn
         settle(ctx, run, SyncRequest(only=frozenset({"match", "score", "decide"})))
         with ctx.mirror.read() as conn:
             people = people_meant(conn, who, refs)
-        run.write = write_back(ctx, run.problems.append, people=people)
+        write(ctx, run, people=people)
         with ctx.mirror.read() as conn:
             if people:
                 report.person = explain_person(conn, people[0], ctx.models, now=ctx.run.now)
@@ -193,8 +198,8 @@ def answers(ctx: Context, conn: Connection, person_id: str) -> list[FieldAnswer]
     if person is None:
         return []
     decided: dict[tuple[str, str, str], timeline.Decided] = {}
-    for write in timeline.writes(conn, person_id):
-        decided.setdefault((write.crm, write.id, write.field), write)  # the newest comes first
+    for made in timeline.writes(conn, person_id):
+        decided.setdefault((made.crm, made.id, made.field), made)  # the newest comes first
     values = timeline.field_values(conn, person_id)
     found = []
     for ref in person.records:

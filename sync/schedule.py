@@ -58,8 +58,9 @@ class Clockwork:
     """Wakes the daemon's one loop: `wait` returns the name of the next job, one at a time."""
 
     def __init__(self, schedules: Mapping[str, str]) -> None:
-        self._due: queue.Queue[str] = queue.Queue()
+        self._due: queue.SimpleQueue[str] = queue.SimpleQueue()  # its `put` may interrupt its `get`
         self._waiting: set[str] = set()
+        self._stopping = False
         self._scheduler = BackgroundScheduler(
             timezone="UTC",
             job_defaults={"misfire_grace_time": None, "coalesce": True, "max_instances": 1},
@@ -71,11 +72,16 @@ class Clockwork:
         """Begin to keep time."""
         self._scheduler.start()
 
+    def interrupt(self) -> None:
+        """From now on `wait` says STOP, whatever is due. A signal handler may call it: it takes no lock."""
+        self._stopping = True
+        self._due.put(STOP)
+
     def stop(self) -> None:
         """Keep no more time, and end a `wait` under way."""
         if self._scheduler.running:
             self._scheduler.shutdown(wait=False)
-        self._due.put(STOP)
+        self.interrupt()
 
     def wake(self, name: str) -> None:
         """Ask for a job; asking twice before it has begun is asking once."""
@@ -90,4 +96,4 @@ class Clockwork:
         except queue.Empty:
             return None
         self._waiting.discard(name)
-        return name
+        return STOP if self._stopping else name

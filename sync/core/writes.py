@@ -30,6 +30,9 @@ LIFECYCLE_LADDER = (
 )
 """HubSpot's default order of lifecycle stages, low to high."""
 
+MACHINE = "machine"
+"""The policy of our own fields, which no person edits."""
+
 REPAIR = "repair"
 """The policy of an intent that puts back a person's edit which our write covered."""
 
@@ -179,7 +182,7 @@ def decide(target: Target, live: Live, desired: str | None, known: Known) -> Dec
     if same(target.purpose, value, desired):
         return Leave(Why.EQUAL, f"already {shown(value)}")
     decision = POLICIES[target.policy](case)
-    if isinstance(decision, SetField) and target.policy not in ("machine", REPAIR):
+    if isinstance(decision, SetField) and target.policy not in (MACHINE, REPAIR):
         return _unless_quiet(case, decision)
     return decision
 
@@ -214,9 +217,10 @@ def shown(value: str | None) -> str:
 
 def _number(text: str) -> Decimal | None:
     try:
-        return Decimal(text)
+        number = Decimal(text)
     except InvalidOperation:
         return None
+    return number if number.is_finite() else None  # a text field may hold "NaN", which equals nothing
 
 
 def _moved(live: Live) -> Moved:
@@ -359,7 +363,7 @@ def _repair(case: Case) -> Decision:
 
 
 POLICIES: Mapping[str, Callable[[Case], Decision]] = {
-    "machine": _machine,
+    MACHINE: _machine,
     "fill": _fill,
     "last_supplied": _last_supplied,
     "human_wins": _human_wins,

@@ -60,5 +60,12 @@ def reset(conn: Connection, crm: str | None = None, feed: str | None = None) -> 
 
 
 def rewind(conn: Connection, feed: Feed, since_ms: int, now: int) -> None:
-    """Let the next pass of a feed begin at `since_ms` again."""
-    save(conn, feed, Cursor(since_ms=since_ms), now, complete=False)
+    """Let the next pass of a feed begin at `since_ms` again; never later than it would have begun.
+
+    A feed that was not read to its end yet goes on where it is: nothing before that has been passed.
+    """
+    stored = load(conn, feed)
+    if stored is None or stored.cursor.since_ms is None:
+        return
+    earlier = Cursor(since_ms=min(stored.cursor.since_ms, since_ms))
+    save(conn, feed, earlier, now, complete=False)

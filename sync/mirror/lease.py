@@ -2,7 +2,8 @@
 
 A holder that dies leaves its lease to expire; on SQLite a lock on a file beside the database tells at once
 that it is dead, so nobody has to wait. A holder that was stopped past its lease has lost it: whatever it
-then tries to record is refused by the epoch (`Lease.check`), and its successor reads back what it sent.
+then tries to record is refused by its epoch, and its successor reads back what it sent. That successor
+has no file lock, so the lock names its owner: when it comes free, only that owner is known to be dead.
 """
 
 from __future__ import annotations
@@ -20,11 +21,12 @@ from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from config.world import World, epoch
-from sync.mirror.engine import Connection, Mirror
+from sync.mirror.engine import Connection, DatabaseUnusable, Mirror
 from sync.mirror.tables import LeaseRow
 
 LEASE: Final[Table] = LeaseRow.metadata.tables["lease"]
 NAME: Final = "writer"
+LONGEST_NAME: Final = 1000  # bytes of a holder's name
 POLL: Final = 0.5  # seconds between two looks at a lease that somebody else holds
 
 
@@ -102,20 +104,22 @@ class Lease:
                 self.renew()
             except LeaseLost:
                 return  # the next recording finds out by its epoch
+            except DatabaseUnusable:
+                continue  # locked or full for now: there are two more beats before the lease is over
 
     def _try(self) -> int:
         now = epoch(self._world.now())
-        holder_is_dead = self._lock()
         try:
+            dead = self._lock()
             with self._mirror.write(durable=True) as conn:
                 row = conn.execute(
                     select(LEASE.c.holder, LEASE.c.epoch, LEASE.c.expires_at).where(LEASE.c.name == NAME)
                 ).one_or_none()
-                if row is not None and row.expires_at > now and not holder_is_dead:
+                if row is not None and row.expires_at > now and row.holder != dead:
                     raise LeaseHeld(row.holder, row.expires_at)
                 number: int = 1 if row is None else row.epoch + 1
                 self._put(conn, number, now + self._seconds)
-        except LeaseHeld:
+        except BaseException:
             self._unlock()
             raise
         self.epoch = number
@@ -130,21 +134,25 @@ class Lease:
             .on_conflict_do_update(index_elements=["name"], set_=values)
         )
 
-    def _lock(self) -> bool:
-        """Whether the file lock is ours: then whoever the row names is dead (SQLite only)."""
+    def _lock(self) -> str | None:
+        """Try to take the file lock (SQLite only); its last owner, who must be dead, or None.
+
+        Call only while it is not ours.
+        """
         if self._mirror.path is None:
-            return False
-        if self._file is not None:
-            return True
+            return None
         path = self._mirror.path.with_name(self._mirror.path.name + ".lock")
         file = os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             os.close(file)
-            return False
+            return None
         self._file = file
-        return True
+        owner = os.pread(file, LONGEST_NAME, 0).decode(errors="replace")
+        os.ftruncate(file, 0)
+        os.pwrite(file, self.holder.encode(), 0)
+        return owner
 
     def _unlock(self) -> None:
         if self._file is not None:

@@ -16,7 +16,7 @@ from typing import Final
 
 from connectors.base import Connector
 from connectors.errors import ConnectorError, NotOffered, RightMissing
-from connectors.records import Feed, FeedKind, Page
+from connectors.records import Feed, FeedKind, Identity, Page
 from sync.context import Context
 from sync.core.window import PagesInCircles, PageTurner, beginning, shape
 from sync.mirror import cursors, store
@@ -102,22 +102,33 @@ def _feeds(this: Pass) -> Sequence[Feed]:
     """Sign in and say what is to be pulled; nothing, when this is not the account of this mirror."""
     crm = this.connector.crm
     identity = this.connector.sign_in()
+    problem = misfit(this.ctx, crm, identity)
+    if problem is not None:
+        this.report(problem)
+        return ()
     with this.ctx.mirror.write() as conn:
-        known = get_meta(conn, f"account:{crm}")
-        if not known and identity.account_id:
+        if identity.account_id:
             set_meta(conn, f"account:{crm}", identity.account_id)
         set_meta(conn, f"skew:{crm}", f"{identity.skew_seconds:.1f}")
+    return this.connector.feeds()
+
+
+def misfit(ctx: Context, crm: str, identity: Identity) -> RunProblem | None:
+    """Why this account must be neither read into this mirror nor written from it; None when it fits.
+
+    Ids mean other people in another account, and times cannot be compared when the clocks are far apart.
+    """
+    with ctx.mirror.read() as conn:
+        known = get_meta(conn, f"account:{crm}")
     if known and identity.account_id and known != identity.account_id:
         message = f"this mirror belongs to account {known}, the credentials to {identity.account_id}"
         remedy = "use the credentials of that account, or another database_url for this one"
-        this.report(RunProblem(prefixed(crm, "OTHER_ACCOUNT"), crm, message, remedy, 2))
-        return ()
+        return RunProblem(prefixed(crm, "OTHER_ACCOUNT"), crm, message, remedy, 2)
     if abs(identity.skew_seconds) > LARGEST_SKEW:
         message = f"the clocks of {crm} and this machine differ by {identity.skew_seconds:.0f} s"
         remedy = "set this machine's clock (NTP), then run again"
-        this.report(RunProblem(prefixed(crm, "CLOCK_SKEW"), crm, message, remedy, 5))
-        return ()
-    return this.connector.feeds()
+        return RunProblem(prefixed(crm, "CLOCK_SKEW"), crm, message, remedy, 5)
+    return None
 
 
 def _pull_feed(this: Pass, feed: Feed) -> Trouble | None:
@@ -196,11 +207,14 @@ def _what_is_read(ctx: Context, feed: Feed) -> dict[str, object]:
     if feed.kind is FeedKind.ENGAGEMENTS:
         rules = [rule for rule in ctx.settings.engagement.rules if rule.source.startswith(feed.crm)]
         return {"rules": [rule.model_dump(mode="json") for rule in rules]}
-    if feed.kind is not FeedKind.PEOPLE:
+    if feed.kind not in (FeedKind.PEOPLE, FeedKind.COMPANIES, FeedKind.DEALS):
         return {}
+    mapped = ctx.settings.mapping.fields.get(f"{feed.crm}.{feed.object}", {})
+    if feed.kind is not FeedKind.PEOPLE:
+        return {"mapped": mapped} if mapped else {}
     targets = ctx.settings.writeback.targets(feed.crm, feed.object)
     return {
         "fields": ctx.settings.pull.fields,
-        "mapped": ctx.settings.mapping.fields.get(f"{feed.crm}.{feed.object}", {}),
+        "mapped": mapped,
         "targets": [policy.field for _, policy in targets.items()],
     }

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from sync.mirror.engine import Mirror
+from sync.mirror.engine import DatabaseLocked, Mirror
 from sync.mirror.lease import Lease, LeaseHeld, LeaseLost, current_epoch, holder
 from tests.world import SimulatedWorld
 
@@ -92,3 +93,50 @@ def test_a_block_lets_go_when_it_fails(mirror: Mirror, clock: SimulatedWorld) ->
     with pytest.raises(ZeroDivisionError), lease.held(heartbeat=True):
         raise ZeroDivisionError
     assert Lease(mirror, clock, 30, "sync").acquire() == 2
+
+
+def test_a_successor_without_the_file_lock_is_not_taken_for_dead(
+    mirror: Mirror, clock: SimulatedWorld
+) -> None:
+    stopped, successor, third = (Lease(mirror, clock, 30, kind) for kind in ("daemon", "sync", "plan"))
+    stopped.acquire()
+    clock.advance(31)
+    assert successor.acquire() == 2  # the stopped one still has the lock on the file
+    stopped.release()  # and now it has not: that says nothing of its successor
+    with pytest.raises(LeaseHeld) as caught:
+        third.acquire()
+    assert caught.value.holder == successor.holder
+    successor.release()
+    assert third.acquire() == 3
+
+
+def test_a_failed_attempt_keeps_no_lock(
+    mirror: Mirror, clock: SimulatedWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def locked(*_: object, **__: object) -> None:
+        raise DatabaseLocked("mirror.db", 30)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(mirror, "write", locked)
+        with pytest.raises(DatabaseLocked):
+            Lease(mirror, clock, 30, "sync").acquire()
+    assert Lease(mirror, clock, 30, "sync").acquire() == 1
+
+
+def test_a_beat_that_finds_the_database_locked_beats_again(
+    mirror: Mirror, clock: SimulatedWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lease = Lease(mirror, clock, 30, "daemon")
+    lease.acquire()
+    beats = iter([DatabaseLocked("mirror.db", 30), None, LeaseLost()])
+    renewed = []
+
+    def renew() -> None:
+        renewed.append(error := next(beats))
+        if error is not None:
+            raise error
+
+    monkeypatch.setattr(lease, "renew", renew)
+    monkeypatch.setattr(lease, "_seconds", 0)
+    lease._beat(threading.Event())
+    assert len(renewed) == 3

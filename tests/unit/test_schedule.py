@@ -56,6 +56,13 @@ def test_asking_twice_is_asking_once() -> None:
     assert clockwork.wait(0) == "pull"
 
 
+def test_an_interrupt_goes_before_whatever_is_due() -> None:
+    clockwork = Clockwork({"pull": "5m"})
+    clockwork.wake("pull")
+    clockwork.interrupt()
+    assert clockwork.wait(0) == STOP
+
+
 def test_the_real_scheduler_wakes_us_and_stops() -> None:
     clockwork = Clockwork({"pull": "1s"})
     clockwork.start()

@@ -237,6 +237,8 @@ def test_a_field_that_a_person_just_touched_waits(now: Live, waits_for_ms: int |
         ("score", "55", "55.0", True),
         ("score", "55", "56", False),
         ("score", "NA", "55", False),
+        ("score", "sNaN", "55", False),
+        ("score", "Infinity", "55", False),
         ("status", "55", "55.0", False),
         ("status", "", None, True),
         ("status", "New", "new", False),

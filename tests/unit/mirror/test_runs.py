@@ -67,3 +67,20 @@ def test_cursors(mirror: Mirror) -> None:
         assert cursors.reset(conn, crm="salesforce", feed=None) == 1
         assert cursors.load(conn, two) is None
         assert cursors.reset(conn) == 1
+
+
+def test_rewinding_never_goes_forward(mirror: Mirror) -> None:
+    """Reading again "since yesterday" must not skip the week that was not read yet."""
+    feed = Feed("hubspot.contacts", "hubspot", "contacts", FeedKind.PEOPLE)
+    under_way = Cursor(until_ms=9, position="7")
+    with mirror.write() as conn:
+        cursors.rewind(conn, feed, 8, 300)
+        assert cursors.load(conn, feed) is None, "never read: it begins at the beginning"
+        cursors.save(conn, feed, under_way, 100, complete=False)
+        cursors.rewind(conn, feed, 8, 300)
+        assert cursors.load(conn, feed) == cursors.Stored(under_way, 100, None)
+        cursors.save(conn, feed, Cursor(since_ms=5, until_ms=9, position="7"), 100, complete=False)
+        cursors.rewind(conn, feed, 8, 300)
+        stored = cursors.load(conn, feed)
+    assert stored is not None
+    assert stored.cursor == Cursor(since_ms=5)
