@@ -33,6 +33,8 @@ CRM: Final = "hubspot"
 TEN_SECONDLY: Final = "TEN_SECONDLY_ROLLING"
 SECONDLY: Final = "SECONDLY"
 DAILY: Final = "DAILY"
+LONGEST_PAUSE: Final = 120.0  # seconds; told to wait longer, a run ends as deferred instead of standing still
+LONGEST_BAN: Final = 86_400.0  # seconds; no limit of HubSpot lasts longer than a day
 LOCKED_WAIT: Final = 2.0  # seconds; the least that HubSpot asks for after 423
 
 _WAIT: Final[Mapping[str, float]] = {TEN_SECONDLY: 10.0, SECONDLY: 1.0}
@@ -173,10 +175,16 @@ def _too_many(
 ) -> ConnectorError:
     policy, named = policy_of(reply, body), retry_after(reply, now)
     if policy == DAILY:
-        until = now + timedelta(seconds=named) if named is not None else _midnight(now, zone_offset)
+        until = _later(now, named) if named is not None else _midnight(now, zone_offset)
         return QuotaSpent(message, until=until, crm=CRM, code=DAILY)
+    if named is not None and named > LONGEST_PAUSE:
+        return QuotaSpent(message, until=_later(now, named), crm=CRM, code=policy or "RATE_LIMIT")
     delay = named if named is not None else _WAIT.get(policy, _WAIT[TEN_SECONDLY])
     return Retriable(message, delay=delay, crm=CRM, code=policy or "RATE_LIMIT", status=429)
+
+
+def _later(now: datetime, seconds: float) -> datetime:
+    return now + timedelta(seconds=min(seconds, LONGEST_BAN))
 
 
 def _midnight(now: datetime, zone_offset: timedelta | None) -> datetime | None:

@@ -6,7 +6,6 @@ thousand refused records. It stops the writes of its object; pulling and scoring
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from config.errors import nearest
@@ -137,13 +136,3 @@ def _has_fallback(place: Place, targets: Targets, pool: Pool) -> bool:
     else:
         owner = targets.person(place.crm, normal_email(pool.fallback))
     return owner is not None and may_own(place.crm, place.object, owner.kind, active=owner.active)
-
-
-def stopped_scopes(found: Mapping[str, Preflight]) -> frozenset[tuple[str, str]]:
-    """The (crm, object) pairs that must not be written."""
-    return frozenset((crm, name) for crm, one in found.items() for name in one.stopped)
-
-
-def problems_of(found: Sequence[Preflight]) -> list[RunProblem]:
-    """Every mistake, once."""
-    return list(dict.fromkeys(problem for one in found for problem in one.problems))

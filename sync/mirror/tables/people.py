@@ -17,13 +17,13 @@ class Person(SQLModel, table=True):
         ),
     )
 
-    person_id: str = Field(primary_key=True)  # decisions 52
+    person_id: str = Field(primary_key=True)  # made from the founding record
     founding_crm: str
     founding_object: str
     founding_id: str
     ambiguous: bool = False
     ambiguous_why: str | None = None  # the candidates, as JSON
-    email: str | None = None  # primary address (decisions 11)
+    email: str | None = None  # primary address: the one that its records share, else the first
     emails: str = Field(default="[]", sa_type=Text)  # JSON array, normalised
     email_domain: str | None = None
     first_name: str | None = None
@@ -42,8 +42,8 @@ class Person(SQLModel, table=True):
     free_mail: bool = False
     disposable: bool = False
     fields: str = Field(default="{}", sa_type=Text)  # JSON: mapped custom facts
-    crm_stage: str = "lead"  # stage by CRM evidence alone (decisions 15, 27, 31)
-    crm_mql: bool = False  # the CRMs call this person an MQL (decisions 29)
+    crm_stage: str = "lead"  # stage by CRM evidence alone
+    crm_mql: bool = False  # the CRMs call this person an MQL
     rejected_reason: str | None = None
     stage: str = "lead"  # CRM evidence plus open spell
     touched: bool = Field(default=True, index=True)  # to be scored again
@@ -101,4 +101,4 @@ class MatchKey(SQLModel, table=True):
     crm: str = Field(primary_key=True)
     object: str = Field(primary_key=True)
     id: str = Field(primary_key=True)
-    additional: bool = False  # from an additional e-mail (decisions 26)
+    additional: bool = False  # from an additional e-mail

@@ -42,7 +42,7 @@ class PersonRow(SQLModel, table=True):
     version: str = ""
     fields: str = Field(default="{}", sa_type=Text)
     raw: str = Field(default="{}", sa_type=Text)
-    # computed when stored, with the version of the rules that computed them (decisions 39)
+    # computed when stored, with the version of the rules that computed them
     email_key: str | None = None  # normalised address (its index is `match_key`)
     additional_keys: str | None = Field(default=None, sa_type=Text)  # JSON array, normalised, sorted
     email_domain: str | None = None
@@ -143,7 +143,7 @@ class EngagementRow(SQLModel, table=True):
     modified_ms: int = Field(default=0, sa_type=BigInteger)
     raw: str = Field(default="{}", sa_type=Text)
     # our own
-    asset_key: str | None = Field(default=None, sa_type=Text)  # normalised asset (decisions 4)
+    asset_key: str | None = Field(default=None, sa_type=Text)  # normalised asset
     email_key: str | None = None
     rules_version: int = 0
     changed: int = Field(default=0, index=True)

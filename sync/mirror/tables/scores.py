@@ -5,7 +5,7 @@ from sqlmodel import Field, SQLModel
 
 
 class ModelVersion(SQLModel, table=True):
-    """A published model: its text never changes (decisions 45)."""
+    """A published model: its text never changes."""
 
     __tablename__ = "model_version"
 
@@ -85,7 +85,7 @@ class Spell(SQLModel, table=True):
 
 
 class SpellReading(SQLModel, table=True):
-    """One look a day at every open spell, for leaving (decisions 53)."""
+    """One look a day at every open spell, for leaving."""
 
     __tablename__ = "spell_reading"
 

@@ -126,6 +126,13 @@ def test_without_the_accounts_zone_the_end_of_the_day_is_unknown() -> None:
     assert error.until is None
 
 
+@pytest.mark.parametrize(("told", "hours"), [("3600", 1), ("999999999", 24)])
+def test_a_long_wait_defers_instead_of_standing_still(told: str, hours: int) -> None:
+    error = judged(429, {"policyName": "TEN_SECONDLY_ROLLING"}, retry_after=told)
+    assert isinstance(error, QuotaSpent)
+    assert error.until == NOW + timedelta(hours=hours)
+
+
 def test_retry_after_forms() -> None:
     assert retry_after(reply(503, retry_after="1.5"), NOW) == 1.5
     assert retry_after(reply(503, retry_after="Mon, 02 Nov 2026 09:30:20 GMT"), NOW) == 20.0
