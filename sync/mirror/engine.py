@@ -98,7 +98,7 @@ class Mirror:
         self.is_sqlite: Final = self._url.get_backend_name() == "sqlite"
         self.path: Final = Path(self._url.database or "") if self.is_sqlite else None
         self.where: Final = str(self.path or self._url.render_as_string(hide_password=True))
-        self._engine = self._sqlite_engine() if self.is_sqlite else create_engine(self._url, pool_size=4)
+        self._engine = self._sqlite_engine() if self.is_sqlite else _postgresql_engine(self._url)
         event.listen(self._engine, "begin", self._begin)
 
     @property
@@ -190,6 +190,11 @@ class Mirror:
         event.listen(engine, "do_connect", before_connect)
         event.listen(engine, "connect", _prepare_sqlite)
         return engine
+
+
+def _postgresql_engine(url: URL) -> Engine:
+    """Rows of an INSERT … SELECT are counted here as they are on SQLite."""
+    return create_engine(url, pool_size=4, execution_options={"preserve_rowcount": True})
 
 
 def _parsed(url: str) -> URL:

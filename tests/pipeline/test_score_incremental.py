@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import select
@@ -14,9 +19,11 @@ from scoring.evaluate import evaluate
 from sync.mirror import catalog
 from sync.mirror.engine import Mirror
 from tests.pipeline.test_score_stage import START, Loop, empty_mirror
+from tests.postgres import Postgres
 from tests.scoring.subject import DAY, engagement, person
 from tests.world import SimulatedWorld
 
+Mirrors = Callable[[int], AbstractContextManager[list[Loop]]]
 PEOPLE = ("p1", "p2", "p3")
 KINDS = (
     "demo_requested",
@@ -49,11 +56,39 @@ VALUES: dict[str, tuple[Any, ...]] = {
 steps = st.lists(st.tuples(st.lists(st.one_of(happenings, facts), max_size=4), waits), min_size=1, max_size=6)
 
 
-def start(folder: Path, name: str) -> Loop:
-    path = folder / f"{name}.db"
-    path.write_bytes(empty_mirror())
+@pytest.fixture(params=["sqlite", "postgresql"])
+def mirrors(request: pytest.FixtureRequest) -> Mirrors:
+    """Opens so many empty mirrors on either database, gone after the block."""
+    if request.param == "sqlite":
+        return on_sqlite
+    return partial(on_postgresql, request.getfixturevalue("postgres"))
+
+
+@contextmanager
+def on_sqlite(count: int) -> Iterator[list[Loop]]:
+    with tempfile.TemporaryDirectory() as folder:
+        paths = [Path(folder) / f"{number}.db" for number in range(count)]
+        for path in paths:
+            path.write_bytes(empty_mirror())
+        loops = [start(f"sqlite:///{path}") for path in paths]
+        yield loops
+        for loop in loops:
+            loop.mirror.close()
+
+
+@contextmanager
+def on_postgresql(server: Postgres, count: int) -> Iterator[list[Loop]]:
+    urls = [server.new_mirror() for _ in range(count)]
+    loops = [start(url) for url in urls]
+    yield loops
+    for loop, url in zip(loops, urls, strict=True):
+        loop.mirror.close()
+        server.drop(url)
+
+
+def start(url: str) -> Loop:
     world = SimulatedWorld(START)
-    mirror = Mirror(f"sqlite:///{path}", world)
+    mirror = Mirror(url, world)
     loop = Loop(mirror, world)
     known = {"company": "ACME", "email": "a@acme.test", "email_domain": "acme.test"}
     loop.put(*(person(who, seniority=7, company_size=100, **known) for who in PEOPLE))
@@ -70,11 +105,13 @@ def perform(loop: Loop, happened: list[Any], number: int) -> None:
             loop.put(engagements=[row])
 
 
-@settings(max_examples=6, deadline=None, suppress_health_check=list(HealthCheck))
-@given(steps)
-def test_incremental_equals_full(played: Any) -> None:
-    with tempfile.TemporaryDirectory() as folder:
-        some, everybody = start(Path(folder), "some"), start(Path(folder), "all")
+EXAMPLES = int(os.environ.get("SCORE_EXAMPLES", "6"))
+
+
+@settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
+@given(played=steps)
+def test_incremental_equals_full(mirrors: Mirrors, played: Any) -> None:
+    with mirrors(2) as (some, everybody):
         for number, (happened, wait) in enumerate(played):
             for loop in (some, everybody):
                 perform(loop, happened, number)
@@ -82,8 +119,6 @@ def test_incremental_equals_full(played: Any) -> None:
             assert_equal(some, everybody)
             for loop in (some, everybody):
                 loop.world.advance(wait)
-        for loop in (some, everybody):
-            loop.mirror.close()
 
 
 def assert_equal(some: Loop, everybody: Loop) -> None:
@@ -101,26 +136,27 @@ def _rows(loop: Loop, table: Any, names: tuple[str, ...]) -> list[Any]:
     return sorted((tuple(row[name] for name in names) for row in loop.rows(table)), key=repr)
 
 
-def test_a_stored_score_is_what_the_oracle_says_for_its_own_moment(tmp_path: Path) -> None:
-    loop = start(tmp_path, "one")
-    for number in range(5):
-        perform(loop, [("engagement", "p1", kind, -number * DAY) for kind in KINDS], number)
-        loop.score()
-        loop.world.advance(DAY)
-    with loop.mirror.read() as conn:
-        people = {row["person_id"]: dict(row) for row in conn.execute(select(catalog.people())).mappings()}
-        rows = [dict(row) for row in conn.execute(select(catalog.engagements())).mappings()]
-        hits = [dict(row) for row in conn.execute(select(catalog.HIT)).mappings()]
-    for score in loop.rows(catalog.SCORE):
-        mine = [row for row in rows if row["person_id"] == score["person_id"]]
-        found = evaluate(
-            loop.models[0],
-            people[score["person_id"]],
-            mine,
-            as_of=score["as_of"],
-            known_at=score["known_at"],
-        )
-        assert (found.total, found.grade) == (score["total"], score["grade"])
-        stored = {hit["rule"]: hit["points"] for hit in hits if hit["person_id"] == score["person_id"]}
-        assert {hit.rule: hit.points for hit in found.hits} == stored
-    loop.mirror.close()
+def test_a_stored_score_is_what_the_oracle_says_for_its_own_moment(mirrors: Mirrors) -> None:
+    with mirrors(1) as (loop,):
+        for number in range(5):
+            perform(loop, [("engagement", "p1", kind, -number * DAY) for kind in KINDS], number)
+            loop.score()
+            loop.world.advance(DAY)
+        with loop.mirror.read() as conn:
+            people = {
+                row["person_id"]: dict(row) for row in conn.execute(select(catalog.people())).mappings()
+            }
+            rows = [dict(row) for row in conn.execute(select(catalog.engagements())).mappings()]
+            hits = [dict(row) for row in conn.execute(select(catalog.HIT)).mappings()]
+        for score in loop.rows(catalog.SCORE):
+            mine = [row for row in rows if row["person_id"] == score["person_id"]]
+            found = evaluate(
+                loop.models[0],
+                people[score["person_id"]],
+                mine,
+                as_of=score["as_of"],
+                known_at=score["known_at"],
+            )
+            assert (found.total, found.grade) == (score["total"], score["grade"])
+            stored = {hit["rule"]: hit["points"] for hit in hits if hit["person_id"] == score["person_id"]}
+            assert {hit.rule: hit.points for hit in found.hits} == stored

@@ -101,14 +101,20 @@ def empty_mirror() -> bytes:
         return path.read_bytes()
 
 
-@pytest.fixture
-def loop(tmp_path: Path) -> Iterator[Loop]:
+@pytest.fixture(params=["sqlite", "postgresql"])
+def loop(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Loop]:
+    if request.param == "sqlite":
+        path = tmp_path / "mirror.db"
+        path.write_bytes(empty_mirror())
+        url = f"sqlite:///{path}"
+    else:
+        url = request.getfixturevalue("postgres").new_mirror()
     simulated = SimulatedWorld(START)
-    path = tmp_path / "mirror.db"
-    path.write_bytes(empty_mirror())
-    mirror = Mirror(f"sqlite:///{path}", simulated)
+    mirror = Mirror(url, simulated)
     yield Loop(mirror, simulated)
     mirror.close()
+    if request.param == "postgresql":
+        request.getfixturevalue("postgres").drop(url)
 
 
 def hot(loop: Loop, person_id: str = "p1", ago: int = DAY) -> list[dict[str, Any]]:

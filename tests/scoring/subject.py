@@ -1,4 +1,4 @@
-"""One model over one population, twice: as SQL on SQLite and as the Python oracle."""
+"""One model over one population, twice: as SQL on a database and as the Python oracle."""
 
 from __future__ import annotations
 
@@ -80,12 +80,13 @@ def engagement(kind: str, at: int | None, person_id: str = "p1", **facts: Any) -
 
 
 @contextmanager
-def database() -> Iterator[Connection]:
-    """The tables that scoring reads, in memory."""
-    engine = create_engine("sqlite://")
-    with engine.connect() as conn:
+def database(url: str = "sqlite://") -> Iterator[Connection]:
+    """The tables that scoring reads, empty, and gone with the block; in memory when no URL is given."""
+    engine = create_engine(url)
+    with engine.connect() as conn, conn.begin() as transaction:
         SQLModel.metadata.create_all(conn, [catalog.PERSON, catalog.ENGAGEMENT, catalog.SPELL])
         yield conn
+        transaction.rollback()
     engine.dispose()
 
 

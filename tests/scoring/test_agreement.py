@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from scoring.evaluate import Evaluation, evaluate
 from scoring.load import load_model
 from scoring.model import Model
+from tests.scoring.conftest import Databases
 from tests.scoring.subject import (
     DAY,
     DEFAULT,
@@ -20,7 +21,6 @@ from tests.scoring.subject import (
     assert_same,
     by_oracle,
     by_sql,
-    database,
     default_model,
     engagement,
     person,
@@ -232,40 +232,42 @@ def model_texts(draw: st.DrawFn) -> str:
     )
 
 
-EXAMPLES = int(os.environ.get("AGREEMENT_EXAMPLES", "15"))
+EXAMPLES = int(os.environ.get("SCORE_EXAMPLES", "15"))
 FEW = settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
 
 
 @FEW
-@given(people(), engagements(), st.randoms(use_true_random=False))
-def test_the_default_model(who: Any, what: Any, order: random.Random) -> None:
+@given(who=people(), what=engagements(), order=st.randoms(use_true_random=False))
+def test_the_default_model(databases: Databases, who: Any, what: Any, order: random.Random) -> None:
     model = default_model()
     expected = by_oracle(model, who, what)
     order.shuffle(who)
     order.shuffle(what)
-    with database() as conn:
+    with databases() as conn:
         assert_same(by_sql(conn, model, who, what), expected)
 
 
 @FEW
-@given(model_texts(), people(), engagements(), st.randoms(use_true_random=False))
-def test_drawn_models(text: str, who: Any, what: Any, order: random.Random) -> None:
+@given(text=model_texts(), who=people(), what=engagements(), order=st.randoms(use_true_random=False))
+def test_drawn_models(databases: Databases, text: str, who: Any, what: Any, order: random.Random) -> None:
     model = load_model(text, "drawn.toml", {"competitors": ["ACME.TEST"]})
     expected = by_oracle(model, who, what)
     order.shuffle(what)
     assert by_oracle(model, who, what) == expected
-    with database() as conn:
+    with databases() as conn:
         assert_same(by_sql(conn, model, who, what), expected)
 
 
 @FEW
-@given(model_texts(), people(), engagements())
-def test_nothing_that_matters_changes_before_a_person_is_due(text: str, who: Any, what: Any) -> None:
+@given(text=model_texts(), who=people(), what=engagements())
+def test_nothing_that_matters_changes_before_a_person_is_due(
+    databases: Databases, text: str, who: Any, what: Any
+) -> None:
     """Between two looks neither grade nor decision changes, and no score by more than a point."""
     for row in what:
         row["first_seen"] = NOW - 300 * DAY
     for model in (load_model(text, "drawn.toml"), load_model(DEFAULT, "scoring.toml")):
-        with database() as conn:
+        with databases() as conn:
             scored = by_sql(conn, model, who, what)
         for row in who:
             due = scored[row["person_id"]].row["due_at"]

@@ -9,6 +9,7 @@ import pytest
 from scoring.evaluate import Evaluation
 from scoring.load import load_model
 from scoring.model import Model
+from tests.scoring.conftest import Databases
 from tests.scoring.subject import (
     DAY,
     DEFAULT,
@@ -16,7 +17,6 @@ from tests.scoring.subject import (
     assert_same,
     by_oracle,
     by_sql,
-    database,
     default_model,
     engagement,
     person,
@@ -31,20 +31,31 @@ FIT: dict[str, Any] = {
 }
 
 
-def scored(
-    *engagements: dict[str, Any],
-    model: Model | None = None,
-    as_of: int = NOW,
-    known_at: int = NOW,
-    **facts: Any,
-) -> Evaluation:
-    """One person by SQL and by the oracle, which agree."""
-    model = model or default_model()
-    people = [person(**facts)]
-    expected = by_oracle(model, people, engagements, as_of=as_of, known_at=known_at)
-    with database() as conn:
-        assert_same(by_sql(conn, model, people, engagements, as_of=as_of, known_at=known_at), expected)
-    return expected["p1"]
+class Scoring:
+    """Scores one person by SQL and by the oracle, which agree; on one of the databases."""
+
+    def __init__(self, databases: Databases) -> None:
+        self._databases = databases
+
+    def __call__(
+        self,
+        *engagements: dict[str, Any],
+        model: Model | None = None,
+        as_of: int = NOW,
+        known_at: int = NOW,
+        **facts: Any,
+    ) -> Evaluation:
+        model = model or default_model()
+        people = [person(**facts)]
+        expected = by_oracle(model, people, engagements, as_of=as_of, known_at=known_at)
+        with self._databases() as conn:
+            assert_same(by_sql(conn, model, people, engagements, as_of=as_of, known_at=known_at), expected)
+        return expected["p1"]
+
+
+@pytest.fixture
+def scored(databases: Databases) -> Scoring:
+    return Scoring(databases)
 
 
 def points(evaluation: Evaluation) -> dict[str, float]:
@@ -56,7 +67,7 @@ def changed(old: str, new: str) -> Model:
     return load_model(DEFAULT.replace(old, new, 1), "changed.toml")
 
 
-def test_the_articles_table_each_once() -> None:
+def test_the_articles_table_each_once(scored: Scoring) -> None:
     found = scored(
         engagement("demo_requested", NOW),
         engagement("trial_started", NOW),
@@ -79,7 +90,7 @@ def test_the_articles_table_each_once() -> None:
     assert (found.total, found.grade, found.over_enter) == (120_000, "A1", True)
 
 
-def test_an_intern_with_ten_case_studies_is_no_mql() -> None:
+def test_an_intern_with_ten_case_studies_is_no_mql(scored: Scoring) -> None:
     studies = [engagement("content_downloaded", NOW, asset=f"case study {n}") for n in range(10)]
     found = scored(*studies, engagement("demo_requested", NOW), seniority=1, company="x", email="i@x.test")
     assert points(found) == {"case_study": 20, "demo_request": 25}
@@ -87,22 +98,22 @@ def test_an_intern_with_ten_case_studies_is_no_mql() -> None:
     assert found.fast_track is None
 
 
-def test_a_ceo_who_looked_once_is_no_mql() -> None:
+def test_a_ceo_who_looked_once_is_no_mql(scored: Scoring) -> None:
     found = scored(engagement("page_view", NOW, asset="https://a.b/"), **FIT)
     assert (found.total, found.grade, found.over_enter) == (25_000, "A4", False)
 
 
-def test_late_arrival_is_scored_by_when_it_happened() -> None:
+def test_late_arrival_is_scored_by_when_it_happened(scored: Scoring) -> None:
     late = engagement("demo_requested", NOW - 60 * DAY, first_seen=NOW - 5)
     assert points(scored(late)) == {"demo_request": 12.5}
     assert points(scored(late, known_at=NOW - 6)) == {}
 
 
-def test_a_deleted_engagement_is_gone() -> None:
+def test_a_deleted_engagement_is_gone(scored: Scoring) -> None:
     assert scored(engagement("demo_requested", NOW, deleted=True)).total == 0
 
 
-def test_the_same_event_from_both_crms_is_one() -> None:
+def test_the_same_event_from_both_crms_is_one(scored: Scoring) -> None:
     found = scored(
         engagement("demo_requested", NOW - 3600, crm="hubspot"),
         engagement("form_submitted", NOW - 60, crm="salesforce", asset="Book a DEMO"),
@@ -111,42 +122,42 @@ def test_the_same_event_from_both_crms_is_one() -> None:
     assert (hit.count, hit.first_at, hit.sources) == (1, NOW - 3600, ("hubspot", "salesforce"))
 
 
-def test_a_burst_of_reloads_is_one_visit() -> None:
+def test_a_burst_of_reloads_is_one_visit(scored: Scoring) -> None:
     reloads = [engagement("page_view", NOW - 7200 + n * 60, asset="https://a.b/pricing") for n in range(100)]
     assert points(scored(*reloads)) == {}
     more = [engagement("page_view", NOW - n * DAY, asset="https://a.b/pricing") for n in (1, 2)]
     assert points(scored(*reloads, *more)) == {"pricing_3plus": 15}
 
 
-def test_a_chain_ends_exactly_at_the_gap() -> None:
+def test_a_chain_ends_exactly_at_the_gap(scored: Scoring) -> None:
     model = changed("at_least = 3", "at_least = 2")
     for gap, expected in ((1799, {}), (1800, {"pricing_3plus": 15})):
         visits = [engagement("page_view", NOW - DAY + n * gap, asset="/pricing") for n in range(2)]
         assert points(scored(*visits, model=model)) == expected
 
 
-def test_the_same_case_study_twice_within_the_hour_counts_once_another_one_too() -> None:
+def test_the_same_case_study_twice_within_the_hour_counts_once_another_one_too(scored: Scoring) -> None:
     urls = ("https://a.b/case-study/x?utm=1", "http://A.B/case-study/x/", "https://a.b/case-study/y")
     found = scored(*(engagement("content_downloaded", NOW - n, asset=url) for n, url in enumerate(urls)))
     assert found.hits[0].count == 2
 
 
-def test_future_dates_wait() -> None:
+def test_future_dates_wait(scored: Scoring) -> None:
     future = engagement("demo_requested", NOW + 1, first_seen=NOW)
     assert scored(future).total == 0
     assert scored(future, as_of=NOW + 1, known_at=NOW + 1).total == 25_000
 
 
-def test_a_missing_time_is_never_scored() -> None:
+def test_a_missing_time_is_never_scored(scored: Scoring) -> None:
     assert scored(engagement("demo_requested", None)).total == 0
 
 
-def test_windows_are_half_open() -> None:
+def test_windows_are_half_open(scored: Scoring) -> None:
     for at, expected in ((NOW - 90 * DAY, 0), (NOW - 90 * DAY + 1, -20_000)):
         assert scored(engagement("page_view", at, asset="/careers")).total == expected
 
 
-def test_days_are_seconds_whatever_the_local_clock_does() -> None:
+def test_days_are_seconds_whatever_the_local_clock_does(scored: Scoring) -> None:
     """Thirty blocks of 24 h lie across the European and American changes to summer time."""
     march = 1_773_000_000  # 2026-03-08T20:00:00Z
     webinar = engagement("webinar_attended", march)
@@ -154,7 +165,7 @@ def test_days_are_seconds_whatever_the_local_clock_does() -> None:
         assert scored(webinar, as_of=march + after, known_at=march + after).total == expected
 
 
-def test_exactly_on_the_threshold_is_enough() -> None:
+def test_exactly_on_the_threshold_is_enough(scored: Scoring) -> None:
     enter = "enter = { total = 100, fit = 15, engagement = 40 }"
     for fit, reached in ((25, True), (26, False)):
         model = changed(enter, f"enter = {{ total = 80, fit = {fit}, engagement = -9 }}")
@@ -166,7 +177,7 @@ def test_exactly_on_the_threshold_is_enough() -> None:
 
 
 @pytest.mark.parametrize("missing", [None, ""])
-def test_a_missing_fact_does_not_match_unless_the_rule_says_so(missing: str | None) -> None:
+def test_a_missing_fact_does_not_match_unless_the_rule_says_so(scored: Scoring, missing: str | None) -> None:
     rule = "points = 10, when = { company_size = { between = [50, 250] } }"
     known = "points = 10, when = { country = { in = ['DE'] } }"
     unknown = "points = 10, or_unknown = true, when = { country = { in = ['DE'] } }"
@@ -175,13 +186,13 @@ def test_a_missing_fact_does_not_match_unless_the_rule_says_so(missing: str | No
     assert scored(model=changed(rule, unknown), country="FR").total == 0
 
 
-def test_mail_opened_by_a_scanner_is_nothing() -> None:
+def test_mail_opened_by_a_scanner_is_nothing(scored: Scoring) -> None:
     model = changed('kind = "webinar_attended"', 'kind = "email_opened"')
     assert scored(engagement("email_opened", NOW, is_bot=True), model=model).total == 0
     assert scored(engagement("email_opened", NOW), model=model).total == 10_000
 
 
-def test_unsubscribed_then_subscribed_again() -> None:
+def test_unsubscribed_then_subscribed_again(scored: Scoring) -> None:
     gone = engagement("unsubscribed", NOW - 10)
     assert points(scored(gone)) == {"unsubscribed": -25}
     assert points(scored(gone, engagement("subscribed", NOW - 11))) == {"unsubscribed": -25}
@@ -191,7 +202,7 @@ def test_unsubscribed_then_subscribed_again() -> None:
     assert points(scored(gone, engagement("subscribed", NOW - 9), again)) == {"unsubscribed": -25}
 
 
-def test_someone_unsubscribed_who_asks_for_a_demo_qualifies() -> None:
+def test_someone_unsubscribed_who_asks_for_a_demo_qualifies(scored: Scoring) -> None:
     found = scored(engagement("unsubscribed", NOW), engagement("demo_requested", NOW), **FIT)
     assert (found.fast_track, found.eligible) == ("demo", True)
 
@@ -205,7 +216,9 @@ def test_someone_unsubscribed_who_asks_for_a_demo_qualifies() -> None:
         ({}, None),
     ],
 )
-def test_suppressed_people_are_scored_and_never_enter(facts: dict[str, Any], reason: str | None) -> None:
+def test_suppressed_people_are_scored_and_never_enter(
+    scored: Scoring, facts: dict[str, Any], reason: str | None
+) -> None:
     model = load_model(DEFAULT, "scoring.toml", {"competitors": ["rival.test"]})
     found = scored(engagement("demo_requested", NOW), model=model, **{**FIT, **facts})
     assert found.suppressed == reason
@@ -225,13 +238,13 @@ def test_suppressed_people_are_scored_and_never_enter(facts: dict[str, Any], rea
         ({"crm_stage": "disqualified"}, False),
     ],
 )
-def test_who_may_enter(facts: dict[str, Any], eligible: bool) -> None:
+def test_who_may_enter(scored: Scoring, facts: dict[str, Any], eligible: bool) -> None:
     found = scored(engagement("demo_requested", NOW), **{**FIT, **facts})
     assert found.eligible is eligible
     assert found.total == 50_000
 
 
-def test_limits_are_parts_of_their_own() -> None:
+def test_limits_are_parts_of_their_own(scored: Scoring) -> None:
     model = changed("limit = [0, 70]", "limit = [0, 20]")
     found = scored(engagement("demo_requested", NOW), engagement("trial_started", NOW), model=model)
     assert points(found) == {"demo_request": 25, "trial_started": 30, "limit:high_intent": -35}
@@ -240,12 +253,12 @@ def test_limits_are_parts_of_their_own() -> None:
     assert points(found) == {"student_email": -50, "limit:fit": 40}
 
 
-def test_nothing_is_clamped_at_zero_before_the_axes_are_added() -> None:
+def test_nothing_is_clamped_at_zero_before_the_axes_are_added(scored: Scoring) -> None:
     found = scored(engagement("unsubscribed", NOW), **FIT)
     assert (found.total, found.engagement) == (0, -25_000)
 
 
-def test_bands_give_the_first_that_holds() -> None:
+def test_bands_give_the_first_that_holds(scored: Scoring) -> None:
     bands = "bands = [{ at_least = 3, within = '7d', points = 20 }, { at_least = 2, points = 5 }]"
     model = changed(
         'points = 15, event = "pricing_visit", at_least = 3, within = "30d"',
@@ -260,6 +273,6 @@ def test_bands_give_the_first_that_holds() -> None:
     assert points(scored(*visits(1), model=model)) == {}
 
 
-def test_a_person_nobody_has_heard_of() -> None:
+def test_a_person_nobody_has_heard_of(scored: Scoring) -> None:
     found = scored()
     assert (found.total, found.grade, found.hits) == (0, "C4", ())
