@@ -12,7 +12,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping
 from datetime import timedelta
-from typing import Any, Final, TypeVar
+from typing import IO, Any, Final, TypeVar
 from urllib.parse import quote, urlencode
 
 import msgspec
@@ -190,6 +190,13 @@ class Api:
         """The body of a further page, asked once; `url` as the last one gave it. Another host is an error."""
         return self._body(self.path_of(url))
 
+    def download(self, path: str, into: IO[bytes]) -> Mapping[str, str]:
+        """Write the body at a path into a file, asked once; the reply's headers, names in lower case."""
+        reply = self._exchange("GET", path, "read", {"Accept": "text/csv"}, into=into)
+        if reply.status != 200:
+            raise self._failure(reply)
+        return reply.headers
+
     def _body(self, path: str) -> bytes:
         reply = self._exchange("GET", path, "read", {})
         if reply.status != 200:
@@ -208,10 +215,15 @@ class Api:
             raise Fatal("a reply leads to another host", crm=CRM, code="FOREIGN_URL")
         return "/" + url.split("/", 3)[3]
 
-    def post(self, path: str, body: Mapping[str, Any]) -> Any:
-        """A POST without effects (collections retrieve); the decoded JSON."""
+    def post(self, path: str, body: Mapping[str, Any], read: Callable[[Any], Any] | None = None) -> Any:
+        """A POST without effects on records (collections retrieve, a query job); else as `get`."""
         data = msgspec.json.encode(body)
-        return self._retrier.read(lambda: self._success(self._exchange("POST", path, "read", {}, data)))
+
+        def call() -> Any:
+            found = self._success(self._exchange("POST", path, "read", {}, data))
+            return read(found) if read is not None else found
+
+        return self._retrier.read(call)
 
     def send(
         self, method: str, path: str, body: Mapping[str, Any], headers: Mapping[str, str] | None = None
@@ -252,15 +264,21 @@ class Api:
         return error
 
     def _exchange(
-        self, method: str, path: str, kind: str, headers: Mapping[str, str], body: bytes | None = None
+        self,
+        method: str,
+        path: str,
+        kind: str,
+        headers: Mapping[str, str],
+        body: bytes | None = None,
+        into: IO[bytes] | None = None,
     ) -> Reply:
         """One call, after the token was renewed if need be; a second 401 comes back as it is."""
         session, token = self._ensure_session()
-        reply = self._once(session, token, method, path, kind, headers, body)
+        reply = self._once(session, token, method, path, kind, headers, body, into)
         if reply.status == 401 and self._flow.renewable:
             self._renew(token)
             session, token = self._ensure_session()
-            reply = self._once(session, token, method, path, kind, headers, body)
+            reply = self._once(session, token, method, path, kind, headers, body, into)
         return reply
 
     def _once(
@@ -272,6 +290,7 @@ class Api:
         kind: str,
         headers: Mapping[str, str],
         body: bytes | None,
+        into: IO[bytes] | None,
     ) -> Reply:
         wait = self._budget.acquire(kind)
         if wait > 0:
@@ -287,7 +306,7 @@ class Api:
         with self._lock:
             self.calls += 1
             self._unreported += 1
-        reply = self._transport.send(method, url, sent, body)
+        reply = self._transport.send(method, url, sent, body, into)
         self._note(reply)
         return reply
 

@@ -1,5 +1,7 @@
 """The changes of one object, page by page: a query of up to 2,000 rows in the order (SystemModstamp, Id).
 
+The first pass over a large object goes by a Bulk job instead, where that is offered (see `bulk`).
+
 Each page is a query of its own and not the next page of a locator: rows of a locator may show a later
 stamp than the place they were sorted to, and a place derived from them would skip what lies between.
 The number of calls is the same.
@@ -31,6 +33,7 @@ from connectors.records import (
 )
 from connectors.salesforce import records, soql, windows
 from connectors.salesforce.api import LONGEST_URL, Api
+from connectors.salesforce.bulk import Bulk, Refused
 from connectors.salesforce.feeds import Plan, Spec, make_plan
 from connectors.salesforce.links import Links
 from connectors.salesforce.reader import Row, query_page
@@ -84,8 +87,9 @@ class Sorted:
 class Changes:
     """Reads the feeds of objects. One per connector; keeps only what the org was found not to offer."""
 
-    def __init__(self, api: Api, schema: Schema, options: PullOptions) -> None:
+    def __init__(self, api: Api, schema: Schema, options: PullOptions, bulk: Bulk) -> None:
         self._api = api
+        self._bulk = bulk
         self._schema = schema
         self._options = options
         self._links = Links(api)
@@ -102,11 +106,28 @@ class Changes:
             calls = self._api.calls
             plan = self.plan(spec)
             cursor, resumed = windows.open_window(cursor, self._api.server_ms(), plan.fields)
-            whole = plan.spec.kind is FeedKind.LINKS and cursor.since_ms is None
-            window = self._whole_links if whole else self._window
-            for page in window(plan, cursor, calls):
+            for page in self._road(plan, cursor)(plan, cursor, calls):
                 cursor = page.cursor
+                # A job takes its time: another window leads from its beginning to the present.
+                resumed = resumed or windows.State.of(cursor).job is not None
                 yield replace(page, complete=page.complete and not resumed)
+
+    def _road(self, plan: Plan, cursor: Cursor) -> Callable[[Plan, Cursor, int], Iterator[Page]]:
+        if windows.State.of(cursor).job is not None:
+            return self._by_bulk
+        whole = plan.spec.kind is FeedKind.LINKS and cursor.since_ms is None
+        return self._whole_links if whole else self._window
+
+    def _by_bulk(self, plan: Plan, cursor: Cursor, calls: int) -> Iterator[Page]:
+        """The whole object by a Bulk job; by queries, from the beginning, where that is refused."""
+        try:
+            for rows, after, last in self._bulk.parts(plan, cursor):
+                found = self.sort(plan, rows, first=True)
+                spent, calls = self._api.calls - calls, self._api.calls
+                server_ms = self._api.server_ms()
+                yield found.page(plan.spec.feed, after, server_ms, complete=last, calls=spent)
+        except Refused:
+            yield from self._window(plan, windows.by_job(cursor, None), calls)
 
     def _window(self, plan: Plan, cursor: Cursor, calls: int) -> Iterator[Page]:
         first = cursor.since_ms is None
@@ -121,6 +142,9 @@ class Changes:
                 # Much has changed. The end must be proven before the first query, so begin again.
                 asked, cursor = True, windows.aim(cursor, self._covered(plan.spec.object, cursor.until_ms))
                 continue
+            if first and cursor.position is None and not last_page and self._bulk.worthwhile(plan):
+                yield from self._by_bulk(plan, cursor, calls)
+                return
             newest = max([newest or 0, *_stamps(rows)]) or None
             found = self.sort(plan, rows, first=first)
             if plan.spec.kind is FeedKind.LINKS:

@@ -15,7 +15,7 @@ from http.cookiejar import DefaultCookiePolicy
 from json import JSONDecodeError
 from json import loads as json_loads
 from pathlib import Path
-from typing import Any, Final, NamedTuple, cast
+from typing import IO, Any, Final, NamedTuple, cast
 from urllib.parse import urlencode, urlsplit
 from xml.parsers.expat import ExpatError
 
@@ -193,13 +193,23 @@ class Transport:
         if origin.startswith("http://") and is_loopback(origin):
             self.session.mount(secure(origin) + "/", _LoopbackAdapter(self._timeouts))
 
-    def send(self, method: str, url: str, headers: Mapping[str, str], body: bytes | None = None) -> Reply:
-        """One request, one reply of any status, read in full. Raises Retriable, BrokenReply or Fatal."""
+    def send(
+        self,
+        method: str,
+        url: str,
+        headers: Mapping[str, str],
+        body: bytes | None = None,
+        into: IO[bytes] | None = None,
+    ) -> Reply:
+        """One request, one reply of any status, read in full. Raises Retriable, BrokenReply or Fatal.
+
+        `into`: where the body of a 200 is written instead of into the reply.
+        """
         try:
             with self.session.request(
                 method, url, headers=dict(headers), data=body, stream=True, allow_redirects=False
             ) as response:
-                read = self._read(response)
+                read = self._read(response, into if response.status_code == 200 else None)
                 names = {name.lower(): value for name, value in response.headers.items()}
                 return Reply(response.status_code, names, read)
         except rq.RequestException as exc:
@@ -212,12 +222,16 @@ class Transport:
         """Close every connection."""
         self.session.close()
 
-    def _read(self, response: requests.Response) -> bytes:
-        """The body. Whatever has arrived is taken at once, so that a drip cannot hide the time it takes."""
+    def _read(self, response: requests.Response, into: IO[bytes] | None) -> bytes:
+        """The body, or nothing where it goes `into` a file.
+
+        Whatever has arrived is taken at once, so that a drip cannot hide the time it takes.
+        """
         deadline = self._world.monotonic() + self._timeouts.total
-        chunks = []
+        chunks: list[bytes] = []
+        keep = chunks.append if into is None else into.write
         while chunk := response.raw.read1(_CHUNK, decode_content=True):
-            chunks.append(chunk)
+            keep(chunk)
             if self._world.monotonic() > deadline:
                 raise Retriable("the reply takes too long", crm=CRM, code="TIMEOUT")
         return b"".join(chunks)

@@ -29,6 +29,7 @@ from connectors.records import (
 from connectors.retry import RetryPolicy
 from connectors.salesforce import records, soql
 from connectors.salesforce.api import Api
+from connectors.salesforce.bulk import BULK_ABOVE, Bulk
 from connectors.salesforce.changes import Changes
 from connectors.salesforce.client import Timeouts
 from connectors.salesforce.deletions import Deletions
@@ -57,11 +58,15 @@ class SalesforceConnector:
         timeouts: Timeouts | None = None,
         retries: RetryPolicy | None = None,
         composite: bool | None = None,
+        bulk_above: int = BULK_ABOVE,
     ) -> None:
-        """`composite`: may guarded writes share a request; None: as a probe finds. Raises ConfigError."""
+        """`composite`: may guarded writes share a request; None: as a probe finds. `bulk_above`: rows above
+        which a first pass goes by a Bulk job. Raises ConfigError.
+        """
         self._api = Api(settings, world, budget, timeouts, retries)
         self._schema = Schema(self._api, world)
-        self._changes = Changes(self._api, self._schema, options)
+        bulk = Bulk(self._api, self._schema, world, bulk_above)
+        self._changes = Changes(self._api, self._schema, options, bulk)
         self._deletions = Deletions(self._api, self._schema)
         self._live = LiveReader(self._api, self._schema, world)
         self._writer = Writer(self._api, self._schema, composite=composite)

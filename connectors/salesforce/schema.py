@@ -110,6 +110,17 @@ class Schema:
             return rest == "DeveloperName"  # every org has it; describing it would cost a call
         return any(self.has(to) and self.has_path(to, rest) for to in relation.refers_to[:1])
 
+    def type_of(self, object_name: str, path: str) -> str:
+        """The described type at a SOQL path that exists; `string` where describing it would tell no more."""
+        head, _, rest = path.partition(".")
+        info = self.describe(object_name)
+        if not rest:
+            return info.fields[head].type
+        relation = info.relations[head]
+        if relation.refers_to == ("RecordType",) or len(relation.refers_to) > 1:
+            return "string"
+        return self.type_of(relation.refers_to[0], rest)
+
     def existing(self, object_name: str, paths: Iterable[str]) -> tuple[str, ...]:
         """Those of these paths that exist, each once, in the order given."""
         return tuple(path for path in dict.fromkeys(paths) if self.has_path(object_name, path))

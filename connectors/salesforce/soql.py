@@ -10,6 +10,9 @@ from connectors.salesforce.values import soql_datetime
 
 PAGE_ROWS: Final = 2000  # the most that one answer holds (SOQL and SOSL Limits)
 
+COUNT: Final = "COUNT()"
+"""In place of fields: only how many rows there are."""
+
 _NAME: Final = re.compile(r"[A-Za-z]\w*(?:\.[A-Za-z]\w*)*", re.ASCII)
 _ESCAPES: Final = str.maketrans(
     {"\\": "\\\\", "'": "\\'", "\n": "\\n", "\r": "\\r", "\t": "\\t", "\b": "\\b", "\f": "\\f"}
@@ -62,7 +65,7 @@ def select(
     limit: int | None = None,
 ) -> str:
     """A query; conditions are joined by AND, empty ones left out."""
-    names = ",".join(name(field) for field in fields)
+    names = ",".join(field if field == COUNT else name(field) for field in fields)
     parts = ["SELECT", names, "FROM", name(object_name)]
     conditions = [condition for condition in where if condition]
     if conditions:

@@ -34,18 +34,48 @@ STAMP: Final = "SystemModstamp"
 
 
 @dataclass(frozen=True, slots=True)
+class Job:
+    """A Bulk query job that reads the first window, and what of its results is stored.
+
+    rows: of the results before `locator`. skip: of the result at `locator`. newest_ms: the newest stamp so
+    far. tries: jobs of this window that came to nothing.
+    """
+
+    id: str
+    locator: str = ""
+    skip: int = 0
+    rows: int = 0
+    newest_ms: int | None = None
+    tries: int = 0
+
+    @classmethod
+    def of(cls, known: Any) -> Job | None:
+        """The job in a decoded state; a strange one counts as none, and is made anew."""
+        if not isinstance(known, dict) or not isinstance(known.get("id"), str) or not known["id"]:
+            return None
+        try:
+            job = cls(**known)
+        except TypeError:
+            return None
+        numbers = (job.skip, job.rows, job.tries, job.newest_ms or 0)
+        sound = all(type(number) is int and number >= 0 for number in numbers)
+        return job if sound and isinstance(job.locator, str) else None
+
+
+@dataclass(frozen=True, slots=True)
 class State:
     """What a cursor's `state` holds.
 
     covered: `since` is proven. hot: the last window brought rows behind it. target_ms: the proven end of
     the window under way, None: not asked or not offered. fields: everything up to `since` has been read
-    with these.
+    with these. job: the Bulk job by which the window under way is read, None: by queries.
     """
 
     covered: bool = False
     hot: bool = True
     target_ms: int | None = None
     fields: tuple[str, ...] = ()
+    job: Job | None = None
 
     @classmethod
     def of(cls, cursor: Cursor | None) -> State:
@@ -62,6 +92,7 @@ class State:
             hot=known.get("hot") is not False,
             target_ms=target if isinstance(target, int) else None,
             fields=tuple(str(name) for name in names) if isinstance(names, list) else (),
+            job=Job.of(known.get("job")),
         )
 
     def to_json(self) -> str:
@@ -88,6 +119,11 @@ def open_window(cursor: Cursor | None, server_ms: int, fields: Sequence[str]) ->
 def aim(cursor: Cursor, covered_ms: int | None) -> Cursor:
     """The cursor of a window whose proven end is known now; before its first query."""
     return replace(cursor, state=replace(State.of(cursor), target_ms=covered_ms).to_json())
+
+
+def by_job(cursor: Cursor, job: Job | None) -> Cursor:
+    """The cursor of a window that is read by this job (None: by queries, from the window's beginning)."""
+    return replace(cursor, position=None, state=replace(State.of(cursor), job=job).to_json())
 
 
 def read_with(cursor: Cursor, fields: Sequence[str]) -> Cursor:

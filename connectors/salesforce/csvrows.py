@@ -1,0 +1,139 @@
+"""Rows of a Bulk API 2.0 result (CSV) as the rows that a REST query would have given. Pure.
+
+In CSV everything is text: "" is null, integers may be `50.0`, date-times end in `Z` where REST writes
+`+0000`, a parent's field is a column `Campaign.Name` where REST nests objects. A described type says what
+each is. Text stays as it is: "NA", leading blanks, newlines, NUL. A row that cannot be read is poison, the
+others go on; a result whose shape is wrong is not believed (BrokenReply).
+
+Source: Bulk API 2.0 Developer Guide, "Get Results for a Query Job".
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import IO, Any, Final
+
+import msgspec
+
+from connectors.errors import BrokenReply
+from connectors.salesforce.http import CRM
+from connectors.salesforce.reader import Row
+
+LONGEST_CELL: Final = 1 << 24
+"""Characters. The csv module stops at 131,072; a long text area may hold more once it is quoted."""
+
+Convert = Callable[[str], Any]
+
+_BOOLEANS: Final = {"true": True, "false": False}
+
+
+def _boolean(text: str) -> bool:
+    return _BOOLEANS[text]
+
+
+def _integer(text: str) -> int:
+    return int(text) if "." not in text and "E" not in text else int(float(text))
+
+
+def _datetime(text: str) -> str:
+    return f"{text[:-1]}+0000" if text.endswith("Z") else text
+
+
+CONVERTERS: Final[Mapping[str, Convert]] = {
+    "boolean": _boolean,
+    "int": _integer,
+    "long": _integer,
+    "double": float,
+    "currency": float,
+    "percent": float,
+    "datetime": _datetime,
+}
+"""Described type → how its text becomes what JSON would have held; types that are not here are text."""
+
+
+class Columns:
+    """Where each wanted path stands in a result, and how its values are read."""
+
+    def __init__(self, header: Sequence[str], paths: Sequence[str], types: Mapping[str, str]) -> None:
+        """`types`: described type by path. Raises BrokenReply when a path is not in the header."""
+        places = {name.lower(): place for place, name in enumerate(header)}
+        self.width = len(header)
+        self._own: list[tuple[int, str, Convert | None]] = []
+        self._nested: list[tuple[int, list[str], Convert | None]] = []
+        for path in paths:
+            place = places.get(path.lower())
+            if place is None:
+                raise BrokenReply(f"the result has no column {path}", crm=CRM, code="NOT_A_RESULT")
+            convert = CONVERTERS.get(types.get(path, ""))
+            if "." in path:
+                self._nested.append((place, path.split("."), convert))
+            else:
+                self._own.append((place, path, convert))
+
+    def row(self, values: Sequence[str]) -> Row:
+        """One line as a row. Raises BrokenReply for one of another width."""
+        if len(values) != self.width:
+            raise BrokenReply("a row has another width than the header", crm=CRM, code="NOT_A_RESULT")
+        try:
+            fields = self._fields(values)
+            return Row(fields, msgspec.json.encode(fields).decode())
+        except UnicodeEncodeError:
+            return self._unreadable(values, "the row is not UTF-8")
+        except (KeyError, ValueError, OverflowError):
+            return self._unreadable(values, "a value is not of its field's type")
+
+    def _fields(self, values: Sequence[str]) -> dict[str, Any]:
+        fields: dict[str, Any] = {}
+        for place, name, convert in self._own:
+            text = values[place]
+            if not text:
+                fields[name] = None
+            else:
+                fields[name] = text if convert is None else convert(text)
+        for place, steps, convert in self._nested:
+            text = values[place]
+            if text:
+                _put(fields, steps, text if convert is None else convert(text))
+            else:
+                fields.setdefault(steps[0], None)
+        return fields
+
+    def _unreadable(self, values: Sequence[str], problem: str) -> Row:
+        """A row to be parked: its text, and its id if that can be read."""
+        known = {
+            name: values[place] for place, name, _ in self._own if name == "Id" and values[place].isascii()
+        }
+        raw = msgspec.json.encode([value.encode("utf-8", "backslashreplace").decode() for value in values])
+        return Row(known, raw.decode(), problem)
+
+
+def _put(fields: dict[str, Any], steps: Sequence[str], value: Any) -> None:
+    """Set `fields[a][b]…`, the way REST nests parents."""
+    inner = fields
+    for step in steps[:-1]:
+        below = inner.get(step)
+        if below is None:
+            below = inner[step] = {}
+        inner = below
+    inner[steps[-1]] = value
+
+
+def read_rows(data: IO[bytes], paths: Sequence[str], types: Mapping[str, str]) -> Iterator[Row]:
+    """The rows of one result, in the file's order. Raises BrokenReply for what is no such CSV."""
+    csv.field_size_limit(LONGEST_CELL)
+    text = io.TextIOWrapper(data, encoding="utf-8", errors="surrogateescape", newline="")
+    try:
+        lines = csv.reader(text, strict=True)  # strict: a quote that is never closed is an error
+        header = next(lines, None)
+        if header is None:
+            return
+        columns = Columns(header, paths, types)
+        for values in lines:
+            if values:
+                yield columns.row(values)
+    except csv.Error as error:
+        raise BrokenReply("the result is no CSV", crm=CRM, code="NOT_A_RESULT") from error
+    finally:
+        text.detach()
