@@ -120,41 +120,48 @@ HS_OBJECTS = tuple(
 )
 ACCOUNTS = [
     Bare(
-        "hubspot-feeds-404",
-        Switches(hs_absent={*HS_FEEDS, *HS_OBJECTS}),
-        skipped=("web_events", "email_events", "calls", "emails", "meetings", "communications", "deals"),
+        "feeds-404-and-objects-absent",
+        Switches(
+            hs_absent={*HS_FEEDS, *HS_OBJECTS},
+            sf_absent={
+                "Opportunity", "OpportunityContactRole", "CampaignMember", "Campaign", "Task", "Event",
+                "LeadHistory", "ContactHistory", "Group", "Account",
+            },
+        ),
+        skipped=(
+            "web_events", "email_events", "calls", "emails", "meetings", "communications", "deals",
+            "Account", "Opportunity", "CampaignMember", "Task", "Event",
+        ),
     ),
     Bare(
-        "hubspot-feeds-403",
+        "feeds-403-and-no-replication",
         Switches(
             hs_missing_scopes={
                 "content", "business-intelligence", "crm.objects.companies.read", "crm.objects.deals.read",
                 "sales-email-read",
             }
         ),
-        skipped=("web_events", "email_events", "companies", "deals", "emails"),
+        every(sf_refuses("/updated"), sf_refuses("/deleted")),
+        ("web_events", "email_events", "companies", "deals", "emails"),
     ),
     Bare(
-        "hubspot-companies-404",
-        Switches(hs_absent={"/crm/v3/objects/companies", "/crm/v3/properties/companies"}),
-    ),
-    Bare("hubspot-associations-404", Switches(hs_absent={"/crm/v4/associations"})),
-    Bare("hubspot-no-token-info", refuse=hs_refuses("/oauth/")),
-    Bare("hubspot-plain-404", refuse=every(*map(hs_plain, (*HS_FEEDS, *HS_OBJECTS, "/oauth/")))),
-    Bare(
-        "salesforce-objects-absent",
+        "no-companies-no-associations-no-composite",
         Switches(
-            sf_absent={
-                "Opportunity", "OpportunityContactRole", "CampaignMember", "Campaign", "Task", "Event",
-                "LeadHistory", "ContactHistory", "Group", "Account",
+            hs_absent={
+                "/crm/v3/objects/companies", "/crm/v3/properties/companies", "/crm/v4/associations",
             }
         ),
-        skipped=("Account", "Opportunity", "CampaignMember", "Task", "Event"),
+        sf_refuses("/composite"),
     ),
-    Bare("salesforce-no-replication", refuse=every(sf_refuses("/updated"), sf_refuses("/deleted"))),
-    Bare("salesforce-no-composite", refuse=every(sf_refuses("/composite"))),
-    Bare("salesforce-composite-ignores-the-condition", Switches(sf_composite_conditional=False)),
-    Bare("salesforce-no-limits-no-userinfo", refuse=every(sf_refuses("/limits$"), sf_refuses("/userinfo"))),
+    Bare(
+        "plain-404-and-an-ignored-condition",
+        Switches(sf_composite_conditional=False),
+        every(*map(hs_plain, (*HS_FEEDS, *HS_OBJECTS, "/oauth/"))),
+    ),
+    Bare(
+        "no-word-about-us",
+        refuse=every(hs_refuses("/oauth/"), sf_refuses("/limits$"), sf_refuses("/userinfo")),
+    ),
     Bare(
         "fields-missing",
         Switches(
@@ -202,14 +209,15 @@ def test_without_forms_nobody_qualifies_and_all_is_well(tmp_path: Path) -> None:
 # --- other shapes of the same APIs --------------------------------------------------------------------------
 
 SHAPES = {
-    "opaque-cursors": Switches(hs_numeric_after=False),
-    "numbers-for-ids": Switches(hs_association_ids_as_text=False),
-    "batch-says-nothing-of-missing": Switches(hs_missing_in_batch="200"),
-    "same-value-makes-a-version": Switches(hs_same_value_version=True, hs_write_source="API"),
-    "three-digits": Switches(hs_varying_fraction=False),
-    "small-pages": Switches(sf_page_size=3, hs_association_page=1),
-    "per-app-limits": Switches(sf_limit_per_app=True),
-}
+    "as-sometimes-seen": Switches(
+        hs_numeric_after=False, hs_association_ids_as_text=False, hs_missing_in_batch="200",
+        hs_varying_fraction=False,
+    ),
+    "as-some-documents-say": Switches(
+        hs_same_value_version=True, hs_write_source="API", sf_page_size=3, hs_association_page=1,
+        sf_limit_per_app=True, sf_conditional_field="SystemModstamp",
+    ),
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("shape", SHAPES)
@@ -248,26 +256,32 @@ def oauth(site: Site) -> dict[str, str | None]:
     }  # fmt: skip
 
 
-WAYS: dict[str, tuple[str, Callable[[Site], dict[str, str | None]]]] = {
-    "hubspot-2026-03": ("HUBSPOT", lambda _: {"API_VERSION": "2026-03"}),
-    "salesforce-58": ("SALESFORCE", lambda _: {"API_VERSION": "58.0"}),
-    "salesforce-v58": ("SALESFORCE", lambda _: {"API_VERSION": "v58.0"}),
-    "salesforce-66": ("SALESFORCE", lambda _: {"API_VERSION": "66.0"}),
-    "salesforce-token": ("SALESFORCE", token),
-    "salesforce-password": ("SALESFORCE", password),
-    "hubspot-oauth": ("HUBSPOT", oauth),
+def version(number: str) -> Callable[[Site], dict[str, str | None]]:
+    return lambda _: {"API_VERSION": number}
+
+
+WAYS: dict[str, dict[str, Callable[[Site], dict[str, str | None]]]] = {
+    "v58-and-2026-03": {"SALESFORCE": version("v58.0"), "HUBSPOT": version("2026-03")},
+    "66-and-oauth": {"SALESFORCE": version("66.0"), "HUBSPOT": oauth},
+    "token": {"SALESFORCE": token},
+    "password": {"SALESFORCE": password},
 }
 
 
 @pytest.mark.parametrize("way", WAYS)
 def test_versions_and_ways_to_sign_in(tmp_path: Path, way: str) -> None:
     for site in made(tmp_path):
-        crm, settings = WAYS[way]
-        for name, value in settings(site).items():
-            site.environ.pop(f"MQLSYNC_{crm}__{name}", None)
-            if value is not None:
-                site.environ[f"MQLSYNC_{crm}__{name}"] = value
+        for crm, settings in WAYS[way].items():
+            for name, value in settings(site).items():
+                site.environ.pop(f"MQLSYNC_{crm}__{name}", None)
+                if value is not None:
+                    site.environ[f"MQLSYNC_{crm}__{name}"] = value
         assert site.json("doctor")["ok"] is True
         loop(site, site.pair("anna@acme.example"))
-        if way == "hubspot-2026-03":
-            assert any("/crm/objects/2026-03/contacts" in one.path for one in site.sandbox.requests)
+        paths = " ".join(request.path for request in site.sandbox.requests)
+        for way_of, path in (
+            ("2026-03", "/crm/objects/2026-03/contacts"),
+            ("v58", "/data/v58.0/"),
+            ("66", "/data/v66.0/"),
+        ):
+            assert (path in paths) == (way_of in way)
