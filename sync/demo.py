@@ -46,8 +46,8 @@ SCORE_FIELDS: Final = ("mql_score__c", "mql_score")
 """A score may come back to a value that it had; nobody decided that twice."""
 COMMANDS: Final = (
     "people --stage mql",
-    "person explain EMAIL",
-    "person timeline EMAIL",
+    "person explain {who}",
+    "person timeline {who}",
     "status",
     "runs",
     "model lint",
@@ -118,6 +118,7 @@ class Demo:
         self._world = RealWorld(-FORTNIGHT)
         self._edits: list[Edit] = []
         self._verified = 0
+        self._somebody = ""
 
     def run(self) -> None:
         """Tell it. Raises DemoFailed when a promise was not kept."""
@@ -187,6 +188,7 @@ class Demo:
                 return
             now = epoch(self._world.now())
             story = explain_person(conn, chosen.person_id, app.models, now=now) or {}
+        self._somebody = chosen.emails[0]
         score = story["score"]
         self._tell.say(
             f"{chosen.name}, {chosen.company}: {score['total']:g} points, fit {score['fit']:g} and "
@@ -287,10 +289,12 @@ class Demo:
             raise DemoFailed("a promise was not kept; see the table above")
 
     def _where_to_look(self, sandbox: SandboxProcess) -> None:
-        folder = self._options.folder
+        folder, who = self._options.folder, self._somebody or "EMAIL"
+        if folder.is_relative_to(Path.cwd()):
+            folder = folder.relative_to(Path.cwd())
         self._tell.chapter("Look around")
         for command in COMMANDS:
-            self._tell.say(f"  .venv/bin/mqlsync {command} --config-dir {folder}")
+            self._tell.say(f"  .venv/bin/mqlsync {command.format(who=who)} --config-dir {folder}")
         if self._options.serve:
             self._tell.say("The simulated CRMs go on until Ctrl-C. In another shell:")
             for name, value in sandbox.environ.items():
