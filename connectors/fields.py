@@ -19,7 +19,9 @@ T = TypeVar("T")
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _NUMBER: Final = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,3})?", re.ASCII)
-_MAX_MS: Final = 253_402_300_800_000  # the year 10000
+_FIRST_MS: Final = -62_135_596_800_000  # the year 1, the first that a datetime knows
+_LAST_MS: Final = 253_402_300_800_000  # the year 10000, the first that it does not
+_DIGITS: Final = 25  # more of them make no time, and int() refuses thousands
 _MAX_INT: Final = 2**63 - 1  # what a database column holds
 
 
@@ -41,11 +43,14 @@ def epoch_ms(value: object) -> int | None:
     if isinstance(value, str):
         stripped = value.strip()
         if _NUMBER.fullmatch(stripped) is None:
-            return _iso_ms(stripped)
-        value = int(stripped) if stripped.lstrip("+-").isdigit() else float(stripped)
+            value = _iso_ms(stripped)
+        elif len(stripped) > _DIGITS:
+            return None
+        else:
+            value = int(stripped) if stripped.lstrip("+-").isdigit() else float(stripped)
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
-    if not -_MAX_MS < value < _MAX_MS:  # also NaN and the infinities
+    if not _FIRST_MS <= value < _LAST_MS:  # also NaN and the infinities
         return None
     return int(value // 1)
 

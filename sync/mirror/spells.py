@@ -31,6 +31,9 @@ from sync.mirror.scores import SCOPE, Clock
 from sync.mirror.tables import PersonAlias
 
 ALIAS: Final = PersonAlias.metadata.tables["person_alias"]
+FORMER: Final = PersonAlias.metadata.tables["person_former"]
+GRAVE: Final = PersonAlias.metadata.tables["tombstone"]
+RECORD: Final = PersonAlias.metadata.tables["person_record"]
 
 
 def adopt_merged(conn: Connection, now: int) -> int:
@@ -75,11 +78,24 @@ def take_over(conn: Connection, live: Sequence[Model]) -> None:
 
 
 def close_gone(conn: Connection, now: int) -> int:
-    """Close the spells of people whose records all went."""
+    """Close the spells of people whose records all went.
+
+    Not while one of them went into a record that was never seen: a pull that was cut short brings it next
+    time, and the person with it.
+    """
     living = exists(select(PERSON.c.person_id).where(PERSON.c.person_id == SPELL.c.person_id))
-    return conn.execute(
-        update(SPELL).where(SPELL.c.left_at.is_(None), not_(living)).values(left_at=now, left_why="gone")
-    ).rowcount
+    into = and_(
+        RECORD.c.crm == GRAVE.c.crm, RECORD.c.object == GRAVE.c.to_object, RECORD.c.id == GRAVE.c.to_id
+    )
+    same = and_(FORMER.c.crm == GRAVE.c.crm, FORMER.c.object == GRAVE.c.object, FORMER.c.id == GRAVE.c.id)
+    expected = exists(
+        select(FORMER.c.id)
+        .join(GRAVE, same)
+        .where(FORMER.c.person_id == SPELL.c.person_id, GRAVE.c.to_id.is_not(None))
+        .where(not_(exists(select(RECORD.c.id).where(into))))
+    )
+    over = (SPELL.c.left_at.is_(None), not_(living), not_(expected))
+    return conn.execute(update(SPELL).where(*over).values(left_at=now, left_why="gone")).rowcount
 
 
 def note_readings(conn: Connection, now: int) -> int:

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from config.world import iso_z
 from connectors import fields
 
 
@@ -40,12 +41,24 @@ from connectors import fields
         (float("inf"), None),
         (True, None),
         ("99999999999999999999", None),
+        ("9" * 5000, None),
         ("2026-13-01", None),
+        ("9999-12-31T23:59:59-12:00", None),
+        (253_402_300_799_999, 253_402_300_799_999),
+        (253_402_300_800_000, None),
+        (-62_135_596_800_000, -62_135_596_800_000),
+        (-62_135_596_800_001, None),
         ({}, None),
     ],
 )
 def test_times(value: object, expected: int | None) -> None:
     assert fields.epoch_ms(value) == expected
+
+
+@given(st.one_of(st.integers(), st.integers().map(str), st.datetimes().map(lambda moment: f"{moment}+14:00")))
+def test_every_time_can_be_shown(value: object) -> None:
+    found = fields.epoch_seconds(value)
+    assert found is None or iso_z(found) is not None
 
 
 @given(st.datetimes(timezones=st.just(UTC)).filter(lambda moment: 1900 < moment.year < 9000))
