@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -54,10 +56,21 @@ class Small:
             return [tuple(row) for row in conn.execute(text(sql), values)]
 
 
+@functools.cache
+def empty_mirror() -> bytes:
+    """A mirror that was migrated once; every test begins with a copy."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "empty.db"
+        mirror = Mirror(f"sqlite:///{path}", SimulatedWorld())
+        mirror.migrate()
+        mirror.close()
+        return path.read_bytes()
+
+
 def small(folder: Path, settings: Settings | None = None) -> Small:
     """Both CRMs as dicts, a fresh mirror."""
     world = SimulatedWorld()
+    (folder / "mirror.db").write_bytes(empty_mirror())
     mirror = Mirror(f"sqlite:///{folder / 'mirror.db'}", world)
-    mirror.migrate()
     made = {crm: MemoryConnector(crm, world) for crm in ("salesforce", "hubspot")}
     return Small(mirror, world, dict(made), settings or Settings())

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import functools
 import json
-import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -28,6 +26,7 @@ from sync.mirror.programs import run_program, temporary
 from sync.mirror.tables import PersonAlias
 from sync.reports import ScoreCounts
 from sync.stages.score import score
+from tests.pipeline.small import empty_mirror
 from tests.scoring.subject import DAY, DEFAULT, default_model, engagement, person
 from tests.world import SimulatedWorld
 
@@ -88,17 +87,6 @@ class Loop:
 
     def stage(self, person_id: str = "p1") -> str:
         return str(self.one(catalog.PERSON, person_id)["stage"])
-
-
-@functools.cache
-def empty_mirror() -> bytes:
-    """A mirror that was migrated once; every test begins with a copy."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "empty.db"
-        mirror = Mirror(f"sqlite:///{path}", SimulatedWorld(START))
-        mirror.migrate()
-        mirror.close()
-        return path.read_bytes()
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
