@@ -50,13 +50,13 @@ def retry(conn: Connection, ids: Collection[str], run_id: str, now: int) -> int:
     What is kept is the change, not the request: it is decided anew on the live record just before it is
     sent. A change whose field has a newer open one is superseded by that instead.
     """
+    ended = {"why": Why.NEWER.value, "done_at": now, "ended_run": run_id}
+    fresh = {"why": None, "code": None, "message": None, "done_at": None, "ended_run": None}
+    again = {"state": "queued", "attempts": 0, "next_at": None, "plan_digest": None}
     changed = 0
-    for some in _chunks(ids):
-        failed = (INTENT.c.id.in_(some), INTENT.c.state.in_(BAD_ENDS))
-        ended = {"why": Why.NEWER.value, "done_at": now, "ended_run": run_id}
+    for intent_id in _newest_first(conn, ids):  # so that of several changes of one field the newest goes out
+        failed = (INTENT.c.id == intent_id, INTENT.c.state.in_(BAD_ENDS))
         conn.execute(update(INTENT).where(*failed, _newer_is_open()).values(state="superseded", **ended))
-        fresh = {"why": None, "code": None, "message": None, "done_at": None, "ended_run": None}
-        again = {"state": "queued", "attempts": 0, "next_at": None, "plan_digest": None}
         changed += conn.execute(update(INTENT).where(*failed).values(**fresh, **again)).rowcount
     return changed
 
@@ -81,6 +81,16 @@ def paused(conn: Connection) -> list[Pause]:
 def resume(conn: Connection, scope: str) -> bool:
     """Let a paused part go on; False when it was not paused."""
     return conn.execute(delete(PAUSE).where(PAUSE.c.scope == scope)).rowcount > 0
+
+
+def _newest_first(conn: Connection, ids: Collection[str]) -> list[str]:
+    """Those of these changes that ended badly."""
+    found: list[tuple[int, str]] = []
+    for some in _chunks(ids):
+        query = select(INTENT.c.created_at, INTENT.c.id)
+        rows = conn.execute(query.where(INTENT.c.id.in_(some), INTENT.c.state.in_(BAD_ENDS)))
+        found += [(row.created_at, row.id) for row in rows]
+    return [intent_id for _, intent_id in sorted(found, reverse=True)]
 
 
 def _newer_is_open() -> ColumnElement[bool]:

@@ -26,6 +26,7 @@ from connectors.records import Cursor, Feed, GoneReason, Identity, Page, Poison
 from sync.mirror.runs import get_meta, meta_like
 from sync.stages.pull import refetch
 from tests.pipeline.small import Small, small
+from tests.unit.mirror.rows import company, deal
 
 
 @pytest.fixture
@@ -199,6 +200,23 @@ def test_a_failed_sign_in_is_a_problem(here: Small) -> None:
     here.connectors["hubspot"].sign_in = refuse
     assert here.pull()["hubspot"] == {}
     assert [(problem.code, problem.exit_code) for problem in here.problems] == [("HS-401", 4)]
+
+
+@pytest.mark.parametrize(
+    ("crm", "object_name"), [("hubspot", "companies"), ("hubspot", "deals"), ("salesforce", "companies")]
+)
+def test_p24_a_field_of_companies_or_deals_that_is_mapped_later_is_filled(
+    here: Small, crm: str, object_name: str
+) -> None:
+    source = here.connectors[crm]
+    source.add_company(company("companies", "1", crm=crm))
+    source.add_deal(deal("deals", "1", crm=crm))
+    here.pull()
+    here.settings = Settings.model_validate(
+        {"mapping": {"fields": {f"{crm}.{object_name}": {"segment": "segment"}}}}
+    )
+    assert here.pull(crm)[crm][object_name].seen == 1
+    assert here.pull(crm)[crm][object_name].seen == 0
 
 
 def test_other_fields_mean_reading_again(here: Small) -> None:

@@ -73,6 +73,17 @@ def test_a_retried_change_starts_anew_unless_a_newer_one_waits(with_failures: Mi
     }
 
 
+def test_of_two_failed_changes_of_one_field_the_newest_is_retried(mirror: Mirror) -> None:
+    """W17: both in one request would set the field to either value."""
+    for name, value, at in (("b", "55", 1), ("a", "60", 2)):
+        with mirror.write() as conn:
+            outbox.add(conn, [intent(name, "1", value)], run_id="r1", now=at)
+        park(mirror, name)
+    with mirror.write() as conn:
+        assert failures.retry(conn, ["a", "b"], "r3", 20) == 1
+    assert states(mirror) == {"a": ("queued", None, 0), "b": ("superseded", "newer", 3)}
+
+
 def test_a_skipped_change_keeps_its_reason_and_cannot_be_retried(with_failures: Mirror) -> None:
     with with_failures.write() as conn:
         assert failures.skip(conn, ["b"], "sold to a partner", "r3", 20) == 1

@@ -253,6 +253,14 @@ def test_when_two_values_are_one(purpose: str, left: str | None, right: str | No
     assert same(purpose, right, left) is equal
 
 
+@pytest.mark.parametrize("value", ["0", "false", " ", "null"])
+def test_w23_only_nothing_is_empty(value: str) -> None:
+    """A zero, a blank and the word null are values that somebody may have meant."""
+    for policy in ("fill", "last_supplied", "human_wins"):
+        assert isinstance(decide(target(policy), live(value), "MQL", Known()), Leave), policy
+    assert isinstance(decide(target("fill"), live(""), "MQL", Known()), SetField)
+
+
 # -- whose version is it
 
 
