@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from pydantic import SecretStr
 
 from config.settings import SalesforceSettings
 from connectors.base import Connector
 from connectors.mapping import EngagementMapper
 from connectors.options import PullOptions
+from connectors.salesforce import bulk, soql
+from connectors.salesforce.bulk import BULK_ABOVE
 from connectors.salesforce.connector import SalesforceConnector
 from connectors.throttle import UnlimitedBudget
 from tests.contract.on_sandbox import SandboxSubject
@@ -18,6 +21,7 @@ from tests.contract.suite import ConnectorContract
 
 
 class SalesforceSubject(SandboxSubject):
+    bulk_above = BULK_ABOVE
     crm = "salesforce"
     people = "Lead"
     status_field = "Status"
@@ -70,9 +74,28 @@ class SalesforceSubject(SandboxSubject):
             client_secret=SecretStr(secret),
         )
         options = PullOptions(engagement=EngagementMapper())
-        return SalesforceConnector(settings, options, self.world, UnlimitedBudget())
+        budget = UnlimitedBudget()
+        return SalesforceConnector(settings, options, self.world, budget, bulk_above=self.bulk_above)
 
 
 class TestSalesforce(ConnectorContract):
     def make(self) -> Subject:
         return SalesforceSubject()
+
+
+class BulkSubject(SalesforceSubject):
+    bulk_above = 0
+    data_path = "/(query|queryAll|sobjects|composite|jobs)"
+
+
+class TestSalesforceByBulk(ConnectorContract):
+    """First passes go by a Bulk job as soon as an object does not fit on one page."""
+
+    @pytest.fixture(autouse=True)
+    def small_pages(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(soql, "PAGE_ROWS", 30)
+        monkeypatch.setattr(bulk, "RESULT_ROWS", 150)
+        monkeypatch.setattr(bulk, "BATCH_ROWS", 60)
+
+    def make(self) -> Subject:
+        return BulkSubject()
