@@ -106,6 +106,11 @@ class Mirror:
         """The SQLAlchemy engine, for the migrations."""
         return self._engine
 
+    @property
+    def is_writing(self) -> bool:
+        """Whether this thread is inside `write`."""
+        return bool(getattr(self._writing, "now", False))
+
     def migrate(self) -> None:
         """Create the schema or bring it up to date, in one transaction. Raises DatabaseNewer."""
         from sync.mirror.migrations import upgrade  # Alembic loads only when it is needed
@@ -179,9 +184,7 @@ class Mirror:
             raise ConfigError(
                 [Problem("the mirror needs a file", key="database_url", expected="sqlite:///path")]
             )
-        engine = create_engine(
-            self._url, connect_args={"check_same_thread": False, "timeout": BUSY_TIMEOUT / 1000}
-        )
+        engine = _engine(self._url, connect_args={"check_same_thread": False, "timeout": BUSY_TIMEOUT / 1000})
         path = self.path
 
         def before_connect(*_: object) -> None:
@@ -195,6 +198,11 @@ class Mirror:
 def _postgresql_engine(url: URL) -> Engine:
     """Rows of an INSERT … SELECT are counted here as they are on SQLite."""
     return create_engine(url, pool_size=4, execution_options={"preserve_rowcount": True})
+
+
+def _engine(url: URL, **options: Any) -> Engine:
+    """An engine whose errors do not repeat the values of a statement: they are personal data."""
+    return create_engine(url, hide_parameters=True, **options)
 
 
 def _parsed(url: str) -> URL:
@@ -289,12 +297,7 @@ def _known_trouble(
             return DiskFull(where, None if path is None else shutil.disk_usage(path.parent).free)
         if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
             return DatabaseLocked(where, waited)
-        if code in (
-            sqlite3.SQLITE_CANTOPEN,
-            sqlite3.SQLITE_READONLY,
-            sqlite3.SQLITE_PERM,
-            sqlite3.SQLITE_IOERR,
-        ):
+        if code in UNUSABLE:
             return DatabaseUnusable(where, detail)
         return None
     state = getattr(error, "sqlstate", None) or ""

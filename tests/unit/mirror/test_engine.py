@@ -14,6 +14,7 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import text
+from sqlalchemy.exc import IntegrityError
 
 from config.errors import ConfigError
 from sync.mirror import engine as engine_module
@@ -259,3 +260,12 @@ def test_math_functions_from_python_answer_as_the_built_in_ones() -> None:
     )
     assert ours.execute(sql).fetchone() == built_in.execute(sql).fetchone()
     assert ours.execute("SELECT exp(1e6)").fetchone() == (math.inf,)
+
+
+def test_errors_do_not_repeat_what_was_stored(mirror: Mirror) -> None:
+    query = text("INSERT INTO meta (key, value) VALUES (:key, :value)")
+    row = {"key": "ann@secret.test", "value": "x"}
+    mirror.migrate()
+    with pytest.raises(IntegrityError) as caught, mirror.write() as conn:
+        conn.execute(query, [row, row])
+    assert "secret" not in str(caught.value)
