@@ -8,6 +8,7 @@ from typing import Final, NamedTuple
 from urllib.parse import urlsplit
 
 from config.errors import nearest
+from config.hours import ABSENCE_EXAMPLE, EXAMPLE, HoursFault, parse_absence, parse_hours
 from config.schema import variable_name
 from config.settings import (
     DURATION_TEXT,
@@ -17,6 +18,7 @@ from config.settings import (
     HubSpotSettings,
     ObjectTargets,
     Pool,
+    PoolMember,
     SalesforceSettings,
     Settings,
     parse_duration,
@@ -321,9 +323,36 @@ def _pool(path: KeyPath, pool: Pool) -> Iterator[Finding]:
             yield Finding(
                 (*here, "email"), "this colleague already stands in the pool", "weight = 2 for two turns"
             )
+        yield from _times(here, member)
     fallback = pool.fallback
     if fallback is not None and not _is_address(fallback) and not re.fullmatch(r"queue:.*\S.*", fallback):
         yield Finding((*path, "fallback"), "this names nobody", 'an e-mail address or "queue:NAME"')
+
+
+def _times(path: KeyPath, member: PoolMember) -> Iterator[Finding]:
+    if member.hours is not None:
+        try:
+            parse_hours(member.hours)
+        except HoursFault as fault:
+            yield Finding((*path, "hours"), str(fault), f"for example {EXAMPLE}")
+    for position, text in enumerate(member.absent):
+        try:
+            parse_absence(text)
+        except HoursFault as fault:
+            yield Finding((*path, "absent", position), str(fault), ABSENCE_EXAMPLE)
+
+
+def _same_humans(settings: Settings) -> Iterator[Finding]:
+    seen: set[tuple[str, str]] = set()
+    for position, pair in enumerate(settings.routing.same):
+        for crm in type(pair).model_fields:
+            address: str = getattr(pair, crm)
+            path: KeyPath = ("routing", "same", position, crm)
+            if not _is_address(address):
+                yield Finding(path, "this is no e-mail address")
+            elif (crm, address.strip().casefold()) in seen:
+                yield Finding(path, "this address already stands for somebody", "one row a colleague")
+            seen.add((crm, address.strip().casefold()))
 
 
 def _is_address(text: str) -> bool:
@@ -344,4 +373,5 @@ _CHECKS: Final[tuple[Callable[[Settings], Iterator[Finding]], ...]] = (
     _engagement,
     _writeback,
     _routing,
+    _same_humans,
 )

@@ -6,43 +6,16 @@ import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    SecretStr,
-    Strict,
-    field_validator,
-    model_validator,
-)
+from pydantic import Field, SecretStr, Strict, field_validator, model_validator
 
-_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
-
-DURATION_TEXT = re.compile(r"\s*(\d{1,9})\s*([smhd]?)\s*", re.ASCII)
-
-
-def parse_duration(value: object) -> object:
-    """`"90s"`, `"5m"`, `"24h"`, `"30d"` or a whole number of seconds → seconds (int)."""
-    if isinstance(value, str):
-        match = DURATION_TEXT.fullmatch(value)
-        if match is None:
-            raise ValueError('a duration looks like "90s", "5m", "24h" or "30d"')
-        return int(match[1]) * _UNITS[match[2] or "s"]
-    return value
-
-
-Duration = Annotated[int, Strict(), BeforeValidator(parse_duration), Field(ge=0)]
-"""Whole seconds; written as "5m" in TOML."""
-
-Flag = Annotated[bool, Strict()]
-"""`true` or `false`, nothing that looks like it."""
-
-Count = Annotated[int, Strict(), Field(ge=1)]
-"""A whole number, 1 or more."""
-
-Share = Annotated[float, Strict(), Field(gt=0, le=1)]
-"""A part of the whole: over 0, up to 1."""
+from config.routing import Pool as Pool
+from config.routing import PoolMember as PoolMember
+from config.routing import RoutingRule as RoutingRule
+from config.routing import RoutingSettings as RoutingSettings
+from config.section import DURATION_TEXT as DURATION_TEXT
+from config.section import Count, Duration, Flag, Share
+from config.section import Section as Section
+from config.section import parse_duration as parse_duration
 
 STAGES = ("subscriber", "lead", "mql", "sql", "opportunity", "customer", "recycled", "disqualified")
 """Stages a person can be in."""
@@ -59,18 +32,6 @@ PURPOSES: dict[str, PolicyName] = {
     "mql_date": "machine",
 }
 """What write-back may set, in this order, with the policy that applies when none is named."""
-
-
-class Section(BaseModel):
-    """A table of mqlsync.toml: unknown keys are errors."""
-
-    model_config = ConfigDict(
-        extra="forbid",
-        frozen=True,
-        hide_input_in_errors=True,
-        populate_by_name=True,
-        use_attribute_docstrings=True,
-    )
 
 
 class SalesforceSettings(Section):
@@ -164,7 +125,7 @@ class PullSettings(Section):
     """Share of the daily calls that pulling leaves for writing and for others."""
     sweep_limit: Share = 0.05
     """A sweep that would mark more than this share of an object as gone stops and asks."""
-    overlap: dict[str, Duration] = {}
+    overlap: dict[str, Duration] = Field(default={})
     """Per feed name: how much to read again before the last cursor, over the built-in overlap."""
 
 
@@ -179,7 +140,7 @@ class MappingSettings(Section):
         "hubspot.contacts",
     )
     """Where records of one person differ, the first of these that has the fact wins."""
-    fields: dict[str, dict[str, str]] = {}
+    fields: dict[str, dict[str, str]] = Field(default={})
     """`[mapping.fields."salesforce.Lead"] segment = "Segment__c"`: name in the model → field in the CRM."""
 
 
@@ -199,7 +160,7 @@ class EngagementRule(Section):
 
     source: str
     """Where the row comes from, for example `hubspot.form_submission`."""
-    when: dict[str, Condition] = {}
+    when: dict[str, Condition] = Field(default={})
     """Field of the row → condition; all must hold."""
     kind: str
     """The kind of engagement it is, or `ignore`."""
@@ -223,7 +184,7 @@ class FieldPolicy(Section):
     """API name of the field."""
     policy: PolicyName
     """When it may be set; unset: the usual policy of its purpose."""
-    values: dict[str, str] = {}
+    values: dict[str, str] = Field(default={})
     """Stage → the value that says so in this CRM."""
     from_: tuple[str, ...] | None = Field(default=None, alias="from")
     """Values that `last_supplied` may replace at the first meeting; "" means empty."""
@@ -233,7 +194,7 @@ class FieldPolicy(Section):
     """Values that only people move away from."""
     demote_from: tuple[str, ...] = ()
     """Values that may be lowered."""
-    record_types: dict[str, dict[str, str]] = {}
+    record_types: dict[str, dict[str, str]] = Field(default={})
     """Salesforce record type (DeveloperName) → values that replace `values` there."""
     via_native: Literal["salesforce", "hubspot"] | None = None
     """Written in that CRM only; the CRMs' own sync carries it to the other."""
@@ -310,44 +271,6 @@ class WritebackSettings(Section):
         section: Any = self.salesforce if crm == "salesforce" else self.hubspot
         found = getattr(section, object_name, None)
         return found if isinstance(found, ObjectTargets) else ObjectTargets()
-
-
-class PoolMember(Section):
-    """Somebody who takes leads."""
-
-    email: str
-    """Address by which both CRMs know this colleague."""
-    weight: Annotated[int, Strict(), Field(ge=1, le=1000)] = 1
-    """Turns in relation to the others'."""
-
-
-class Pool(Section):
-    """People who take turns."""
-
-    members: tuple[PoolMember, ...] = ()
-    """Who takes turns."""
-    fallback: str | None = None
-    """Who takes over when no member can: an address, or `queue:NAME`."""
-
-
-class RoutingRule(Section):
-    """Which pool takes a person; the first rule that matches wins."""
-
-    when: dict[str, Any] = {}
-    """Condition in the language of scoring.toml."""
-    pool: str
-    """Name of a `[routing.pools.NAME]`."""
-
-
-class RoutingSettings(Section):
-    """Who gets a new MQL. Without a pool, owners are not decided."""
-
-    pools: dict[str, Pool] = {}
-    """`[routing.pools.NAME]`; `default` takes everyone whom no rule sends elsewhere."""
-    rules: tuple[RoutingRule, ...] = ()
-    """`[[routing.rules]]`, in order."""
-    unowned: tuple[str, ...] = ()
-    """Addresses whose records count as nobody's; our own integration user always does."""
 
 
 class LimitsSettings(Section):

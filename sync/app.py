@@ -11,8 +11,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
+from config import toml
 from config.errors import ConfigError, Problem
-from config.paths import MODEL_FILE, MODELS_FOLDER
+from config.paths import MODEL_FILE, MODELS_FOLDER, SETTINGS_FILE
 from config.settings import Settings
 from config.world import World
 from connectors.hubspot.connector import HubSpotConnector
@@ -22,6 +23,7 @@ from connectors.salesforce.connector import SalesforceConnector
 from scoring.load import load_model
 from scoring.model import Model
 from sync.context import App
+from sync.core.rules import read_rules
 from sync.mirror.engine import Mirror
 
 LISTS_FOLDER: Final = "lists"
@@ -31,9 +33,12 @@ PEOPLE_OBJECTS: Final = (("salesforce", "Lead"), ("salesforce", "Contact"), ("hu
 def build(settings: Settings, world: World, config_dir: Path) -> App:
     """The app of one configuration, its mirror brought up to date; nothing is asked of a CRM yet.
 
-    Raises ConfigError for a model file that cannot be used, and the errors of `sync.mirror.engine`.
+    Raises ConfigError for a model file or a routing rule that cannot be used, and the errors of
+    `sync.mirror.engine`.
     """
     models = load_models(config_dir)
+    if settings.routing.rules:
+        read_rules(settings.routing.rules, toml.read(config_dir / SETTINGS_FILE))
     mirror = Mirror(settings.database_url, world)
     mirror.migrate()
     app = App(settings, world, config_dir, mirror, models, mapping_hash(settings))
@@ -113,4 +118,8 @@ def mapping_hash(settings: Settings) -> str:
     )
     for patience in ("quiet_period", "settle_time"):
         parts["writeback"].pop(patience)
+    for pool in parts["routing"]["pools"].values():
+        for one in pool["members"]:
+            for availability in ("hours", "absent", "capacity"):
+                one.pop(availability)  # a holiday is no reason to ask for approval anew
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]

@@ -1,4 +1,4 @@
-"""Whose lead this is. Pure: pools and facts in, one answer out.
+"""Whose lead this is. Pure: pools, facts and the time in, one answer out.
 
 One turn per person, and the same human in every CRM. An owner whom a person chose in one CRM is carried to
 the records that nobody owns, and costs no turn. Turns are smooth weighted round robin; because its state
@@ -7,32 +7,71 @@ is a function of how many turns each member had, a turn that was given back is s
 
 from __future__ import annotations
 
-import fnmatch
 import hashlib
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from datetime import UTC, date, datetime
+from typing import Final
 
+from config.hours import WorkingHours
 from connectors.records import Crm, RecordRef
-
-OPERATORS = frozenset({"in", "equals", "glob", "is_set"})
-"""What a routing rule may ask of a fact; text is compared ignoring case."""
+from scoring.model import Condition
+from scoring.operators import Row, holds
 
 QUEUE_PREFIX = "queue:"
 DEFAULT_POOL = "default"
 
+DAY: Final = 86_400
+"""Capacity is counted over so many seconds back from now."""
+
+AFTER_HOURS, FULL, ABSENT = "outside working hours", "at capacity", "absent"
+YIELDING: Final = ((), (AFTER_HOURS,), (AFTER_HOURS, FULL), (AFTER_HOURS, FULL, ABSENT))
+"""What is overlooked, step by step, so that a lead never stays with nobody."""
+
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """Somebody of a pool: normalised address and weight."""
+    """Somebody of a pool: normalised address, weight, and when they take leads.
+
+    `capacity`: most turns in a rolling day. `absent`: first and last days, both included, by the zone of
+    `hours` (UTC without them).
+    """
 
     email: str
     weight: int = 1
+    capacity: int | None = None
+    hours: WorkingHours | None = None
+    absent: tuple[tuple[date, date], ...] = ()
+
+    def obstacle(self, now: int, lately: int) -> str:
+        """Why this member takes no lead now, "" when they do. `lately`: their turns of the last day."""
+        if self.is_absent(now):
+            return ABSENT
+        if self.capacity is not None and lately >= self.capacity:
+            return FULL
+        return AFTER_HOURS if self.hours is not None and not self.hours.open_at(now) else ""
+
+    def is_absent(self, now: int) -> bool:
+        """Whether today is a day away."""
+        today = datetime.fromtimestamp(now, UTC).date() if self.hours is None else self.hours.day_of(now)
+        return any(first <= today <= last for first, last in self.absent)
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """People for whom `when` holds go to `pool`. `company_owner` None: as the pool says."""
+
+    when: Condition
+    pool: str
+    company_owner: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Holding:
-    """One record of a person and who owns it. `free`: why it may be claimed, "" when somebody was chosen."""
+    """One record of a person and who owns it. `free`: why it may be claimed, "" when somebody was chosen.
+
+    `owner_email` is the human's one address (`routing.same`), not the CRM's.
+    """
 
     ref: RecordRef
     owner_email: str | None
@@ -86,13 +125,36 @@ def roster(members: Sequence[Member]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def next_turn(members: Sequence[Member], taken: Mapping[str, int]) -> Member | None:
-    """Whose turn it is after `taken` turns per member: smooth weighted round robin; first wins a tie."""
+def available(
+    members: Sequence[Member], now: int, lately: Mapping[str, int], overlook: Sequence[str] = ()
+) -> list[Member]:
+    """Members who take a lead at this moment; `overlook` names obstacles that do not count.
+
+    A member for whom two things stand in the way is told by the graver one: absent before at capacity
+    before outside working hours.
+    """
+    return [
+        member for member in members if member.obstacle(now, lately.get(member.email, 0)) in ("", *overlook)
+    ]
+
+
+def next_turn(
+    members: Sequence[Member], taken: Mapping[str, int], lately: Mapping[str, int] | None = None
+) -> Member | None:
+    """Whose turn it is after `taken` turns per member of this roster: smooth weighted round robin.
+
+    A tie goes to whoever had the fewest turns `lately` for their weight, then to the first; so rosters that
+    come and go with working hours do not all begin with the same person.
+    """
     turns = 1 + sum(taken.get(member.email, 0) for member in members)
     total = sum(member.weight for member in members)
+    recent = lately or {}
     return max(
         members,
-        key=lambda member: turns * member.weight - total * taken.get(member.email, 0),
+        key=lambda member: (
+            turns * member.weight - total * taken.get(member.email, 0),
+            -recent.get(member.email, 0) / member.weight,
+        ),
         default=None,
     )
 
@@ -104,37 +166,6 @@ def may_own(crm: str, object_name: str, kind: str, *, active: bool) -> bool:
     return kind == "person" and active
 
 
-def pool_for(
-    facts: Mapping[str, object], rules: Sequence[tuple[Mapping[str, Any], str]], pools: Collection[str]
-) -> str | None:
-    """The pool of a person: of the first rule that matches, else the default one; None: there is none."""
-    for when, pool in rules:
-        if pool in pools and all(_holds(facts.get(name), asked) for name, asked in when.items()):
-            return pool
-    return DEFAULT_POOL if DEFAULT_POOL in pools else None
-
-
-def unknown_operators(when: Mapping[str, Any]) -> list[str]:
-    """What a rule asks that we do not understand, as `field.operator`."""
-    wrong = []
-    for name, asked in when.items():
-        if isinstance(asked, Mapping):
-            wrong += [f"{name}.{operator}" for operator in asked if operator not in OPERATORS]
-    return wrong
-
-
-def _holds(fact: object, asked: Any) -> bool:
-    text = "" if fact is None else str(fact).strip().casefold()
-    if not isinstance(asked, Mapping):
-        return text == str(asked).strip().casefold()
-    return all(_compare(text, operator, value) for operator, value in asked.items())
-
-
-def _compare(text: str, operator: str, value: Any) -> bool:
-    if operator == "in":
-        return text in {str(one).strip().casefold() for one in value}
-    if operator == "equals":
-        return text == str(value).strip().casefold()
-    if operator == "glob":
-        return fnmatch.fnmatchcase(text, str(value).casefold())
-    return operator == "is_set" and bool(text) is bool(value)
+def rule_for(facts: Row, rules: Sequence[Rule]) -> Rule | None:
+    """The first rule that matches a row of the table of people."""
+    return next((rule for rule in rules if holds(rule.when, facts, {})), None)

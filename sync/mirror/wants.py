@@ -201,10 +201,12 @@ def owner_wants(
     free_owners: Collection[tuple[str, str]],
     *,
     models: Collection[str],
+    people: Collection[str] | None = None,
 ) -> Iterator[list[Held]]:
     """Per person with a record that nobody owns and this spell has not decided: all its records.
 
-    `targets`: (crm, object, owner field). `free_owners`: (crm, owner id) that count as nobody.
+    `targets`: (crm, object, owner field). `free_owners`: (crm, owner id) that count as nobody. `people`:
+    only these.
     """
     is_target = or_(
         *(and_(RECORD.c.crm == crm, RECORD.c.object == name) for crm, name, _ in targets), literal(False)
@@ -228,6 +230,8 @@ def owner_wants(
         .outerjoin(SCORE, and_(SCORE.c.person_id == SPELL.c.person_id, SCORE.c.model == SPELL.c.model))
         .where(*open_spells(models), is_target)
     )
+    if people is not None:
+        base = base.where(PERSON.c.person_id.in_(sorted(people)))
     candidates = base.where(nobody, not_(decided)).with_only_columns(PERSON.c.person_id)
     query = base.where(PERSON.c.person_id.in_(candidates)).order_by(
         SPELL.c.entered_at, PERSON.c.person_id, SPELL.c.model, RECORD.c.crm, RECORD.c.object, RECORD.c.id

@@ -6,7 +6,7 @@ uses it, are stored together or not at all. Nothing is sent from here.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 
 from config.world import from_epoch
 from connectors.records import Author, Live, RecordRef
@@ -139,7 +139,7 @@ class _Decider:
         )
         return True
 
-    def _add_owners(self) -> None:
+    def _add_owners(self, people: Collection[str] | None = None) -> None:
         owner_places = {(p.crm, p.object): p for p in self._places if p.purpose == "owner"}
         if not owner_places or not self._ctx.settings.routing.pools:
             return
@@ -147,7 +147,7 @@ class _Decider:
         free = [(crm, owner) for crm, ids in self._targets.free.items() for owner in ids]
         assigner = Assigner(self._ctx, self._conn, self._targets)
         turns = []
-        for group in wants.owner_wants(self._conn, fields, free, models=self._models):
+        for group in wants.owner_wants(self._conn, fields, free, models=self._models, people=people):
             assignment = assigner.assign(group)
             if assignment is None:
                 continue
@@ -165,8 +165,12 @@ class _Decider:
             if added and assignment.turn is not None:
                 turns.append(assignment.turn)
         routing.reserve(self._conn, turns, self._ctx.run.now)
+        if people is None:
+            routing.keep_unrouted(self._conn, assigner.unrouted)
 
     def _known(self, held: Held, field: str) -> Known:
+        if (held.ref, field) in routing.proved_before(self._conn, {held.ref: held.spell_id}):
+            return Known(held.owner_id)
         verified = proofs.verified_values(self._conn, [held.ref])
         return Known(held.owner_id, verified.get((held.ref, field)))
 

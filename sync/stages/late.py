@@ -66,8 +66,12 @@ def load_facts(conn: Connection, rows: Sequence[Row], crm: str) -> Facts:
     for digest in sorted({row.plan_digest for row in rows if row.plan_digest}):
         lines = plans.items(conn, digest)
         before.update({item.intent_id: item.before for item in lines if item.intent_id in wanted})
+    verified = proofs.verified_values(conn, refs)
+    owners = {row.ref: row.spell_id for row in rows if row.purpose == "owner" and row.policy != REPAIR}
+    for key in routing.proved_before(conn, owners):
+        verified.pop(key, None)
     return Facts(
-        proofs.verified_values(conn, refs),
+        verified,
         proofs.our_writes(conn, refs),
         before,
         get_meta(conn, f"{crm}.our_source") or "",

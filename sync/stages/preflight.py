@@ -14,7 +14,7 @@ from connectors.base import Connector
 from connectors.errors import NotOffered
 from connectors.records import Offered
 from sync.context import Context
-from sync.core.owner import QUEUE_PREFIX, may_own, normal_email, unknown_operators
+from sync.core.owner import QUEUE_PREFIX, may_own, normal_email
 from sync.core.writes import LIFECYCLE_LADDER
 from sync.reports import RunProblem
 from sync.stages.targets import Place, Targets, places
@@ -92,10 +92,6 @@ def _check_values(found: Preflight, place: Place, offered: Offered, key: str) ->
 def _check_owners(ctx: Context, found: Preflight, place: Place, targets: Targets) -> None:
     routing = ctx.settings.routing
     for rule in routing.rules:
-        for wrong in unknown_operators(rule.when):
-            found.stop(
-                place, f"routing rule: {wrong} is not understood", "see routing.rules", "RULE_NOT_UNDERSTOOD"
-            )
         if rule.pool not in routing.pools:
             near = nearest(rule.pool, routing.pools)
             shown = f"; did you mean {near!r}?" if near else ""

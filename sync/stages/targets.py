@@ -73,6 +73,9 @@ class Targets:
             if owner.email and owner.kind == "person"
         }
         self._by_id = {(owner.crm, owner.id): owner for owner in owners}
+        pairs = [(normal_email(p.salesforce), normal_email(p.hubspot)) for p in settings.routing.same]
+        self._human = {address: pair[0] for pair in pairs for address in pair}
+        self._in_hubspot = dict(pairs)
 
     def of(self, crm: str, object_name: str, purpose: str, policy: FieldPolicy) -> Target:
         """The target of a configured field."""
@@ -99,9 +102,15 @@ class Targets:
             return None
         return self.of(row.crm, row.object, row.purpose, policy)
 
+    def human(self, email: str) -> str:
+        """The one address of a colleague whom the CRMs know by two (`routing.same`): the Salesforce one."""
+        return self._human.get(email, email)
+
     def person(self, crm: str, email: str) -> KnownOwner | None:
-        """The user or owner with this address, an active one where there is one."""
-        return self._by_email.get((crm, email))
+        """The user or owner who is the human of this address, an active one where there is one."""
+        human = self.human(email)
+        address = self._in_hubspot.get(human, human) if crm == Crm.HUBSPOT else human
+        return self._by_email.get((crm, address))
 
     def by_id(self, crm: str, owner_id: str) -> KnownOwner | None:
         """The user, owner or queue with this id."""

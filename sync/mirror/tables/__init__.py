@@ -14,6 +14,7 @@ from sync.mirror.tables.records import (
     SweepIdRow,
     TombstoneRow,
 )
+from sync.mirror.tables.routing import HandOff, RefusedOwner, UnroutedRecord
 from sync.mirror.tables.runs import AuditRow, BudgetRow, FeedCursor, LeaseRow, Meta, RequestRow, Run
 from sync.mirror.tables.scores import ModelVersion, Score, ScoreHit, Spell, SpellReading
 
@@ -26,6 +27,7 @@ __all__ = [
     "EmailDomainRow",
     "EngagementRow",
     "FeedCursor",
+    "HandOff",
     "Intent",
     "LeaseRow",
     "LinkRow",
@@ -42,6 +44,7 @@ __all__ = [
     "PersonRow",
     "Plan",
     "PlanItem",
+    "RefusedOwner",
     "RequestRow",
     "Run",
     "Score",
@@ -51,5 +54,6 @@ __all__ = [
     "SweepIdRow",
     "TombstoneRow",
     "Turn",
+    "UnroutedRecord",
     "VerifiedValue",
 ]

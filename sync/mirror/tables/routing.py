@@ -1,0 +1,45 @@
+"""Owner routing beside the turns: who was refused, what got no owner, and the clock of each hand-off."""
+
+from sqlalchemy import BigInteger, Text
+from sqlmodel import Field, SQLModel
+
+
+class RefusedOwner(SQLModel, table=True):
+    """An owner that a CRM did not take in one run: not chosen again in that run."""
+
+    __tablename__ = "refused_owner"
+
+    run_id: str = Field(primary_key=True)
+    crm: str = Field(primary_key=True)
+    owner_id: str = Field(primary_key=True)
+    code: str = ""
+    at: int = Field(sa_type=BigInteger)
+
+
+class UnroutedRecord(SQLModel, table=True):
+    """A record of an MQL that got no owner at the last decision, and why."""
+
+    __tablename__ = "unrouted_record"
+
+    crm: str = Field(primary_key=True)
+    object: str = Field(primary_key=True)
+    record_id: str = Field(primary_key=True)
+    person_id: str = Field(index=True)
+    reason: str = Field(sa_type=Text)
+    at: int = Field(sa_type=BigInteger)
+
+
+class HandOff(SQLModel, table=True):
+    """One spell handed to sales: since when, to whom, until when somebody should have acted, and who did."""
+
+    __tablename__ = "hand_off"
+
+    spell_id: str = Field(primary_key=True)
+    person_id: str = Field(index=True)
+    owner: str | None = None  # the human's address; None: a queue, or nobody known
+    started_at: int = Field(sa_type=BigInteger)  # when the first owner or status was verified
+    due_at: int | None = Field(default=None, sa_type=BigInteger)  # None: the model names no time
+    touched_at: int | None = Field(default=None, sa_type=BigInteger)
+    touched_by: str | None = None  # "status", or the kind of engagement
+    judged: str | None = Field(default=None, sa_type=Text)  # statuses already found to be no touch, JSON
+    closed_at: int | None = Field(default=None, sa_type=BigInteger)  # the spell ended
