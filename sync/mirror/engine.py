@@ -197,7 +197,7 @@ class Mirror:
 
 def _postgresql_engine(url: URL) -> Engine:
     """Rows of an INSERT … SELECT are counted here as they are on SQLite."""
-    return create_engine(url, pool_size=4, execution_options={"preserve_rowcount": True})
+    return _engine(url, pool_size=4, execution_options={"preserve_rowcount": True})
 
 
 def _engine(url: URL, **options: Any) -> Engine:
