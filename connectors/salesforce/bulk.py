@@ -123,28 +123,31 @@ class Bulk:
     def parts(self, plan: Plan, cursor: Cursor) -> Iterator[Part]:
         """The rows of the whole object, from where the cursor's job is, or by a new one. Raises Refused."""
         job, tries = windows.State.of(cursor).job, 0
+        # Before any waiting: the fields of the plan may have gone by the time the job is done.
+        types = {path: self._schema.type_of(plan.spec.object, path) for path in plan.fields}
         while True:
             if job is None:
                 job = Job(self._create(plan), tries=tries)
                 cursor = windows.by_job(cursor, job)
                 yield Part([], cursor, False)
             try:
-                yield from self._read(plan, cursor, job)
+                yield from self._read(cursor, job, types)
             except _Lost as lost:
                 tries, job = job.tries + 1, None
                 if tries < MOST_JOBS:
                     continue
                 if lost.final is not None:
+                    yield Part([], windows.by_job(cursor, None), False)  # the next run begins afresh
                     raise lost.final from None
                 self._refused.add(plan.spec.object)
                 raise Refused(str(lost)) from None
             else:
                 return
 
-    def _read(self, plan: Plan, cursor: Cursor, job: Job) -> Iterator[Part]:
-        """What is left of one job. Raises _Lost."""
+    def _read(self, cursor: Cursor, job: Job, types: Mapping[str, str]) -> Iterator[Part]:
+        """What is left of one job; `types`: described type by wanted path. Raises _Lost."""
         processed = self._wait(job)
-        for rows, following in self._results(plan, job, processed):
+        for rows, following in self._results(job, types, processed):
             if following is not None:
                 job = following
                 yield Part(rows, windows.by_job(cursor, job), False)
@@ -199,14 +202,15 @@ class Bulk:
 
     # -- its results ---------------------------------------------------------------------------------------
 
-    def _results(self, plan: Plan, job: Job, processed: int | None) -> Iterator[tuple[list[Row], Job | None]]:
+    def _results(
+        self, job: Job, types: Mapping[str, str], processed: int | None
+    ) -> Iterator[tuple[list[Row], Job | None]]:
         """Batches of rows, each with the job as it stands behind them; None behind the last. Raises _Lost."""
-        types = {path: self._schema.type_of(plan.spec.object, path) for path in plan.fields}
         while True:
             with SpooledTemporaryFile(max_size=SPOOL_BYTES) as spool:
                 result = self._fetch(job, spool)
                 try:
-                    for rows, stored in _batches(read_rows(spool, plan.fields, types), job.skip, result.rows):
+                    for rows, stored in _batches(read_rows(spool, types), job.skip, result.rows):
                         newest = _newest(job, rows)
                         job = replace(job, skip=stored, newest_ms=newest)
                         if stored < result.rows:

@@ -56,17 +56,17 @@ CONVERTERS: Final[Mapping[str, Convert]] = {
 class Columns:
     """Where each wanted path stands in a result, and how its values are read."""
 
-    def __init__(self, header: Sequence[str], paths: Sequence[str], types: Mapping[str, str]) -> None:
-        """`types`: described type by path. Raises BrokenReply when a path is not in the header."""
+    def __init__(self, header: Sequence[str], types: Mapping[str, str]) -> None:
+        """`types`: described type by wanted path. Raises BrokenReply when a path is not in the header."""
         places = {name.lower(): place for place, name in enumerate(header)}
         self.width = len(header)
         self._own: list[tuple[int, str, Convert | None]] = []
         self._nested: list[tuple[int, list[str], Convert | None]] = []
-        for path in paths:
+        for path, type_name in types.items():
             place = places.get(path.lower())
             if place is None:
                 raise BrokenReply(f"the result has no column {path}", crm=CRM, code="NOT_A_RESULT")
-            convert = CONVERTERS.get(types.get(path, ""))
+            convert = CONVERTERS.get(type_name)
             if "." in path:
                 self._nested.append((place, path.split("."), convert))
             else:
@@ -120,8 +120,11 @@ def _put(fields: dict[str, Any], steps: Sequence[str], value: Any) -> None:
     inner[steps[-1]] = value
 
 
-def read_rows(data: IO[bytes], paths: Sequence[str], types: Mapping[str, str]) -> Iterator[Row]:
-    """The rows of one result, in the file's order. Raises BrokenReply for what is no such CSV."""
+def read_rows(data: IO[bytes], types: Mapping[str, str]) -> Iterator[Row]:
+    """The rows of one result, in the file's order; `types` as for `Columns`.
+
+    Raises BrokenReply for what is no such CSV.
+    """
     csv.field_size_limit(LONGEST_CELL)
     text = io.TextIOWrapper(data, encoding="utf-8", errors="surrogateescape", newline="")
     try:
@@ -129,7 +132,7 @@ def read_rows(data: IO[bytes], paths: Sequence[str], types: Mapping[str, str]) -
         header = next(lines, None)
         if header is None:
             return
-        columns = Columns(header, paths, types)
+        columns = Columns(header, types)
         for values in lines:
             if values:
                 yield columns.row(values)

@@ -26,7 +26,10 @@ TYPES = {
 
 
 def read(data: bytes, *paths: str, **types: str) -> list[Row]:
-    return list(read_rows(io.BytesIO(data), paths or ("Id", "Name"), {**TYPES, **types}))
+    known = {**TYPES, **types}
+    return list(
+        read_rows(io.BytesIO(data), {path: known.get(path, "string") for path in paths or ("Id", "Name")})
+    )
 
 
 def fields(data: bytes, *paths: str) -> list[dict[str, Any] | None]:
