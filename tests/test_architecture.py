@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,11 +25,13 @@ SCORING_MAY_USE = {"config.errors", "config.toml"}
 SYNC_LAYERS = (
     ("sync.core", "sync.reports"),
     ("sync.mirror",),
-    ("sync.context",),
+    ("sync.context", "sync.stopping", "sync.vitals"),
     ("sync.stages",),
     ("sync.pipeline", "sync.doctor", "sync.status"),
     ("sync.resync",),
-    ("sync.app",),
+    ("sync.requests",),
+    ("sync.handover",),
+    ("sync.app", "sync.reload"),
     ("sync.schedule",),
     ("sync.daemon", "sync.demo", "sync.sandbox_process"),
     ("sync.cli",),
@@ -64,7 +67,8 @@ HOMES = {
 CLOCK_CALLS = {"time.time", "time.sleep", "time.monotonic", "datetime.now", "datetime.utcnow", "date.today"}
 
 
-def modules() -> list[tuple[str, Path]]:
+@functools.cache
+def modules() -> tuple[tuple[str, Path], ...]:
     """(dotted name, path) of every module of the product, the sandbox apart."""
     found = []
     for package in PACKAGES:
@@ -72,7 +76,13 @@ def modules() -> list[tuple[str, Path]]:
             parts = path.relative_to(ROOT).with_suffix("").parts
             name = ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
             found.append((name, path))
-    return found
+    return tuple(found)
+
+
+@functools.cache
+def source(path: Path) -> ast.Module:
+    """A file as it was parsed once; not to be changed."""
+    return ast.parse(path.read_text(encoding="utf-8"))
 
 
 PRODUCT = [(name, path) for name, path in modules() if not name.startswith("connectors.sandbox")]
@@ -86,10 +96,7 @@ def imports(path: Path, name: str, *, at_run_time: bool = False) -> Iterator[str
     """
     known = {module for module, _ in modules()}
     package = name if path.name == "__init__.py" else name.rpartition(".")[0]
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    if at_run_time:
-        tree = WithoutTypeChecking().visit(tree)
-    for node in ast.walk(tree):
+    for node in nodes(source(path), at_run_time=at_run_time):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -102,12 +109,15 @@ def imports(path: Path, name: str, *, at_run_time: bool = False) -> Iterator[str
                 yield full if full in known else base
 
 
-class WithoutTypeChecking(ast.NodeTransformer):
-    """Takes out what stands under `if TYPE_CHECKING`."""
-
-    def visit_If(self, node: ast.If) -> ast.AST | None:
-        is_for_types = isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
-        return None if is_for_types else self.generic_visit(node)
+def nodes(tree: ast.AST, *, at_run_time: bool) -> Iterator[ast.AST]:
+    """Every node of a tree; `at_run_time`: without what stands under `if TYPE_CHECKING`."""
+    for node in ast.iter_child_nodes(tree):
+        is_for_types = (
+            isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
+        )
+        if not (at_run_time and is_for_types):
+            yield node
+            yield from nodes(node, at_run_time=at_run_time)
 
 
 def top(module: str) -> str:
@@ -175,7 +185,7 @@ def test_libraries_stay_at_home(name: str, path: Path) -> None:
 def test_only_the_world_knows_the_time(name: str, path: Path) -> None:
     if name == "config.world":
         return
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in ast.walk(source(path)):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
             call = f"{ast.unparse(node.func.value).rpartition('.')[2]}.{node.func.attr}"
             assert call not in CLOCK_CALLS, f"{name}:{node.lineno} asks the system for the time"
