@@ -48,11 +48,12 @@ def retry(conn: Connection, ids: Collection[str], run_id: str, now: int) -> int:
     """Queue failed changes again; returns how many.
 
     What is kept is the change, not the request: it is decided anew on the live record just before it is
-    sent. A change whose field has a newer open one is superseded by that instead.
+    sent, and counts for the limits like one that was never sent. A change whose field has a newer open one
+    is superseded by that instead.
     """
     ended = {"why": Why.NEWER.value, "done_at": now, "ended_run": run_id}
     fresh = {"why": None, "code": None, "message": None, "done_at": None, "ended_run": None}
-    again = {"state": "queued", "attempts": 0, "next_at": None, "plan_digest": None}
+    again = {"state": "queued", "attempts": 0, "next_at": None, "plan_digest": None, "sent_ms": None}
     changed = 0
     for intent_id in _newest_first(conn, ids):  # so that of several changes of one field the newest goes out
         failed = (INTENT.c.id == intent_id, INTENT.c.state.in_(BAD_ENDS))

@@ -80,6 +80,31 @@ def test_w10_a_retry_decides_on_what_stands_there_now(bench: Bench) -> None:
     assert len(bench.sf.writes) == sent
 
 
+def test_retried_changes_count_for_the_limits(bench: Bench) -> None:
+    """They were let out once; that word does not hold for ever."""
+    refs = [both(bench, f"p{number}", str(number))[0] for number in range(30)]
+    lift = refuse(bench, *refs)
+    assert bench.sync().parked == 30
+    lift()
+    assert retry_all(bench) == 30
+    bench.settings_with(limits={"first_run_needs_approval": False, "records_per_run": 10})
+    counts = bench.sync()
+    assert (counts.verified, counts.waiting) == (0, 30)
+    assert bench.codes() == ["APPROVAL_NEEDED"]
+
+
+def test_w10_a_person_who_set_the_same_is_not_taken_for_us(bench: Bench) -> None:
+    lead, _ = both(bench)
+    lift = refuse(bench, lead)
+    bench.sync()
+    lift()
+    bench.sf.edit(lead, Author.PERSON, status="MQL")
+    retry_all(bench)
+    assert bench.sync().superseded == 1
+    (row,) = bench.intents(field="Status")
+    assert (row.state, row.why) == ("superseded", "equal")
+
+
 def test_w17_a_newer_wish_replaces_the_one_that_waits(bench: Bench) -> None:
     writeback = bench.settings.writeback.model_dump(by_alias=True)
     writeback["salesforce"]["Lead"]["score"] = {"field": "MQL_Score__c", "policy": "machine"}
