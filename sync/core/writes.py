@@ -54,6 +54,7 @@ class Why(StrEnum):
     REJECTED = "rejected"
     SKIPPED = "skipped"
     OWNER_ELSEWHERE = "owner_elsewhere"
+    OWNER_REFUSED = "owner_refused"
     OVERRIDDEN = "overridden_by_automation"
     REPEATED = "repeated"
     REFUSED = "refused"

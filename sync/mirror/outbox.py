@@ -92,6 +92,11 @@ class NewIntent:
     parent_id: str | None = None
     attempts: int = 0
 
+    @property
+    def ref(self) -> RecordRef:
+        """The record it changes."""
+        return RecordRef(self.crm, self.object, self.record_id)
+
 
 @dataclass(frozen=True, slots=True)
 class Sending:

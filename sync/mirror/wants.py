@@ -44,7 +44,12 @@ SCORE: Final[Table] = Score.metadata.tables["score"]
 HIT: Final[Table] = ScoreHit.metadata.tables["score_hit"]
 SPELL: Final[Table] = Spell.metadata.tables["spell"]
 
-DECIDABLE_AGAIN: Final = (Why.STALE.value, Why.OWNER_ELSEWHERE.value, Why.NOT_NEEDED.value)
+DECIDABLE_AGAIN: Final = (
+    Why.STALE.value,
+    Why.OWNER_ELSEWHERE.value,
+    Why.OWNER_REFUSED.value,
+    Why.NOT_NEEDED.value,
+)
 """A superseded intent that ended so does not stop its spell from wanting the same again."""
 
 POINT: Final = 1000

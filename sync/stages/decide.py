@@ -39,6 +39,15 @@ def decide(ctx: Context) -> None:
     ctx.world.reached("decide.committed")
 
 
+def decide_owners(
+    ctx: Context, conn: Connection, targets: Targets, people: Collection[str]
+) -> list[NewIntent]:
+    """Decide the owners of these people anew, within the caller's transaction; returns what was queued."""
+    intents = _Decider(ctx, conn, targets).owners_of(people)
+    outbox.add(conn, intents, run_id=ctx.run.run_id, now=ctx.run.now)
+    return intents
+
+
 class _Decider:
     """One pass over everything that is wanted."""
 
@@ -81,6 +90,11 @@ class _Decider:
                 )
                 self._add_all(place, found, lambda want: want.desired, _because)
         self._add_owners()
+        return list(self._made.values())
+
+    def owners_of(self, people: Collection[str]) -> list[NewIntent]:
+        """New intents for the owners of these people alone."""
+        self._add_owners(people)
         return list(self._made.values())
 
     def _add_all(

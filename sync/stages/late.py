@@ -34,6 +34,7 @@ from sync.mirror import outbox, plans, proofs, routing
 from sync.mirror.engine import Connection
 from sync.mirror.outbox import NewIntent, Row
 from sync.mirror.runs import get_meta
+from sync.reports import RunProblem
 from sync.stages.targets import Place, Targets
 
 
@@ -122,10 +123,12 @@ def decide_late(
 
 @dataclass(slots=True)
 class Ended:
-    """What applying decisions did: intents whose plan item dropped, new ones that follow a moved record."""
+    """What applying decisions did: intents whose plan item dropped, new ones that follow a moved record or a
+    refused owner, and what somebody should know."""
 
     dropped: list[tuple[Row, str]] = field(default_factory=list)
     followed: list[str] = field(default_factory=list)
+    problems: list[RunProblem] = field(default_factory=list)
 
 
 class Applier:
@@ -162,6 +165,7 @@ class Applier:
         else:
             self.end(conn, row, "superseded", decision.why, decision.reason)
             self._free_siblings(conn, row, decision)
+            self._tell_split(conn, row, decision, live)
         if row.plan_digest:
             self.ended.dropped.append((row, decision.reason))
 
@@ -187,6 +191,24 @@ class Applier:
             if other.sent_ms is None and other.policy != REPAIR:
                 text = f"the owner of {row.object} {row.record_id} stays: {decision.reason}"
                 self.end(conn, other, "superseded", Why.OWNER_ELSEWHERE, text)
+
+    def _tell_split(self, conn: Connection, row: Row, decision: Leave, live: Live) -> None:
+        """One record got our owner, then somebody took the other: two owners, for people to settle."""
+        taken = self._targets.by_id(row.crm, live.owner_id or "")
+        if row.purpose != "owner" or decision.why is not Why.HUMAN or taken is None or not taken.email:
+            return
+        for other in outbox.siblings(conn, row, ("verified",)):
+            ours = self._targets.by_id(other.crm, other.desired_value or "")
+            if ours is None or not ours.email or other.policy == REPAIR:
+                continue
+            human, given = self._targets.human(taken.email), self._targets.human(ours.email)
+            if human != given:
+                message = (
+                    f"{human} took {row.crm} {row.object} {row.record_id}, and "
+                    f"{other.object} {other.record_id} of the same person is {given}'s by our write"
+                )
+                remedy = "agree on one owner and set it in both CRMs; neither is changed by us"
+                self.ended.problems.append(RunProblem("OWNERS_DIFFER", row.crm, message, remedy, 0))
 
     def _follow(self, conn: Connection, row: Row, moved: Moved) -> None:
         """The record became another one: the change is decided anew there, when it is a target."""

@@ -26,6 +26,7 @@ from sync.mirror.outbox import Row, Sending, scopes_of
 from sync.reports import RunProblem
 from sync.stages.late import Applier, decide_late, load_facts, read_live
 from sync.stages.readback import ReadBack, Settled
+from sync.stages.reroute import reroute
 from sync.stages.targets import Targets
 from sync.stages.trouble import prefixed
 
@@ -232,6 +233,8 @@ class Writer:
                     self.applier.apply(conn, row, decision, batch.lives[row.ref])
             self._ctx.world.reached("write.marked_sent_uncommitted")
         self._ctx.world.reached("write.marked_sent")
+        while self.applier.ended.problems:
+            self._report(self.applier.ended.problems.pop(0))
         self._sends.update(sending.keys())
 
     def _sending(self, row: Row, live: Live) -> Sending:
@@ -346,6 +349,11 @@ class Writer:
         outbox.move(conn, row, "queued", why=why.value, message=message, next_at=next_at, **values)
 
     def _park(self, conn: Connection, row: Row, outcome: Outcome, refusal: RefusalClass) -> None:
+        code, text = outcome.code, outcome.message
+        if refusal is RefusalClass.OWNER and reroute(
+            self._ctx, conn, self._targets, self.applier, row, code, text
+        ):
+            return
         self.applier.end(conn, row, "parked", refusal.value, outcome.message, code=outcome.code)
         if refusal is not RefusalClass.OUR_CONFIG:
             return

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from connectors.records import Owner
+from connectors.records import Outcome, OutcomeKind, Owner, RefusalClass, Write
 from sync.app import mapping_hash
 from sync.mirror import routing
 from tests.pipeline.write_bench import Bench, both
@@ -217,6 +218,87 @@ def test_one_human_with_two_addresses(make: Make) -> None:
     )
     assert bench.value(carried, "hubspot_owner_id") == "13"
     assert bench.problems == []
+
+
+def refuses(bench: Bench, *owners: str) -> None:
+    """Salesforce takes none of these owners for a Lead."""
+    known = {ANN, BOB, REP, QUEUE}
+    bench.sf.options["Lead", "OwnerId"] = tuple(known - set(owners))
+
+    def answer(_: Write, outcome: Outcome) -> Outcome:
+        if outcome.kind is not OutcomeKind.REFUSED:
+            return outcome
+        return replace(outcome, code="INACTIVE_OWNER_OR_USER", refusal=RefusalClass.OWNER)
+
+    bench.sf.answer = answer
+
+
+def turns(bench: Bench) -> list[tuple[str, str]]:
+    with bench.mirror.read() as conn:
+        rows = conn.exec_driver_sql("SELECT member, state FROM turn ORDER BY id").all()
+    return [(row[0], row[1]) for row in rows]
+
+
+def test_a_refused_owner_is_replaced_by_the_next_in_both_crms(make: Make) -> None:
+    bench = make([ann(), bob()])
+    refuses(bench, ANN)
+    pairs = [both(bench, f"p{number}", str(number)) for number in range(3)]
+    bench.sync()
+    for lead, contact in pairs:
+        assert (bench.value(lead, "OwnerId"), bench.value(contact, "hubspot_owner_id")) == (BOB, "12")
+        assert bench.value(lead, "Status") == "MQL"
+    assert Counter(turns(bench)) == {("ann@example.com", "returned"): 2, ("bob@example.com", "consumed"): 3}
+    assert bench.codes() == []
+    del bench.sf.options["Lead", "OwnerId"]
+    assert owners_of(bench, 1, 5) == [ANN]  # eligible again in another run
+
+
+def test_a_refused_owner_whom_nobody_can_replace_is_parked(make: Make) -> None:
+    bench = make([ann()])
+    refuses(bench, ANN)
+    lead, _ = both(bench)
+    counts = bench.sync()
+    (intent,) = bench.intents(purpose="owner", crm="salesforce")
+    assert (intent.state, intent.why, intent.code) == ("parked", "owner", "INACTIVE_OWNER_OR_USER")
+    assert (counts.parked, bench.value(lead, "OwnerId")) == (1, None)
+    assert turns(bench)[0] == ("ann@example.com", "returned")
+    assert bench.value(lead, "Status") == "MQL"
+
+
+def test_a_replaced_owner_is_not_covered_by_the_approved_plan(make: Make) -> None:
+    bench = make([ann(), bob()])
+    bench.settings_with(limits={"first_run_needs_approval": True})
+    refuses(bench, ANN)
+    lead, _ = both(bench)
+    bench.sync()
+    bench.approve()
+    assert bench.value(lead, "OwnerId") is None
+    bench.settings_with(limits={"first_run_needs_approval": False})
+    bench.sync()
+    assert bench.value(lead, "OwnerId") == BOB
+
+
+@pytest.mark.parametrize(("taken_by", "codes"), [("19", ["OWNERS_DIFFER"]), ("11", [])])
+def test_somebody_takes_the_contact_after_the_lead_was_given(
+    make: Make, taken_by: str, codes: list[str]
+) -> None:
+    bench = make([ann(), bob()])
+    lead, contact = both(bench)
+    bench.world.advance(600)
+
+    def take(_: Write) -> None:
+        bench.sf.before_write = None
+        bench.hs.edit(contact, hubspot_owner_id=taken_by)
+
+    bench.sf.before_write = take
+    bench.sync()
+    assert (bench.value(lead, "OwnerId"), bench.value(contact, "hubspot_owner_id")) == (ANN, taken_by)
+    assert bench.codes() == codes
+    if codes:
+        (problem,) = bench.problems
+        assert "rep@example.com took hubspot contacts 1" in problem.message
+        assert problem.exit_code == 0
+    assert turns(bench) == [("ann@example.com", "consumed")]
 
 
 def test_planning_again_consumes_no_turn_and_a_holiday_needs_no_approval(make: Make) -> None:
