@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any, Final, NamedTuple, TypeVar
 
@@ -14,6 +15,7 @@ from connectors.fields import from_json
 from connectors.hubspot.client import Query, Transport
 from connectors.hubspot.paths import Paths
 from connectors.hubspot.replies import CRM, SECONDLY, Reply, failure
+from connectors.hubspot.threads import StoppableWorld
 from connectors.hubspot.tokens import Tokens
 from connectors.records import Limits
 from connectors.retry import Retrier
@@ -42,7 +44,8 @@ class Account:
     """Calls by the names of `paths.NUMBERED`. Raises only the families of `connectors.errors`."""
 
     def __init__(self, settings: HubSpotSettings, world: World, budget: Budget) -> None:
-        self.world = world
+        self._stoppable = StoppableWorld(world)
+        world = self.world = self._stoppable
         self.paths = Paths(settings.api_version)
         self.transport = Transport(settings.base_url, settings.ca_file, world)
         self.zone_offset: timedelta | None = None  # of the account, once known
@@ -87,6 +90,16 @@ class Account:
     def server_now_ms(self) -> int:
         """The server's clock as far as known, epoch ms."""
         return int(self.world.now().timestamp() * 1000) + self.skew_ms
+
+    @contextmanager
+    def in_thread(self, stop: threading.Event) -> Iterator[None]:
+        """For a thread's whole life: its waiting ends (Stopped) when `stop` is set, and its connection goes
+        with it."""
+        try:
+            with self._stoppable.until(stop):
+                yield
+        finally:
+            self.transport.let_go()
 
     def close(self) -> None:
         """Let go of connections."""

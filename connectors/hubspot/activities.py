@@ -14,7 +14,8 @@ from connectors.hubspot.associations import Associations
 from connectors.hubspot.reader import Row, raw_text
 from connectors.hubspot.records import CONTACTS, UnreadableError, modified_of, modified_property, read_row
 from connectors.hubspot.replies import CRM
-from connectors.hubspot.walk import OVERLAP, Step, Walk
+from connectors.hubspot.steps import Step
+from connectors.hubspot.walk import OVERLAP, Walk
 from connectors.mapping import SOURCES
 from connectors.options import PullOptions
 from connectors.records import Cursor, EngagementRecord, Feed, Page, Poison

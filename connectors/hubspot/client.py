@@ -11,6 +11,7 @@ replies are never called, proxies and netrc of the environment are not used.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -124,7 +125,10 @@ PACKAGE_FAMILIES: Final[Mapping[str, type[ConnectorError]]] = {
 
 
 class Transport:
-    """One connection pool to one origin. Safe in several threads."""
+    """A connection pool to one origin for each thread that sends: requests promises nothing about sharing.
+
+    Safe in several threads. A thread that ends calls `let_go` first.
+    """
 
     def __init__(self, base_url: str, ca_file: Path | None, world: World) -> None:
         self.base_url = checked_base_url(base_url)
@@ -132,12 +136,9 @@ class Transport:
         self.origin = f"{parts.scheme}://{parts.netloc}"
         self._ca_file = ca_file
         self._world = world
-        self._session = requests.Session()
-        self._session.trust_env = False
-        self._session.verify = str(ca_file) if ca_file is not None else True
-        adapter = HTTPAdapter(pool_connections=1, pool_maxsize=8, max_retries=0)
-        self._session.mount("https://", adapter)
-        self._session.mount("http://", adapter)
+        self._mine = threading.local()
+        self._sessions: set[requests.Session] = set()
+        self._guard = threading.Lock()
 
     def __repr__(self) -> str:
         return f"Transport({self.origin!r})"
@@ -157,6 +158,21 @@ class Transport:
             return self._exchange(request)
         except (requests.exceptions.RequestException, urllib3.exceptions.HTTPError) as error:
             raise family_of(error, what) from None
+
+    @property
+    def _session(self) -> requests.Session:
+        """This thread's own."""
+        known: requests.Session | None = getattr(self._mine, "session", None)
+        if known is None:
+            known = self._mine.session = requests.Session()
+            known.trust_env = False
+            known.verify = str(self._ca_file) if self._ca_file is not None else True
+            adapter = HTTPAdapter(pool_connections=1, pool_maxsize=1, max_retries=0)
+            known.mount("https://", adapter)
+            known.mount("http://", adapter)
+            with self._guard:
+                self._sessions.add(known)
+        return known
 
     def _exchange(self, request: Request) -> Reply:
         deadline = self._world.monotonic() + TOTAL_TIMEOUT
@@ -208,9 +224,21 @@ class Transport:
             finally:
                 client.rest_client.pool_manager.clear()
 
+    def let_go(self) -> None:
+        """Close this thread's connections; it gets new ones when it sends again."""
+        known: requests.Session | None = getattr(self._mine, "session", None)
+        if known is not None:
+            del self._mine.session
+            with self._guard:
+                self._sessions.discard(known)
+            known.close()
+
     def close(self) -> None:
-        """Let go of the connections."""
-        self._session.close()
+        """Let go of the connections of all threads."""
+        with self._guard:
+            sessions = list(self._sessions)
+        for session in sessions:
+            session.close()
 
 
 def checked_base_url(base_url: str) -> str:

@@ -16,9 +16,10 @@ from connectors.hubspot.catalogue import Catalogue
 from connectors.hubspot.events import Events
 from connectors.hubspot.forms import Submissions
 from connectors.hubspot.links import Links
-from connectors.hubspot.live import PERSON_SOURCES, READ_BATCH, LiveReader
+from connectors.hubspot.live import PERSON_SOURCES, PLAIN_BATCH, READ_BATCH, LiveReader
 from connectors.hubspot.objects import Objects
 from connectors.hubspot.owners import Owners
+from connectors.hubspot.parallel import FIRST_SYNC, FirstSync
 from connectors.hubspot.reader import AccountDetails, Batch, ObjectPage, Row
 from connectors.hubspot.records import COMPANIES, CONTACTS, DEALS, read_row
 from connectors.hubspot.replies import CRM
@@ -80,11 +81,12 @@ class HubSpotConnector:
         world: World,
         budget: Budget,
         person_sources: Sequence[str] = PERSON_SOURCES,
+        first_sync: FirstSync = FIRST_SYNC,
     ) -> None:
         self._world = world
         self._account = Account(settings, world, budget)
         self._catalogue = Catalogue(self._account)
-        self._objects = Objects(self._account, self._catalogue, options)
+        self._objects = Objects(self._account, self._catalogue, options, first_sync)
         self._links = Links(self._account, options)
         self._submissions = Submissions(self._account, options)
         self._events = Events(self._account, options)
@@ -103,7 +105,11 @@ class HubSpotConnector:
     @property
     def capabilities(self) -> Capabilities:
         return Capabilities(
-            conditional_write=False, read_batch=READ_BATCH, write_batch=WRITE_BATCH, field_history=True
+            conditional_write=False,
+            read_batch=READ_BATCH,
+            write_batch=WRITE_BATCH,
+            field_history=True,
+            plain_batch=PLAIN_BATCH,
         )
 
     @property
@@ -204,8 +210,10 @@ class HubSpotConnector:
     def ids(self, object_name: str) -> Iterator[Sequence[str]]:
         return self._objects.ids(object_name)
 
-    def read(self, object_name: str, ids: Sequence[str], fields: Sequence[str]) -> Sequence[Live]:
-        return self._live.read(object_name, ids, fields)
+    def read(
+        self, object_name: str, ids: Sequence[str], fields: Sequence[str], *, history: bool = True
+    ) -> Sequence[Live]:
+        return self._live.read(object_name, ids, fields, history=history)
 
     def write(self, writes: Sequence[Write]) -> Sequence[Outcome]:
         return self._writer.write(writes)

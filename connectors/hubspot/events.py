@@ -20,7 +20,7 @@ from connectors.hubspot.account import Account, Answer
 from connectors.hubspot.reader import Campaign, EmailEvent, EmailEventPage, ObjectPage, WebEvent, raw_text
 from connectors.hubspot.records import CONTACTS
 from connectors.hubspot.replies import CRM
-from connectors.hubspot.walk import state_of, state_text
+from connectors.hubspot.steps import state_of, state_text
 from connectors.options import PullOptions
 from connectors.records import Cursor, EngagementRecord, Feed, Page, Poison
 

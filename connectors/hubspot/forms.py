@@ -21,7 +21,7 @@ from connectors.errors import BrokenReply, NotOffered, RecordRejected
 from connectors.hubspot.account import Account, Answer
 from connectors.hubspot.reader import Form, FormList, ObjectPage, Submission, raw_text
 from connectors.hubspot.replies import CRM
-from connectors.hubspot.walk import state_of, state_text
+from connectors.hubspot.steps import state_of, state_text
 from connectors.options import PullOptions
 from connectors.records import Cursor, EngagementRecord, Feed, Page, Poison
 

@@ -13,9 +13,11 @@ from typing import Final
 from connectors.errors import NotOffered, RightMissing
 from connectors.hubspot.account import Account
 from connectors.hubspot.associations import BATCH, Associations
+from connectors.hubspot.parallel import LIST_PAGE
 from connectors.hubspot.reader import id_of
 from connectors.hubspot.records import COMPANIES, CONTACTS, DEALS
-from connectors.hubspot.walk import LIST_PAGE, OVERLAP, Step, Walk, state_of, state_text
+from connectors.hubspot.steps import Step, state_of, state_text
+from connectors.hubspot.walk import OVERLAP, Walk
 from connectors.options import PullOptions
 from connectors.records import Cursor, Feed, LinkSet, Page
 

@@ -11,6 +11,7 @@ import msgspec
 from connectors.errors import BrokenReply, NotOffered, RecordRejected, RightMissing
 from connectors.hubspot.account import Account
 from connectors.hubspot.catalogue import Catalogue
+from connectors.hubspot.parallel import FIRST_SYNC, FirstSync
 from connectors.hubspot.reader import Row, raw_text
 from connectors.hubspot.records import (
     COMPANIES,
@@ -49,16 +50,20 @@ Entry = PersonRecord | CompanyRecord | DealRecord | Tombstone | Poison
 class Objects:
     """One kind of CRM object as pages of canonical records."""
 
-    def __init__(self, account: Account, catalogue: Catalogue, options: PullOptions) -> None:
+    def __init__(
+        self, account: Account, catalogue: Catalogue, options: PullOptions, first: FirstSync = FIRST_SYNC
+    ) -> None:
         self._account = account
         self._catalogue = catalogue
         self._options = options
+        self._first = first
 
     def pages(self, feed: Feed, cursor: Cursor | None) -> Iterator[Page]:
         """Living rows from `cursor` on, and tombstones of those that were merged into them."""
         before = self._account.calls
         self._check_mapped(feed.object)
-        walk = Walk(self._account, feed.object, self.properties(feed.object), self._overlap(feed))
+        properties, overlap = self.properties(feed.object), self._overlap(feed)
+        walk = Walk(self._account, feed.object, properties, overlap, self._first)
         for step in walk.steps(cursor):
             calls, before = self._account.calls - before, self._account.calls
             yield self.page(feed, step.rows, step.cursor, step.server_ms, step.complete, calls)

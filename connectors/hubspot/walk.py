@@ -1,7 +1,8 @@
 """Every row of an object, once by listing, then by windows of change. The road that all object feeds take.
 
-First pass: the listing, 100 a page. T, the server's clock at its first page, is kept in the cursor; when
-the listing ends, everything up to T is stored, and the next pass asks for what changed since.
+First pass: the listing, 100 a page; when there is much of it, list and search by many readers (`parallel`).
+T, the server's clock at its first page, is kept in the cursor; when all is read, everything up to T is
+stored, and the next pass asks for what changed since.
 
 Later passes: a search for rows modified in [since − overlap, T], sorted by id, each page asking for ids
 above the last one. Paging by offset (`after`) loses rows while records change; this does not, and it knows
@@ -14,75 +15,126 @@ extractors (second read an hour later).
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import msgspec
 
 from connectors.errors import BrokenReply, RecordRejected
 from connectors.hubspot.account import Account, Answer
+from connectors.hubspot.parallel import (
+    LIST_PAGE,
+    MISSING,
+    SEARCH_PAGE,
+    FirstSync,
+    ParallelPass,
+    Plan,
+    UnprovenError,
+    ascending,
+    ids_of,
+    resumed,
+    survey,
+)
 from connectors.hubspot.reader import Batch, ObjectPage, id_of
 from connectors.hubspot.records import modified_property, url_length
 from connectors.hubspot.replies import CRM
+from connectors.hubspot.steps import Step, state_of, state_text
 from connectors.records import Cursor
 
-LIST_PAGE: Final = 100
-SEARCH_PAGES: Final = (200, 100)  # the larger where the server takes it (older limits were 100)
+SEARCH_PAGES: Final = (SEARCH_PAGE, 100)  # the larger where the server takes it (older limits were 100)
 BATCH_READ: Final = 100
 URL_ROOM: Final = 4500  # characters of a URL for property names; servers refuse above about 8,000
 OVERLAP: Final = 300  # seconds read again in every window
 DEEP_EVERY: Final = 3600  # seconds between two re-reads for a late index
 DEEP: Final = 7200  # seconds that such a re-read goes back
 BY_OFFSET: Final = "offset:"  # a position that is the server's token, not an id
-
-
-class Step(NamedTuple):
-    """One page of rows and where to go on after it; the last step of a pass has `complete` set."""
-
-    rows: Sequence[msgspec.Raw]
-    cursor: Cursor
-    server_ms: int
-    complete: bool
+LISTED: Final = "listed"  # in the cursor: [rows, first id, last id] of a listing that goes up by id
+PLAIN: Final = "plain"  # in the cursor: this pass is read by one list cursor to its end
 
 
 class Walk:
     """One object of one account, asking for `properties` (none: ids alone)."""
 
     def __init__(
-        self, account: Account, object_name: str, properties: Sequence[str], overlap: int = OVERLAP
+        self,
+        account: Account,
+        object_name: str,
+        properties: Sequence[str],
+        overlap: int = OVERLAP,
+        first: FirstSync | None = None,
     ) -> None:
+        """`first`: how a first pass goes parallel; None: never."""
         self._account = account
         self._object = object_name
         self._properties = tuple(properties)
         self._overlap = overlap
+        self._first = first
         self._search_page = SEARCH_PAGES[0]
 
     def steps(self, cursor: Cursor | None) -> Iterator[Step]:
         """From `cursor` to the server's present."""
         if cursor is None or cursor.since_ms is None:
-            yield from self._listing(cursor or Cursor())
+            yield from self._beginning(cursor or Cursor())
         else:
             yield from self._window(cursor, cursor.since_ms)
 
     # The first pass
 
-    def _listing(self, cursor: Cursor) -> Iterator[Step]:
+    def _beginning(self, cursor: Cursor) -> Iterator[Step]:
+        """By one list cursor; by many readers, when there is much to read; by one again, when that fails."""
+        notes, until, plan = state_of(cursor), cursor.until_ms, None
+        if MISSING in notes and until is not None:
+            plan = resumed(self, cursor, notes) if self._first is not None else None
+            cursor = cursor if plan is not None else Cursor(until_ms=until, state=state_text({PLAIN: True}))
+        if plan is None:
+            for step in self._listing(cursor):
+                if not isinstance(step, Step):
+                    plan, until = step
+                    break
+                yield step
+        if plan is None or until is None or self._first is None:
+            return
+        try:
+            yield from ParallelPass(self._account, self, self._first, plan, until, notes).steps()
+        except UnprovenError:
+            again = Cursor(until_ms=until, state=state_text({PLAIN: True}))
+            yield from (step for step in self._listing(again) if isinstance(step, Step))
+
+    def _listing(self, cursor: Cursor) -> Iterator[Step | tuple[Plan, int]]:
+        """One list cursor's pages. A plan with T, as the last item, says how to go on from there."""
         until, after = cursor.until_ms, cursor.position
+        notes, pages = state_of(cursor), 0
         while True:
             answer, after_was = self._list_or_restart(after), after
+            page: ObjectPage = answer.value
             until = until if until is not None else answer.server_ms
-            after = answer.value.after
+            after, pages = page.after, pages + 1
             if after is not None and after == after_was:
                 raise BrokenReply(f"the listing of {self._object} goes in circles", crm=CRM, code="circle")
-            rows = self.filled(answer.value.results)
+            rows = self.filled(page.results)
             if after is None:
-                state = {**state_of(cursor), "deep": until}
-                yield Step(rows, Cursor(since_ms=until, state=state_text(state)), answer.server_ms, True)
+                state = {name: note for name, note in notes.items() if name not in (LISTED, PLAIN)}
+                done = Cursor(since_ms=until, state=state_text({**state, "deep": until}))
+                yield Step(rows, done, answer.server_ms, True)
                 return
-            going_on = Cursor(until_ms=until, position=after, state=cursor.state)
-            yield Step(rows, going_on, answer.server_ms, False)
+            self._note_listed(notes, page, after_was)
+            yield Step(rows, Cursor(None, until, after, state_text(notes)), answer.server_ms, False)
+            if self._first is not None and pages == self._first.pages and LISTED in notes:
+                count, lowest, low = notes[LISTED]
+                plan = survey(self, self._first, count, low, after, count / max(1, low - lowest))
+                if plan is not None:
+                    yield plan, until
+                    return
+
+    def _note_listed(self, notes: dict[str, Any], page: ObjectPage, after_was: str | None) -> None:
+        """Keep in `notes` how far the listing has come, as long as its ids go up."""
+        if self._first is None or PLAIN in notes:
+            return
+        ids = ids_of(page.results)
+        count, lowest, low = notes.pop(LISTED, (0, ids[0] if ids else 0, -1))
+        if ids and ascending(ids, low) and (after_was is None or low >= 0):
+            notes[LISTED] = [count + len(ids), lowest, ids[-1]]
 
     def _list_or_restart(self, after: str | None) -> Answer:
         """A page of the listing; from its start when the server no longer knows a stored token."""
@@ -175,16 +227,33 @@ class Walk:
             return str(ids[-1])
         return BY_OFFSET
 
-    def _search(self, lower: int, until: int | None, position: str | None) -> Answer:
+    def search_above(self, low: int, *, descending: bool = False) -> Answer:
+        """A page of living rows with ids above `low`, by the search: the lowest first, or the highest."""
+        return self._sized(
+            {
+                "filterGroups": [{"filters": [_filter("hs_object_id", "GT", low)]}],
+                "sorts": [
+                    {
+                        "propertyName": "hs_object_id",
+                        "direction": "DESCENDING" if descending else "ASCENDING",
+                    }
+                ],
+                "properties": list(self._properties),
+            }
+        )
+
+    def _sized(self, body: dict[str, Any]) -> Answer:
+        """A search by the largest pages that the server takes."""
+        size = self._search_page
         try:
-            return self._search_once(lower, until, position)
+            return self._account.read(ObjectPage, "search", body={**body, "limit": size}, object=self._object)
         except RecordRejected:
-            if self._search_page == SEARCH_PAGES[-1]:
+            if size == SEARCH_PAGES[-1]:
                 raise
             self._search_page = SEARCH_PAGES[-1]
-            return self._search_once(lower, until, position)
+            return self._sized(body)
 
-    def _search_once(self, lower: int, until: int | None, position: str | None) -> Answer:
+    def _search(self, lower: int, until: int | None, position: str | None) -> Answer:
         modified = modified_property(self._object)
         filters = [_filter(modified, "GTE", lower)]
         if until is not None and position is not None:
@@ -193,25 +262,13 @@ class Walk:
             "filterGroups": [{"filters": filters}],
             "sorts": [{"propertyName": "hs_object_id", "direction": "ASCENDING"}],
             "properties": list(self._properties),
-            "limit": self._search_page,
         }
         if position is not None and position.startswith(BY_OFFSET):
             token = position.removeprefix(BY_OFFSET)
             body |= {"after": token} if token else {}
         elif position is not None:
             filters.append(_filter("hs_object_id", "GT", position))
-        return self._account.read(ObjectPage, "search", body=body, object=self._object)
-
-
-def state_of(cursor: Cursor) -> dict[str, Any]:
-    """The cursor's own notes; empty when there are none."""
-    found = json.loads(cursor.state) if cursor.state else {}
-    return found if isinstance(found, dict) else {}
-
-
-def state_text(state: Mapping[str, Any]) -> str | None:
-    """Notes as the cursor stores them."""
-    return json.dumps(state, separators=(",", ":"), sort_keys=True) if state else None
+        return self._sized(body)
 
 
 def _filter(name: str, operator: str, value: object) -> dict[str, str]:

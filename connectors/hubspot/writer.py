@@ -29,6 +29,7 @@ from connectors.hubspot.replies import CRM, Reply, code_of, contexts_of, invalid
 from connectors.records import Offered, Outcome, OutcomeKind, RefusalClass, Write
 
 WRITE_BATCH: Final = 50
+PLAIN_BATCH: Final = 100  # what HubSpot takes; read back without history, in one call
 BATCH_REFUSED: Final = "BATCH_REFUSED"
 """Code of the innocent: the batch was refused as a whole; decide anew and send singly."""
 
@@ -66,7 +67,8 @@ class Writer:
     def write(self, writes: Sequence[Write]) -> list[Outcome]:
         """One outcome per write, in order. Raises only QuotaSpent and AuthFailed (nothing was written)."""
         refs = [write.ref for write in writes]
-        if len(writes) > WRITE_BATCH or len(set(refs)) != len(refs):
+        most = WRITE_BATCH if any(write.guarded for write in writes) else PLAIN_BATCH
+        if len(writes) > most or len(set(refs)) != len(refs):
             raise Fatal("a batch is too large or names a record twice", crm=CRM)
         outcomes: dict[str, Outcome] = {}
         for object_name in dict.fromkeys(ref.object for ref in refs):

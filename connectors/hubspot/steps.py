@@ -1,0 +1,31 @@
+"""What a walk over an object yields, and the notes that its cursor carries."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import msgspec
+
+from connectors.records import Cursor
+
+
+class Step(NamedTuple):
+    """One page of rows and where to go on after it; the last step of a pass has `complete` set."""
+
+    rows: Sequence[msgspec.Raw]
+    cursor: Cursor
+    server_ms: int
+    complete: bool
+
+
+def state_of(cursor: Cursor) -> dict[str, Any]:
+    """The cursor's own notes; empty when there are none."""
+    found = json.loads(cursor.state) if cursor.state else {}
+    return found if isinstance(found, dict) else {}
+
+
+def state_text(state: Mapping[str, Any]) -> str | None:
+    """Notes as the cursor stores them."""
+    return json.dumps(state, separators=(",", ":"), sort_keys=True) if state else None
