@@ -75,12 +75,20 @@ class Connector(Protocol):
         """Every live id of an object, in batches, for sweeps."""
         ...
 
-    def read(self, object_name: str, ids: Sequence[str], fields: Sequence[str]) -> Sequence[Live]:
-        """The live state of these records, in the order asked; at most `capabilities.read_batch` ids."""
+    def read(
+        self, object_name: str, ids: Sequence[str], fields: Sequence[str], *, history: bool = True
+    ) -> Sequence[Live]:
+        """The live state of these records, in the order asked; at most `capabilities.read_batch` ids.
+
+        Without `history` the versions of the fields are not asked for, and `capabilities.plain_batch` ids
+        are the most.
+        """
         ...
 
     def write(self, writes: Sequence[Write]) -> Sequence[Outcome]:
         """Send these writes, at most `capabilities.write_batch`, one per record; outcomes in order.
+
+        Where none of them is guarded, `capabilities.plain_batch` are the most.
 
         Never creates. Raises for the whole call only what concerns the account (QuotaSpent, AuthFailed);
         a lost answer is Outcome UNKNOWN for every write it may have carried.

@@ -158,6 +158,7 @@ class MemoryConnector:
             read_batch=50,
             write_batch=25 if guarded else 50,
             field_history=not guarded,
+            plain_batch=100,
         )
 
     def sign_in(self) -> Identity:
@@ -210,15 +211,21 @@ class MemoryConnector:
             ref.id for ref, record in self.records.items() if ref.object == object_name and not record.gone
         ]
 
-    def read(self, object_name: str, ids: Sequence[str], fields: Sequence[str]) -> Sequence[Live]:
-        if len(ids) > self.capabilities.read_batch:
+    def read(
+        self, object_name: str, ids: Sequence[str], fields: Sequence[str], *, history: bool = True
+    ) -> Sequence[Live]:
+        if len(ids) > (self.capabilities.read_batch if history else self.capabilities.plain_batch):
             raise Fatal(f"{len(ids)} ids in one read", crm=self._crm)
         self._calls += 1
-        return [self._live(RecordRef(self._crm, object_name, record_id), fields) for record_id in ids]
+        refs = [RecordRef(self._crm, object_name, record_id) for record_id in ids]
+        return [self._live(ref, fields, history and self.capabilities.field_history) for ref in refs]
 
     def write(self, writes: Sequence[Write]) -> Sequence[Outcome]:
         refs = [write.ref for write in writes]
-        if len(writes) > self.capabilities.write_batch or len(set(refs)) != len(refs):
+        most = self.capabilities.write_batch
+        if not any(write.guarded for write in writes):
+            most = self.capabilities.plain_batch
+        if len(writes) > most or len(set(refs)) != len(refs):
             raise Fatal("a batch is too large or names a record twice", crm=self._crm)
         self._calls += 1
         return [self._write(write) for write in writes]
@@ -334,7 +341,7 @@ class MemoryConnector:
         )
         return PersonRecord(**known)
 
-    def _live(self, ref: RecordRef, fields: Sequence[str]) -> Live:
+    def _live(self, ref: RecordRef, fields: Sequence[str], history: bool) -> Live:
         record = self.records.get(ref)
         server, read_at = self._now_ms(), self._world.monotonic()
         if record is None:
@@ -343,7 +350,6 @@ class MemoryConnector:
             return Live(ref, False, moved_to=self._survivor(ref), server_ms=server, read_at=read_at)
         owner_id = record.fields.get(self._native(ref.object, "owner_id"))
         owner = self.people_who_own.get(owner_id or "")
-        history = self.capabilities.field_history
         return Live(
             ref,
             True,
@@ -351,7 +357,7 @@ class MemoryConnector:
             version=str(record.modified_ms),
             modified_ms=record.modified_ms,
             created_ms=record.created_ms,
-            modified_by=Author.UNKNOWN if history else record.modified_by,
+            modified_by=Author.UNKNOWN if self.capabilities.field_history else record.modified_by,
             created_by=Author.PERSON,
             versions={name: tuple(record.versions.get(name, ())) for name in fields} if history else {},
             has_history=dict.fromkeys(fields, history),

@@ -142,9 +142,14 @@ class Identity:
 
 @dataclass(frozen=True, slots=True)
 class Capabilities:
-    """What a connector can promise about writing."""
+    """What a connector can promise about writing.
+
+    `read_batch` and `write_batch` are records in one call; `plain_batch` is both of them where every field
+    is one that no person edits, read without its history.
+    """
 
     conditional_write: bool
     read_batch: int
     write_batch: int
     field_history: bool
+    plain_batch: int

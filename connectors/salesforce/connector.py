@@ -81,7 +81,11 @@ class SalesforceConnector:
     @property
     def capabilities(self) -> Capabilities:
         return Capabilities(
-            conditional_write=True, read_batch=READ_BATCH, write_batch=WRITE_BATCH, field_history=False
+            conditional_write=True,
+            read_batch=READ_BATCH,
+            write_batch=WRITE_BATCH,
+            field_history=False,
+            plain_batch=WRITE_BATCH,
         )
 
     @property
@@ -158,10 +162,12 @@ class SalesforceConnector:
                 raise Fatal("the ids go in circles", crm=CRM, code="CIRCLE")
             last = batch[-1]
 
-    def read(self, object_name: str, ids: Sequence[str], fields: Sequence[str]) -> Sequence[Live]:
+    def read(
+        self, object_name: str, ids: Sequence[str], fields: Sequence[str], *, history: bool = True
+    ) -> Sequence[Live]:
         if len(ids) > READ_BATCH:
             raise Fatal(f"{len(ids)} ids in one read", crm=CRM, code="BATCH")
-        return self._live.read(object_name, ids, fields) if ids else []
+        return self._live.read(object_name, ids, fields, history=history) if ids else []
 
     def write(self, writes: Sequence[Write]) -> Sequence[Outcome]:
         return self._writer.write(writes)

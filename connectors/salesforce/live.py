@@ -43,7 +43,9 @@ class LiveReader:
         self._world = world
         self._authors = Authors(api, schema)
 
-    def read(self, object_name: str, ids: Sequence[str], fields: Sequence[str]) -> list[Live]:
+    def read(
+        self, object_name: str, ids: Sequence[str], fields: Sequence[str], *, history: bool = True
+    ) -> list[Live]:
         """The records in the order asked. Raises NotOffered naming a field that is not there."""
         asked = [id18(known) for known in ids]
         for name in fields:
@@ -57,9 +59,9 @@ class LiveReader:
         gone = [row for row in rows.values() if _next_ref(object_name, row) is not None]
         survivors = self._survivors(object_name, gone) if gone else {}
         present = [known for known in asked if known in rows and not _is_gone(rows[known])]
-        history = self._authors.history(object_name, present, fields)
-        users = self._authors.users(_user_ids(rows.values(), history))
-        versions = self._authors.versions(object_name, history, fields, users)
+        edits = self._authors.history(object_name, present, fields if history else ())
+        users = self._authors.users(_user_ids(rows.values(), edits))
+        versions = self._authors.versions(object_name, edits, fields, users)
         found = []
         for known in asked:
             ref = RecordRef(CRM, object_name, known)

@@ -135,37 +135,66 @@ def add(conn: Connection, intents: Sequence[NewIntent], *, run_id: str, now: int
 
 def move(conn: Connection, row: Row, new: str, **values: Any) -> None:
     """Change one intent's state from the one in `row`. Raises OutboxRaced when it is not in it any more."""
-    changed = conn.execute(
-        update(INTENT).where(INTENT.c.id == row.id, INTENT.c.state == row.state).values(state=new, **values)
+    move_all(conn, [(row, values)], new)
+
+
+def move_all(conn: Connection, moves: Sequence[tuple[Row, Mapping[str, Any]]], new: str) -> None:
+    """Change the states of many intents to one state, with the same columns set for each of them.
+
+    Raises OutboxRaced when one of them is not any more in the state that its row says.
+    """
+    if not moves:
+        return
+    names = sorted(moves[0][1])
+    statement = (
+        update(INTENT)
+        .where(INTENT.c.id == bindparam("b_id"), INTENT.c.state == bindparam("b_state"))
+        .values(state=new, **{name: bindparam(f"v_{name}") for name in names})
     )
-    if changed.rowcount != 1:
-        raise OutboxRaced(row.id, row.state)
+    keys = [
+        {"b_id": row.id, "b_state": row.state, **{f"v_{name}": values[name] for name in names}}
+        for row, values in moves
+    ]
+    if conn.execute(statement, keys).rowcount != len(moves):
+        states = {one.id: one.state for one in by_ids(conn, (row.id for row, _ in moves)).values()}
+        raced = next((row for row, _ in moves if states.get(row.id) != new), moves[0][0])
+        raise OutboxRaced(raced.id, raced.state)
 
 
 def end(
     conn: Connection, row: Row, state: str, why: str, message: str, *, run_id: str, now: int, **values: Any
 ) -> None:
     """Bring one intent to an end state, with its explanation."""
+    end_all(conn, [(row, {"why": why, "message": message, **values})], state, run_id=run_id, now=now)
+
+
+def end_all(
+    conn: Connection, ends: Sequence[tuple[Row, Mapping[str, Any]]], state: str, *, run_id: str, now: int
+) -> None:
+    """Bring many intents to one end state; each with `why` and `message`, and the same further columns."""
     if state not in END_STATES:
         raise ValueError(state)
-    move(conn, row, state, why=why, message=message, done_at=now, ended_run=run_id, next_at=None, **values)
+    fixed = {"done_at": now, "ended_run": run_id, "next_at": None}
+    move_all(conn, [(row, {**values, **fixed}) for row, values in ends], state)
 
 
 def mark_sent(conn: Connection, rows: Sequence[Row], sendings: Mapping[str, Sending], epoch: int) -> None:
     """Say, before the first byte leaves, that these are under way."""
+    moves = []
     for row in rows:
-        values = asdict(sendings[row.id])
-        values.pop("id")
-        move(
-            conn,
-            row,
-            "sent",
-            epoch=epoch,
-            sent_at=values["sent_ms"] // 1000,
-            attempts=row.attempts + 1,
-            why=row.why if row.why == Why.UNKNOWN else None,
-            **values,
-        )
+        sending = sendings[row.id]
+        values = {
+            "epoch": epoch,
+            "sent_at": sending.sent_ms // 1000,
+            "attempts": row.attempts + 1,
+            "why": row.why if row.why == Why.UNKNOWN else None,
+            "base_value": sending.base_value,
+            "base_version": sending.base_version,
+            "base_ms": sending.base_ms,
+            "sent_ms": sending.sent_ms,
+        }
+        moves.append((row, values))
+    move_all(conn, moves, "sent")
 
 
 def wake(conn: Connection, now: int) -> int:

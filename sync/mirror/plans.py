@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Final, NamedTuple
 
 from sqlalchemy import Select, Table, exists, insert, not_, select, update
 
 from sync.core.writes import Why
 from sync.mirror.engine import Connection
-from sync.mirror.outbox import INTENT
+from sync.mirror.outbox import CHUNK, INTENT, Row
 from sync.mirror.tables import Approval, Plan, PlanItem
 from sync.mirror.upserts import Upsert, upsert
 
@@ -114,6 +114,18 @@ def items(conn: Connection, digest: str) -> list[Item]:
     """The lines of a plan."""
     query = select(ITEM.c.intent_id, ITEM.c.before, ITEM.c.after).where(ITEM.c.digest == digest)
     return [Item(*row) for row in conn.execute(query.order_by(ITEM.c.intent_id))]
+
+
+def shown_before(conn: Connection, rows: Collection[Row]) -> dict[str, str | None]:
+    """Per intent that belongs to a plan, the value that the plan showed it to replace."""
+    plan_of = {row.id: row.plan_digest for row in rows if row.plan_digest}
+    ids, found = sorted(plan_of), {}
+    for start in range(0, len(ids), CHUNK):
+        query = select(ITEM.c.intent_id, ITEM.c.digest, ITEM.c.before)
+        for one in conn.execute(query.where(ITEM.c.intent_id.in_(ids[start : start + CHUNK]))):
+            if plan_of[one.intent_id] == one.digest:
+                found[one.intent_id] = one.before
+    return found
 
 
 def release(conn: Connection, digest: str, now: int) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Final
 
 from sqlalchemy import Table, select
@@ -50,7 +50,9 @@ def verified_values(conn: Connection, refs: Collection[RecordRef]) -> dict[tuple
     return found
 
 
-def put_verified(conn: Connection, row: Row, version: str, at_ms: int) -> None:
-    """Remember that our value was read back from the field."""
-    values = (*row.ref, row.field, row.desired_value, version, at_ms, row.id)
-    upsert(conn, VERIFIED_ROWS, [values])
+def put_verified(conn: Connection, proved: Sequence[tuple[Row, str, int]]) -> None:
+    """Remember that our values were read back: per intent the record's version and the moment."""
+    values = [
+        (*row.ref, row.field, row.desired_value, version, at_ms, row.id) for row, version, at_ms in proved
+    ]
+    upsert(conn, VERIFIED_ROWS, values)

@@ -16,6 +16,7 @@ from sync.context import Context
 from sync.core.authors import OurWrite
 from sync.core.owner import may_own
 from sync.core.writes import (
+    MACHINE,
     REPAIR,
     AskPerson,
     Decision,
@@ -62,11 +63,6 @@ class Facts:
 def load_facts(conn: Connection, rows: Sequence[Row], crm: str) -> Facts:
     """The facts of these intents, all of one CRM."""
     refs = {row.ref for row in rows}
-    before: dict[str, str | None] = {}
-    wanted = {row.id for row in rows}
-    for digest in sorted({row.plan_digest for row in rows if row.plan_digest}):
-        lines = plans.items(conn, digest)
-        before.update({item.intent_id: item.before for item in lines if item.intent_id in wanted})
     verified = proofs.verified_values(conn, refs)
     owners = {row.ref: row.spell_id for row in rows if row.purpose == "owner" and row.policy != REPAIR}
     for key in routing.proved_before(conn, owners):
@@ -74,28 +70,39 @@ def load_facts(conn: Connection, rows: Sequence[Row], crm: str) -> Facts:
     return Facts(
         verified,
         proofs.our_writes(conn, refs),
-        before,
+        plans.shown_before(conn, rows),
         get_meta(conn, f"{crm}.our_source") or "",
     )
 
 
-def read_live(connector: Connector, rows: Iterable[Row]) -> dict[RecordRef, Live]:
-    """The live state of these intents' records: exactly the fields that are to be decided."""
-    fields: dict[str, set[str]] = {}
-    ids: dict[str, dict[str, None]] = {}
+def worked_by_people(rows: Iterable[Row]) -> set[RecordRef]:
+    """The records of these intents of which a field is to be written that people work by."""
+    return {row.ref for row in rows if row.policy != MACHINE}
+
+
+def read_live(connector: Connector, rows: Sequence[Row]) -> dict[RecordRef, Live]:
+    """The live state of these intents' records: exactly the fields that are to be decided.
+
+    History is asked for only where a field is among them that people edit.
+    """
+    careful = worked_by_people(rows)
+    fields: dict[tuple[str, bool], set[str]] = {}
+    ids: dict[tuple[str, bool], dict[str, None]] = {}
     for row in rows:
-        fields.setdefault(row.object, set()).add(row.field)
-        ids.setdefault(row.object, {})[row.record_id] = None
+        kind = (row.object, row.ref in careful)
+        fields.setdefault(kind, set()).add(row.field)
+        ids.setdefault(kind, {})[row.record_id] = None
     found: dict[RecordRef, Live] = {}
-    size = connector.capabilities.read_batch
-    for object_name, wanted in ids.items():
-        names = sorted(fields[object_name])
-        every = list(wanted)
+    able = connector.capabilities
+    for (object_name, history), wanted in ids.items():
+        names = sorted(fields[object_name, history])
+        every, size = list(wanted), able.read_batch if history else able.plain_batch
         for start in range(0, len(every), size):
             part = every[start : start + size]
             refs = (RecordRef(connector.crm, object_name, record_id) for record_id in part)
             # answers come in the order asked; a merged record may answer under its survivor's name
-            found.update(zip(refs, connector.read(object_name, part, names), strict=True))
+            lives = connector.read(object_name, part, names, history=history)
+            found.update(zip(refs, lives, strict=True))
     return found
 
 
@@ -161,7 +168,7 @@ class Applier:
         elif decision.why is Why.EQUAL and row.sent_ms is not None:
             self.end(conn, row, "verified", Why.REPEATED, "an earlier sending arrived after all")
             if row.policy != REPAIR:
-                proofs.put_verified(conn, row, live.version, live.modified_ms)
+                proofs.put_verified(conn, [(row, live.version, live.modified_ms)])
         else:
             self.end(conn, row, "superseded", decision.why, decision.reason)
             self._free_siblings(conn, row, decision)
@@ -182,6 +189,12 @@ class Applier:
             **values,
         )
         routing.settle(conn, row)
+
+    def verified(self, conn: Connection, ends: Sequence[tuple[Row, Mapping[str, object]]]) -> None:
+        """Bring many intents to their good end at once; each with its `why`, `message` and proof."""
+        outbox.end_all(conn, ends, "verified", run_id=self._ctx.run.run_id, now=self._ctx.run.now)
+        for row, _ in ends:
+            routing.settle(conn, row)
 
     def _free_siblings(self, conn: Connection, row: Row, decision: Leave) -> None:
         """An owner whom somebody chose here belongs on the person's other records too: decide them anew."""

@@ -34,6 +34,7 @@ class Settled:
     again: list[str] = field(default_factory=list)
     problems: list[RunProblem] = field(default_factory=list)
     entries: list[audit.Entry] = field(default_factory=list)
+    verified: list[tuple[Row, Live, Verdict]] = field(default_factory=list)
 
 
 class ReadBack:
@@ -63,8 +64,25 @@ class ReadBack:
         settled = Settled()
         for row in rows:
             self._settle_one(conn, row, lives[row.ref], facts, row.id in accepted, settled)
+        self._write_proofs(conn, settled)
         audit.append(conn, settled.entries, at=epoch(self._ctx.world.now()), run_id=self._ctx.run.run_id)
         return settled
+
+    def _write_proofs(self, conn: Connection, settled: Settled) -> None:
+        ends: list[tuple[Row, dict[str, object]]] = []
+        proved: list[tuple[Row, str, int]] = []
+        source = ""
+        for row, live, verdict in settled.verified:
+            at_ms = verdict.claimed_ms or live.modified_ms
+            proof = {"verified_version": live.version, "verified_at_ms": at_ms}
+            ends.append((row, {"why": str(verdict.why), "message": verdict.reason, **proof}))
+            if row.policy != REPAIR:  # what was put back is a person's value, not one that we supplied
+                proved.append((row, live.version, at_ms))
+            source = verdict.source or source
+        self._applier.verified(conn, ends)
+        proofs.put_verified(conn, proved)
+        if source and self._connector.crm == Crm.HUBSPOT:
+            set_meta(conn, f"{self._connector.crm}.our_source", source)
 
     def _settle_one(
         self, conn: Connection, row: Row, live: Live, facts: Facts, accepted: bool, settled: Settled
@@ -97,13 +115,7 @@ class ReadBack:
     def _record(self, conn: Connection, row: Row, live: Live, verdict: Verdict, settled: Settled) -> None:
         fate, claimed = verdict.fate, {"verified_at_ms": verdict.claimed_ms}
         if fate is Fate.VERIFIED:
-            at_ms = verdict.claimed_ms or live.modified_ms
-            proof = {"verified_version": live.version, "verified_at_ms": at_ms}
-            self._applier.end(conn, row, "verified", verdict.why, verdict.reason, **proof)
-            if row.policy != REPAIR:  # what was put back is a person's value, not one that we supplied
-                proofs.put_verified(conn, row, live.version, at_ms)
-            if verdict.source and self._connector.crm == Crm.HUBSPOT:
-                set_meta(conn, f"{self._connector.crm}.our_source", verdict.source)
+            settled.verified.append((row, live, verdict))
         elif fate is Fate.SUPERSEDED:
             self._applier.end(conn, row, "superseded", verdict.why, verdict.reason, **claimed)
         elif fate is Fate.REPAIR:

@@ -76,6 +76,7 @@ class Targets:
         pairs = [(normal_email(p.salesforce), normal_email(p.hubspot)) for p in settings.routing.same]
         self._human = {address: pair[0] for pair in pairs for address in pair}
         self._in_hubspot = dict(pairs)
+        self._of_row: dict[tuple[str, str, str, str, bool], Target | None] = {}
 
     def of(self, crm: str, object_name: str, purpose: str, policy: FieldPolicy) -> Target:
         """The target of a configured field."""
@@ -94,6 +95,12 @@ class Targets:
 
     def of_row(self, row: Row) -> Target | None:
         """The target of an intent by today's configuration; None: it may not be written any more."""
+        key = (row.crm, row.object, row.purpose, row.field, row.policy == REPAIR)
+        if key not in self._of_row:
+            self._of_row[key] = self._find_target(row)
+        return self._of_row[key]
+
+    def _find_target(self, row: Row) -> Target | None:
         if row.policy == REPAIR:
             return Target(row.crm, row.object, row.purpose, row.field, REPAIR)
         targets = self._settings.writeback.targets(row.crm, row.object)

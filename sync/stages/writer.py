@@ -18,13 +18,13 @@ from connectors.base import Connector
 from connectors.errors import AuthFailed, QuotaSpent
 from connectors.records import Live, Outcome, OutcomeKind, RecordRef, RefusalClass, Write
 from sync.context import Context
-from sync.core.writes import Decision, SetField, Why
+from sync.core.writes import MACHINE, Decision, SetField, Why
 from sync.mirror import outbox
 from sync.mirror.engine import Connection
 from sync.mirror.lease import LeaseLost, current_epoch
 from sync.mirror.outbox import Row, Sending, scopes_of
 from sync.reports import RunProblem
-from sync.stages.late import Applier, decide_late, load_facts, read_live
+from sync.stages.late import Applier, decide_late, load_facts, read_live, worked_by_people
 from sync.stages.readback import ReadBack, Settled
 from sync.stages.reroute import reroute
 from sync.stages.targets import Targets
@@ -42,8 +42,8 @@ FRESH = 2.0
 BREAKER = 5
 """The same refusal of the same field so often in one run pauses that field."""
 
-WINDOW = 200
-"""So many intents are looked at to fill one batch."""
+WINDOW = 4
+"""Intents that are looked at to fill one batch, per record that it may hold."""
 
 BACK_OFF = 1.0
 """Seconds before the second try of a record that the CRM was busy with; doubled each time."""
@@ -80,6 +80,7 @@ class Writer:
         self._wait = 0.0
         self._alone: set[str] = set()  # fields that go without the others of their record
         self._single: set[RecordRef] = set()  # records that go without others
+        self._refs: dict[str, RecordRef] = {}  # of the intents to be sent
 
     # -- what an earlier run left behind
 
@@ -94,10 +95,12 @@ class Writer:
 
     def send(self, rows: Sequence[Row]) -> None:
         """Send these intents, all fields of a record in one request, until each has an end or waits."""
-        work: deque[str] = deque(row.id for row in rows)
+        careful = worked_by_people(rows)
+        work: deque[str] = deque(row.id for row in sorted(rows, key=lambda row: row.ref not in careful))
+        self._refs = {row.id: row.ref for row in rows}
         done, total = 0, len(work)
         while work:
-            window = [work.popleft() for _ in range(min(len(work), WINDOW))]
+            window = self._window(work)
             batch, rest = self._choose(window)
             work.extendleft(reversed(rest))
             if batch:
@@ -106,6 +109,16 @@ class Writer:
                 work.extend(again)
                 done += len(batch) - len(again)
                 self._ctx.progress.step(f"write {self._connector.crm}", done, total)
+
+    def _window(self, work: deque[str]) -> list[str]:
+        """The next intents, never only some of a record's."""
+        able = self._connector.capabilities
+        size = WINDOW * max(able.write_batch, able.plain_batch)
+        window = [work.popleft() for _ in range(min(len(work), size))]
+        last = self._refs.get(window[-1])
+        while work and last is not None and self._refs.get(work[0]) == last:
+            window.append(work.popleft())
+        return window
 
     def _back_off(self) -> None:
         """Give a busy CRM time, with jitter so that two workers do not come back together."""
@@ -136,9 +149,12 @@ class Writer:
             rows = [row for row in rows if row.ref == rows[0].ref]
         else:
             rows = [row for row in rows if row.ref not in self._single]
-        size = min(self._connector.capabilities.read_batch, self._connector.capabilities.write_batch)
+        careful, able = worked_by_people(rows), self._connector.capabilities
+        with_people = bool(rows) and rows[0].ref in careful
+        size = min(able.read_batch, able.write_batch) if with_people else able.plain_batch
         for row in rows:
-            if row.object != rows[0].object or (row.ref not in chosen and len(chosen) == size):
+            other = row.object != rows[0].object or (row.ref in careful) is not with_people
+            if other or (row.ref not in chosen and len(chosen) == size):
                 continue
             chosen.setdefault(row.ref, []).append(row)
         batch = []
@@ -157,13 +173,7 @@ class Writer:
         writes = [self._write(batch, ref, fields) for ref, fields in batch.to_send.items()]
         outcomes = self._connector.write(writes)
         self._ctx.world.reached("write.answered")
-        again = self._take_answers(sent_rows, outcomes)
-        with self._ctx.mirror.read() as conn:
-            open_rows = [
-                row
-                for row in outbox.by_ids(conn, (row.id for row in sent_rows)).values()
-                if row.state in outbox.IN_FLIGHT
-            ]
+        again, open_rows = self._take_answers(sent_rows, outcomes)
         accepted = {outcome.ref for outcome in outcomes if outcome.kind is OutcomeKind.ACCEPTED}
         again += self._verify(open_rows, {row.id for row in open_rows if row.ref in accepted})
         return again
@@ -205,12 +215,13 @@ class Writer:
             young = [
                 row
                 for row in rows
-                if row.policy != "machine"
+                if row.policy != MACHINE
                 and lives[row.ref].server_ms // 1000 <= lives[row.ref].modified_ms // 1000
             ]
             return young, 1.0
         now = self._ctx.world.monotonic()
-        return [row for row in rows if now - lives[row.ref].read_at > FRESH], 0.0
+        old = [row for row in rows if row.policy != MACHINE and now - lives[row.ref].read_at > FRESH]
+        return old, 0.0
 
     def _mark(self, batch: Batch) -> None:
         """T: everything that is not to be sent is written down, the rest is marked sent, durably."""
@@ -224,18 +235,21 @@ class Writer:
                 self._ctx.lease_epoch,
             )
             for row in batch.rows:
-                decision = batch.decisions[row.id]
-                if row.id in sending:
-                    continue
-                if isinstance(decision, SetField):
-                    self._later(conn, row, Why.WAITING, "the record was changed this very second")
-                elif outbox.by_ids(conn, [row.id])[row.id].state == row.state:
-                    self.applier.apply(conn, row, decision, batch.lives[row.ref])
+                if row.id not in sending:
+                    self._not_sent(conn, row, batch)
             self._ctx.world.reached("write.marked_sent_uncommitted")
         self._ctx.world.reached("write.marked_sent")
         while self.applier.ended.problems:
             self._report(self.applier.ended.problems.pop(0))
         self._sends.update(sending.keys())
+
+    def _not_sent(self, conn: Connection, row: Row, batch: Batch) -> None:
+        decision = batch.decisions[row.id]
+        if isinstance(decision, SetField):
+            self._later(conn, row, Why.WAITING, "the record was changed this very second")
+        # what ended one owner intent may have ended another of the same person with it
+        elif row.purpose != "owner" or outbox.by_ids(conn, [row.id])[row.id].state == row.state:
+            self.applier.apply(conn, row, decision, batch.lives[row.ref])
 
     def _sending(self, row: Row, live: Live) -> Sending:
         versions = live.versions.get(row.field, ())
@@ -253,7 +267,7 @@ class Writer:
             ref=ref,
             fields={row.field: row.desired_value for row in fields},
             base=batch.lives[ref].version,
-            guarded=any(row.policy != "machine" for row in fields),
+            guarded=any(row.policy != MACHINE for row in fields),
         )
 
     def _still_ours(self, conn: Connection) -> None:
@@ -263,8 +277,11 @@ class Writer:
 
     # -- answers
 
-    def _take_answers(self, rows: Sequence[Row], outcomes: Sequence[Outcome]) -> list[str]:
-        """Write down every answer but acceptance, which proves nothing yet."""
+    def _take_answers(self, rows: Sequence[Row], outcomes: Sequence[Outcome]) -> tuple[list[str], list[Row]]:
+        """Write down every answer but acceptance, which proves nothing yet.
+
+        Returns the intents to be decided again, and those to be read back.
+        """
         by_ref = {outcome.ref: outcome for outcome in outcomes}
         stop: Exception | None = None
         again: list[str] = []
@@ -275,10 +292,12 @@ class Writer:
             for row in (current[row.id] for row in rows):
                 outcome = by_ref.get(row.ref) or Outcome(row.ref, OutcomeKind.UNKNOWN)
                 stop = self._take(conn, row, outcome, together[row.ref], again) or stop
+            if any(outcome.kind is not OutcomeKind.ACCEPTED for outcome in outcomes):
+                current = outbox.by_ids(conn, current)
         self._ctx.world.reached("write.outcome_committed")
         if stop is not None:
             raise stop
-        return again
+        return again, [row for row in current.values() if row.state in outbox.IN_FLIGHT]
 
     def _take(
         self, conn: Connection, row: Row, outcome: Outcome, together: int, again: list[str]

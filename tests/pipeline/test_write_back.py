@@ -321,7 +321,7 @@ def test_one_crm_in_trouble_does_not_stop_the_other(bench: Bench) -> None:
 
     _, contact = both(bench)
 
-    def fail(*_: Any) -> Any:
+    def fail(*_: Any, **__: Any) -> Any:
         raise AuthFailed("expired", crm="salesforce", code="invalid_grant")
 
     bench.sf.read = fail  # type: ignore[method-assign]
