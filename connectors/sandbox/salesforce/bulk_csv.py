@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from connectors.sandbox.salesforce.schema import NUMBERS, Field
@@ -22,17 +22,15 @@ class ClientInputError(Exception):
     """The uploaded data is no CSV of the kind that the job announced; the job fails with these words."""
 
 
-def cell(one: Field, value: Any) -> str:
-    """A value as it stands in a result."""
-    if value is None:
-        return ""
-    if isinstance(value, bool):
-        return "true" if value else "false"
+def cell(one: Field) -> Callable[[Any], str]:
+    """How a field's value stands in a result."""
+    if one.type == "boolean":
+        return lambda value: "" if value is None else "true" if value else "false"
     if one.type in NUMBERS:
-        return repr(float(value))
+        return lambda value: "" if value is None else repr(float(value))
     if one.type == "datetime":
-        return str(value).replace("+0000", "Z")
-    return str(value)
+        return lambda value: "" if value is None else str(value).replace("+0000", "Z")
+    return lambda value: "" if value is None else str(value)
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[str]], delimiter: str, line_end: str) -> bytes:

@@ -82,9 +82,9 @@ class QueryJobs:
     def _part(self, request: Request, job: Job, rows: Rows, start: int, end: int) -> Response:
         switches = self._org.switches
         stop = max(start, end - switches.sf_bulk_lost_rows)
-        columns = rows.columns
+        cells = [cell(one) for one in rows.columns]
         lines = (
-            [cell(one, value) for one, value in zip(columns, values, strict=True)]
+            [write(value) for write, value in zip(cells, values, strict=True)]
             for values in rows.values[start:stop]
         )
         body = table(rows.header, lines, job.delimiter, job.line_end)
