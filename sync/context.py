@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -28,6 +28,11 @@ class Interrupted(Exception):
     """Somebody asked us to stop; raised by `Progress.step`, between two pages or batches."""
 
 
+def plain_words(error: BaseException) -> tuple[int, list[str]]:
+    """An error in words where nobody brought better ones. Its text is left out: it may hold anything."""
+    return 1, [f"{type(error).__name__} ended it"]
+
+
 class Silent:
     """Progress that nobody looks at."""
 
@@ -37,7 +42,7 @@ class Silent:
 
 @dataclass(frozen=True, slots=True)
 class RunClock:
-    """The moments of one run, epoch seconds, read once at its start (decisions 42).
+    """The moments of one run, epoch seconds, read once at its start.
 
     `now` stamps what the run does; `as_of` and `known_at` bound the engagements that are scored.
     """
@@ -76,6 +81,13 @@ class App:
     connectors: dict[str, Connector] = field(default_factory=dict)
     budgets: list[MirrorBudget] = field(default_factory=list)
     heartbeat: bool = True  # renew the lease from a thread; tests in simulated time do without
+    lease_epoch: int | None = None  # of the lease that this process holds for longer than one command
+    words: Callable[[BaseException], tuple[int, list[str]]] = plain_words
+    """An error → its exit code, and what to tell a person, one sentence a line."""
+    on_run: Callable[[str], object] = lambda run_id: None  # noqa: ARG005
+    """Told the id of each run when it begins, and "" when it has ended."""
+    model_files: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    """What the models were read from: path → time of its last change, size."""
 
     def __enter__(self) -> Self:
         return self

@@ -1,114 +1,269 @@
-"""`mqlsync run`: one loop that does what is due, holds the lease, and stops when it is told to.
+"""`mqlsync run`: one loop that does what is due and what others ask, holds the lease, and stops when told to.
 
-    1. take the lease (exit 11 when another process keeps it)
+    1. take the lease (LeaseHeld when another process keeps it)
     2. do what is overdue since the last time
-    3. wait for the next job, do it, and so on
-    4. SIGTERM or SIGINT: finish the page or batch under way, let the lease go, exit 0;
-       a second one ends at once
+    3. wait for the next job or request, do it, and so on
+    4. SIGTERM or SIGINT: finish the page or batch under way, let the lease go
 
-A crash needs no manual step: the next start reads back what was sent and goes on inside the window.
+What one run meets, ends that run and is written down; the daemon goes on. It ends by itself only when it
+cannot go on: another process has the lease, or the database is damaged. A crash needs no manual step: the
+next start reads back what was sent and goes on inside the window.
 """
 
 from __future__ import annotations
 
-import os
-import signal
-import threading
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import datetime
-from types import FrameType
-from typing import Final
+from functools import partial
+from typing import Any, Final, NamedTuple
 
+from config.errors import ConfigError
 from config.settings import ScheduleSettings
 from config.world import epoch, from_epoch
 from sync.context import App, Interrupted, Progress
-from sync.mirror.lease import Lease
+from sync.mirror import requests
+from sync.mirror.engine import DatabaseDamaged, DatabaseNewer, DatabaseUnusable
+from sync.mirror.lease import DAEMON, Lease, LeaseLost
+from sync.mirror.outbox import OutboxRaced
+from sync.mirror.requests import RequestView
 from sync.mirror.runs import get_meta, set_meta
-from sync.pipeline import SyncRequest, run_under_lease
-from sync.reports import RunReport
+from sync.pipeline import SyncRequest, cut_short, run_under_lease
+from sync.reload import refresh
+from sync.reports import RunProblem, RunReport
+from sync.requests import carry_out
 from sync.schedule import STOP, Clockwork, due_at
+from sync.stopping import StoppingProgress, StopSwitch
+from sync.vitals import Vitals
+
+log = logging.getLogger(__name__)
 
 JOBS: Final[Mapping[str, SyncRequest]] = {"pull": SyncRequest(), "full": SyncRequest(full=True)}
 """Job → what it runs. The names are the keys of `[schedule]`."""
+COVERS: Final[Mapping[str, tuple[str, ...]]] = {"pull": ("pull",), "full": ("full", "pull")}
+"""Job → the jobs that need not run when it has."""
 
-SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
+WITHOUT_MODEL: Final = frozenset({"pull", "match"})
+"""What can be done while nobody can read the model."""
 
-
-class StopSwitch:
-    """Set once by the first signal; the second one ends the process where it stands, which is safe."""
-
-    def __init__(self) -> None:
-        self._asked = threading.Event()
-        self.on_stop: Callable[[], None] = lambda: None
-
-    def __bool__(self) -> bool:
-        return self._asked.is_set()
-
-    def press(self, number: int = 0, frame: FrameType | None = None) -> None:  # noqa: ARG002 (a handler)
-        """Ask for the end; pressed again, force it."""
-        if self._asked.is_set():
-            os._exit(128 + number if number else 1)
-        self._asked.set()
-        self.on_stop()
-
-    @contextmanager
-    def on_signals(self) -> Iterator[None]:
-        """Be pressed by SIGTERM and SIGINT while the block lasts."""
-        before = {number: signal.signal(number, self.press) for number in SIGNALS}
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
+POLL: Final = 1.0  # seconds between two looks for requests
+RETRY_AFTER: Final = 3_600.0  # seconds until a job that failed is tried again, unless it is due earlier
+FAILED: Final = frozenset({1, 4, 5, 12, 13})
+"""Exit codes of runs that did not do their work; the others wait for a person or for nobody."""
+PROGRESS_EVERY: Final = 2.0  # seconds between two notes of a request's progress
+BREATH: Final = 5.0  # seconds before the lease is asked for again
+LOST: Final = (LeaseLost, OutboxRaced)
+"""Somebody else works on this database."""
+ENDING: Final = (Interrupted, *LOST, DatabaseDamaged, DatabaseNewer)
+"""What ends more than the run that met it."""
 
 
-class StoppingProgress:
-    """Passes progress on, and stops the run between two pages or batches once the switch is pressed."""
+def run(
+    app: App, switch: StopSwitch, vitals: Vitals, progress: Progress, finished: Callable[[RunReport], None]
+) -> None:
+    """Serve until the switch is pressed. `finished` is told of every scheduled run that came to its end.
 
-    def __init__(self, inner: Progress, switch: StopSwitch) -> None:
-        self._inner = inner
-        self._switch = switch
-
-    def step(self, what: str, done: int, total: int | None = None) -> None:
-        """Raises Interrupted when the daemon is to stop."""
-        self._inner.step(what, done, total)
-        if self._switch:
-            raise Interrupted
-
-
-def run(app: App, progress: Progress, finished: Callable[[RunReport], None]) -> None:
-    """Serve until a signal comes. `finished` is told of every run. Raises LeaseHeld."""
-    switch = StopSwitch()
+    Raises LeaseHeld, and the errors of a database that is damaged.
+    """
     clockwork = Clockwork(schedules(app.settings.schedule))
     switch.on_stop = clockwork.interrupt
-    lease = Lease(app.mirror, app.world, app.settings.daemon.lease, "daemon")
-    with switch.on_signals(), lease.held(app.settings.daemon.lease_wait, heartbeat=True):
-        for name in overdue(app, app.world.now()):
-            clockwork.wake(name)
+    lease = Lease(app.mirror, app.world, app.settings.daemon.lease, DAEMON)
+    with switch.on_signals():
         clockwork.start()
         try:
-            serve(app, lease, clockwork, StoppingProgress(progress, switch), finished)
+            while not switch:
+                try:
+                    with lease.held(app.settings.daemon.lease_wait, heartbeat=app.heartbeat):
+                        Service(app, lease, clockwork, vitals, progress, finished, switch).serve()
+                except LOST as error:
+                    log.warning("%s", " ".join(app.words(error)[1]))
+                    app.world.sleep(BREATH)
         except Interrupted:
-            pass  # asked to stop in the middle of a run: all that was finished is committed
+            log.info("stopped in the middle of a run: all that was finished is committed")
         finally:
+            vitals.stopping()
+            app.lease_epoch = None
             clockwork.stop()
 
 
-def serve(
-    app: App,
-    lease: Lease,
-    clockwork: Clockwork,
-    progress: Progress,
-    finished: Callable[[RunReport], None],
-) -> None:
-    """Do one job after the other until the clockwork stops."""
-    while (name := clockwork.wait()) != STOP:
-        if name is None or name not in JOBS:
-            continue
+class Service:
+    """The loop of one holder of the lease."""
+
+    def __init__(
+        self,
+        app: App,
+        lease: Lease,
+        clockwork: Clockwork,
+        vitals: Vitals,
+        progress: Progress,
+        finished: Callable[[RunReport], None],
+        switch: StopSwitch,
+    ) -> None:
+        self._app = app
+        self._lease = lease
+        self._clockwork = clockwork
+        self._vitals = vitals
+        self._progress = StoppingProgress(Beating(progress, vitals), switch)
+        self._finished = finished
+        self._switch = switch
+        self._retries: dict[str, float] = {}  # job → when, by the world's monotonic clock
+        self._unsaid: list[Ended] = []
+
+    def serve(self) -> None:
+        """Do one thing after the other until the clockwork stops."""
+        app = self._app
+        app.lease_epoch = self._lease.epoch
         with app.mirror.write() as conn:
-            set_meta(conn, f"job.{name}", str(epoch(app.world.now())))
-        finished(run_under_lease(app, JOBS[name], progress, lease.epoch, kind=f"daemon:{name}"))
+            requests.break_off(conn, self._lease.epoch, epoch(app.world.now()))
+        for name in overdue(app, app.world.now()):
+            self._clockwork.wake(name)
+        self._vitals.serving()
+        while (due := self._clockwork.wait(POLL)) != STOP:
+            self.tick(due)
+
+    def tick(self, name: str | None) -> None:
+        """One turn: the job that is due, if any, then what was asked for."""
+        self._vitals.beat()
+        if name is not None and name in JOBS:
+            self._attempt(f"the run {name}", partial(self._job, name))
+        self._attempt("looking for requests", self._requests)
+        now = self._app.world.monotonic()
+        for job in [job for job, at in self._retries.items() if at <= now]:
+            del self._retries[job]
+            self._clockwork.wake(job)
+
+    def _attempt(self, what: str, act: Callable[[], None]) -> None:
+        try:
+            act()
+        except ENDING:
+            raise
+        except Exception as error:
+            self._vitals.trouble = type(error).__name__
+            log.error(  # noqa: TRY400 (the trace is for --verbose)
+                "%s ended early: %s", what, " ".join(self._app.words(error)[1]), exc_info=_if_verbose(error)
+            )
+
+    def _job(self, name: str) -> None:
+        app = self._app
+        self._retries[name] = app.world.monotonic() + RETRY_AFTER
+        request, problems = JOBS[name], self._model_problems()
+        if problems:
+            request = replace(request, only=WITHOUT_MODEL)
+        started = epoch(app.world.now())
+        self._vitals.status(f"running {name}")
+        report = run_under_lease(
+            app, request, self._progress, self._lease.epoch, kind=f"daemon:{name}", problems=problems
+        )
+        self._vitals.status("waiting for the next run")
+        self._vitals.trouble = report.problems[0].code if report.exit_code in FAILED else ""
+        if report.exit_code not in FAILED:
+            for covered in COVERS[name]:
+                self._retries.pop(covered, None)
+            with app.mirror.write() as conn:
+                for covered in COVERS[name]:
+                    set_meta(conn, f"job.{covered}", str(started))
+        self._finished(report)
+
+    def _model_problems(self) -> list[RunProblem]:
+        """Take up changed models; while they cannot be read, nothing is decided."""
+        try:
+            if refresh(self._app):
+                log.info("the model files have changed and were read again")
+        except ConfigError as error:
+            return [cut_short(self._app, error)]
+        return []
+
+    def _requests(self) -> None:
+        """Carry out what was asked for, the oldest first."""
+        app = self._app
+        while self._unsaid:
+            self._say(self._unsaid[0])
+            del self._unsaid[0]
+        while not self._switch:
+            with app.mirror.read() as conn:
+                if not requests.any_waiting(conn):
+                    return
+            with app.mirror.write(durable=True) as conn:
+                view = requests.take(conn, self._lease.epoch, epoch(app.world.now()))
+            if view is None:
+                return
+            self._carry_out(view)
+
+    def _carry_out(self, view: RequestView) -> None:
+        app = self._app
+        log.info("request %s: %s", view.id[:8], view.ask.kind)
+        self._vitals.status(f"carrying out a request: {view.ask.kind}")
+        try:
+            refresh(app)
+            answer = carry_out(app, view.ask, Noting(self._progress, app, view.id))
+            ended = Ended(view.id, answer.exit_code, {"document": dict(answer.document)})
+        except LOST:
+            raise  # whoever has the lease now breaks it off
+        except Interrupted:
+            self._say(Ended(view.id, 5, {"lines": ["The daemon was stopped while it was at it."]}))
+            raise
+        except Exception as error:
+            code, lines = app.words(error)
+            log.debug("request %s failed", view.id[:8], exc_info=True)
+            ended = Ended(view.id, code, {"lines": lines})
+        log.info("request %s ended with %d", view.id[:8], ended.exit_code)
+        self._vitals.status("waiting for the next run")
+        self._unsaid.append(ended)  # until it is written down: the asker waits for it
+        self._say(ended)
+        self._unsaid.remove(ended)
+
+    def _say(self, ended: Ended) -> None:
+        now = epoch(self._app.world.now())
+        with self._app.mirror.write(durable=True) as conn:
+            requests.finish(conn, ended.request_id, self._lease.epoch, ended.exit_code, ended.answer, now)
+
+
+class Ended(NamedTuple):
+    """How a request ended, for its row."""
+
+    request_id: str
+    exit_code: int
+    answer: Mapping[str, Any]
+
+
+class Beating:
+    """Passes progress on; each step is a heartbeat."""
+
+    def __init__(self, inner: Progress, vitals: Vitals) -> None:
+        self._inner = inner
+        self._vitals = vitals
+
+    def step(self, what: str, done: int, total: int | None = None) -> None:
+        """Say that something moved."""
+        self._vitals.beat()
+        self._inner.step(what, done, total)
+
+
+class Noting:
+    """Passes progress on, and notes it for the command that asked, every other second."""
+
+    def __init__(self, inner: Progress, app: App, request_id: str) -> None:
+        self._inner = inner
+        self._app = app
+        self._id = request_id
+        self._noted = app.world.monotonic()
+
+    def step(self, what: str, done: int, total: int | None = None) -> None:
+        """A note that cannot be made is none: the work goes on."""
+        now = self._app.world.monotonic()
+        if now - self._noted >= PROGRESS_EVERY and not self._app.mirror.is_writing:
+            self._noted = now
+            try:
+                with self._app.mirror.write() as conn:
+                    requests.note_progress(conn, self._id, what, done, total)
+            except DatabaseUnusable as error:
+                log.debug("no progress noted: %s", error)
+        self._inner.step(what, done, total)
+
+
+def _if_verbose(error: Exception) -> Exception | None:
+    return error if log.isEnabledFor(logging.DEBUG) else None
 
 
 def schedules(settings: ScheduleSettings) -> dict[str, str]:

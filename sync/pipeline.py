@@ -8,7 +8,7 @@ matched and scored whatever happened; nothing is written when the books of this 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Final
@@ -21,7 +21,7 @@ from sync.mirror import plans
 from sync.mirror.engine import DatabaseUnusable
 from sync.mirror.lease import Lease
 from sync.mirror.runs import begin_run, close_killed, finish_run, set_meta
-from sync.reports import RunProblem, RunReport
+from sync.reports import EXIT_PRECEDENCE, RunProblem, RunReport
 from sync.stages.decide import decide
 from sync.stages.match import match
 from sync.stages.plan import PlanView, make_plan
@@ -34,6 +34,7 @@ from sync.stages.writeback import write_back
 
 STAGES: Final = frozenset({"pull", "match", "score", "decide", "write"})
 
+NOT_FOUND: Final = 7  # the exit code of a command that asked for what does not exist
 GOES_ON: Final = "the next run goes on where this one stopped"
 
 
@@ -79,10 +80,16 @@ def sync(app: App, request: SyncRequest, progress: Progress | None = None) -> Ru
 
 
 def run_under_lease(
-    app: App, request: SyncRequest, progress: Progress, lease_epoch: int, kind: str
+    app: App,
+    request: SyncRequest,
+    progress: Progress,
+    lease_epoch: int,
+    kind: str,
+    problems: Sequence[RunProblem] = (),
 ) -> RunReport:
-    """One pass by a process that holds the lease of `lease_epoch`."""
+    """One pass by a process that holds the lease of `lease_epoch`. `problems` were met on the way to it."""
     with run_of(app, progress, lease_epoch, kind, request) as (base, report):
+        report.problems += problems
         reached = sign_in(base, report, request.crm)
         ctx = replace(base, connectors=reached)
         if "pull" in request.only:
@@ -180,6 +187,7 @@ def run_of(
     with app.mirror.write() as conn:
         close_killed(conn, clock.run_id)
         begin_run(conn, clock, kind)
+    app.on_run(clock.run_id)
     app.world.reached("run.started")
     try:
         yield ctx, report
@@ -187,17 +195,24 @@ def run_of(
         end_early(app, report, RunProblem("INTERRUPTED", "", "the run was asked to stop", GOES_ON, 5))
         raise
     except BaseException as error:
-        end_early(app, report, cut_short(error))
+        end_early(app, report, cut_short(app, error))
         raise
-    finish(app, report)
+    else:
+        finish(app, report)
+    finally:
+        app.on_run("")
 
 
-def cut_short(error: BaseException) -> RunProblem:
-    """What is written down of a run that an error (or a signal) ended; the command line words the error."""
+def cut_short(app: App, error: BaseException) -> RunProblem:
+    """What is written down of an error (or a signal) that ended a run."""
     if isinstance(error, ConnectorError):
         return judge(error, error.crm, "the run").problem
-    message = f"the run was cut short: {type(error).__name__}"
-    return RunProblem("CUT_SHORT", "", message, GOES_ON, 1 if isinstance(error, Exception) else 5)
+    if not isinstance(error, Exception):
+        return RunProblem("CUT_SHORT", "", f"the run was cut short: {type(error).__name__}", GOES_ON, 5)
+    code, lines = app.words(error)
+    first, *rest = lines
+    known = code if code in (*EXIT_PRECEDENCE, NOT_FOUND) else 5
+    return RunProblem("CUT_SHORT", "", first, " ".join(line.strip() for line in rest) or GOES_ON, known)
 
 
 def end_early(app: App, report: RunReport, problem: RunProblem) -> None:

@@ -81,13 +81,13 @@ class RunProblem:
     remedy: str
     exit_code: int
 
-    def to_json(self) -> dict[str, str]:
+    def to_json(self) -> dict[str, Any]:
         """As it stands in `problems`."""
-        return {"code": self.code, "crm": self.crm, "message": self.message, "remedy": self.remedy}
+        return asdict(self)
 
 
 EXIT_PRECEDENCE = (12, 13, 1, 4, 2, 6, 5, 9, 3, 0)
-"""Several reasons: the first of these is the exit code (decisions 38)."""
+"""Several reasons: the first of these is the exit code."""
 
 
 def exit_code_of(codes: Iterable[int]) -> int:
@@ -148,3 +148,18 @@ class RunReport:
             "books_balance": self.books_balance,
             "problems": [problem.to_json() for problem in self.problems],
         }
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> RunReport:
+        """What `to_json` gave."""
+        return cls(
+            run_id=value["run_id"],
+            pull={
+                crm: {name: FeedCounts(**counts) for name, counts in feeds.items()}
+                for crm, feeds in value["pull"].items()
+            },
+            match=MatchCounts(**value["match"]),
+            score=ScoreCounts(**value["score"]),
+            write=WriteCounts(**value["write"]),
+            problems=[RunProblem(**problem) for problem in value["problems"]],
+        )

@@ -6,14 +6,16 @@ from typing import Annotated
 
 import typer
 
-from sync import resync
 from sync.cli.errors import UsageFault
+from sync.cli.handing import NoWait, carried_out
 from sync.cli.options import command
-from sync.cli.passes import OnlyCrm, known_crm, require_crm
+from sync.cli.passes import OnlyCrm, known_crm
 from sync.cli.person import show_explanation
 from sync.cli.report import show_problems, show_report, write_line
 from sync.cli.session import Session
 from sync.cli.times import moment
+from sync.mirror.requests import Ask
+from sync.reports import RunReport
 from sync.resync import FieldAnswer, ResyncReport
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False)
@@ -35,6 +37,7 @@ def resync_(
         str | None, typer.Option("--since", metavar="TIME", help="What changed since then; else everything.")
     ] = None,
     everything: Annotated[bool, typer.Option("--all", help="Everything, in both CRMs.")] = False,
+    no_wait: NoWait = False,
 ) -> int:
     """Pull again, score, explain, and write what is due; says per field why nothing changed."""
     crm = known_crm(crm)
@@ -45,20 +48,21 @@ def resync_(
     if (object_name or since) and crm is None:
         raise UsageFault("--object and --since go with --crm.")
     since_seconds = moment(since)
-    with session.app() as opened, session.out.progress() as progress:
-        require_crm(opened, crm)
-        if who is not None:
-            person = resync.resync_person(opened, who, progress)
-        elif crm is not None:
-            since_ms = None if since_seconds is None else since_seconds * 1000
-            report = resync.resync_object(opened, crm, object_name, since_ms, progress)
-        else:
-            report = resync.resync_all(opened, progress)
     if who is not None:
-        _show(session, person)
-        return person.exit_code
-    show_report(session.out, report)
-    return report.exit_code
+        ask = Ask("resync_person", {"who": who})
+    elif crm is not None:
+        since_ms = None if since_seconds is None else since_seconds * 1000
+        ask = Ask("resync_object", {"crm": crm, "object": object_name, "since_ms": since_ms})
+    else:
+        ask = Ask("resync_all", {})
+    answer = carried_out(session, ask, wait=not no_wait)
+    if answer is None:
+        return 0
+    if who is not None:
+        _show(session, ResyncReport.from_json(answer.document))
+    else:
+        show_report(session.out, RunReport.from_json(answer.document))
+    return answer.exit_code
 
 
 def _show(session: Session, report: ResyncReport) -> None:

@@ -28,10 +28,12 @@ from connectors.errors import (
 from sync.cli.errors import NotFound, UsageFault
 from sync.cli.words import crm_name, unknown
 from sync.demo import DemoFailed
+from sync.handover import NotCarriedOut, Relayed
 from sync.mirror.engine import DatabaseDamaged, DatabaseLocked, DatabaseNewer, DatabaseUnusable, DiskFull
 from sync.mirror.lease import LeaseHeld, LeaseLost
 from sync.mirror.outbox import OutboxRaced
 from sync.mirror.plans import NoSuchPlan, PlanOver, SeveralPlans
+from sync.requests import CrmOff
 from sync.resync import NobodyThere, NoSuchFeed
 from sync.sandbox_process import SandboxFailed
 
@@ -65,6 +67,8 @@ class Ending(NamedTuple):
 
 def ending(error: BaseException) -> Ending:
     """The ending for an error that reached the top of the command line."""
+    if isinstance(error, Relayed):
+        return Ending(error.exit_code, error.lines)
     for kind, code, words in _RULES:
         if isinstance(error, kind):
             return Ending(code, words(error))
@@ -231,6 +235,17 @@ def _no_feed(error: NoSuchFeed) -> list[str]:
     return [f"{unknown(f'object of {error.crm}', error.object, error.known)}."]
 
 
+def _not_carried_out(error: NotCarriedOut) -> list[str]:
+    return [
+        f"This was handed to the daemon, and {error.why}.",
+        "Whatever it finished is kept and will not be done twice; run the same command again.",
+    ]
+
+
+def _crm_off(error: CrmOff) -> list[str]:
+    return [f"{error.crm} has no credentials and is off; `mqlsync doctor` says which variables to set"]
+
+
 def _sandbox(error: SandboxFailed) -> list[str]:
     return [f"The simulated CRMs did not start: {error}", "Run it again with -v, and report what it says."]
 
@@ -265,6 +280,8 @@ _RULES: Final[tuple[tuple[type[BaseException], int, Callable[[Any], list[str]]],
     (SeveralPlans, 2, _several_plans),
     (PlanOver, 9, _plan_over),
     (OutboxRaced, 11, _raced),
+    (NotCarriedOut, 5, _not_carried_out),
+    (CrmOff, 2, _crm_off),
     (NobodyThere, 7, _nobody),
     (NoSuchFeed, 2, _no_feed),
     (SandboxFailed, 1, _sandbox),

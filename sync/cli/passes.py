@@ -6,19 +6,19 @@ from typing import Annotated
 
 import typer
 
-from config.errors import ConfigError, Problem
-from config.schema import variable_name
 from connectors.records import Crm
-from sync import daemon, pipeline
-from sync.cli.errors import UsageFault
+from sync import daemon
+from sync.cli.handing import NoWait, carried_out, require_crm
 from sync.cli.options import command
 from sync.cli.report import show_problems, show_report
 from sync.cli.session import Session
 from sync.cli.times import moment
 from sync.cli.words import unknown
-from sync.context import App
+from sync.mirror.requests import Ask
 from sync.pipeline import STAGES, SyncRequest
 from sync.reports import RunReport
+from sync.stopping import StoppingWorld, StopSwitch
+from sync.vitals import Notifier, Vitals
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False)
 
@@ -26,7 +26,6 @@ OnlyCrm = Annotated[str | None, typer.Option("--crm", metavar="CRM", help="Only 
 DryRun = Annotated[
     bool, typer.Option("--dry-run", "-n", help="Pull, match, score and decide; write nothing to a CRM.")
 ]
-NoWait = Annotated[bool, typer.Option("--no-wait", help="Do not wait while another mqlsync is at work.")]
 
 
 @command(app, "sync")
@@ -58,22 +57,24 @@ def sync(
         as_of=moment(as_of),
         known_at=moment(known_at),
     )
-    if no_wait:
-        session.do_not_wait()
-    with session.app() as opened, session.out.progress() as progress:
-        require_crm(opened, request.crm)
-        report = pipeline.sync(opened, request, progress)
-    show_report(session.out, report)
-    return report.exit_code
+    answer = carried_out(session, Ask("sync", request.to_json()), wait=not no_wait)
+    if answer is None:
+        return 0
+    show_report(session.out, RunReport.from_json(answer.document))
+    return answer.exit_code
 
 
 @command(app, "run")
 def run(session: Session) -> int:
     """The daemon, in the foreground, until SIGTERM or Ctrl-C: passes by the schedule of mqlsync.toml."""
-    with session.app() as opened, session.out.progress() as progress:
+    switch = StopSwitch()
+    world = StoppingWorld(session.world, switch)
+    vitals = Vitals(session.world, Notifier(session.environ))
+    world.on_wait = vitals.beat
+    with session.app(world) as opened, session.out.progress() as progress:
         require_crm(opened, None)
         session.out.say("mqlsync runs; stop it with SIGTERM or Ctrl-C.")
-        daemon.run(opened, progress, lambda report: _finished(session, report))
+        daemon.run(opened, switch, vitals, progress, lambda report: _finished(session, report))
     session.out.say("stopped")
     return 0
 
@@ -108,16 +109,3 @@ def known_crm(text: str | None) -> str | None:
     if text is None or text in tuple(Crm):
         return text
     raise typer.BadParameter(unknown("CRM", text, tuple(Crm)))
-
-
-def require_crm(opened: App, crm: str | None) -> None:
-    """A pass needs a CRM to talk to. Raises ConfigError, or UsageFault when the one asked for is off."""
-    if crm is not None and crm not in opened.connectors:
-        raise UsageFault(f"{crm} has no credentials and is off; `mqlsync doctor` says which variables to set")
-    if not opened.connectors:
-        names = (
-            variable_name(("hubspot", "access_token")),
-            variable_name(("salesforce", "client_secret")),
-            variable_name(("salesforce", "password")),
-        )
-        raise ConfigError([Problem(f"no CRM has credentials: set for example {' or '.join(names)}")])

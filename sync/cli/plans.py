@@ -7,15 +7,16 @@ from typing import Annotated
 
 import typer
 
-from sync import pipeline
 from sync.cli.errors import UsageFault
+from sync.cli.handing import NoWait, carried_out
 from sync.cli.options import command
-from sync.cli.passes import require_crm
-from sync.cli.report import gravest, show_problems, show_report
+from sync.cli.report import show_problems, show_report
 from sync.cli.session import Session
 from sync.context import App
 from sync.mirror import plans
-from sync.reports import SCHEMA_VERSION
+from sync.mirror.requests import Ask
+from sync.reports import RunReport
+from sync.requests import plan_of
 from sync.stages.plan import PlanView
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False)
@@ -40,20 +41,20 @@ def plan(
     ] = False,
 ) -> int:
     """What would be written now, field by field, decided on the live records. Writes nothing to a CRM."""
-    with session.app() as opened, session.out.progress() as progress:
-        require_crm(opened, None)
-        view = pipeline.plan(opened, progress)
-    show_plan(session, view)
-    code = gravest(view.problems)
+    answer = carried_out(session, Ask("plan", {}))
+    assert answer is not None  # it was waited for
+    view = plan_of(answer.document)
+    if session.options.json:
+        session.out.json(answer.document)
+    else:
+        show_plan(session, view)
+    code = answer.exit_code
     return 8 if code == 0 and detailed_exitcode and view.changes else code
 
 
 def show_plan(session: Session, view: PlanView) -> None:
-    """A plan, as JSON or as a table."""
+    """A plan, as a table."""
     out = session.out
-    if out.options.json:
-        out.json(view.to_json())
-        return
     rows = [
         (change.crm, change.object, change.id, change.field, change.before, change.after, change.reason)
         for change in view.changes
@@ -70,27 +71,35 @@ def show_plan(session: Session, view: PlanView) -> None:
 
 
 @command(app, "apply")
-def apply(session: Session, digest: Digest, yes: Yes = False, confirm: Confirm = None) -> int:
+def apply(
+    session: Session, digest: Digest, yes: Yes = False, confirm: Confirm = None, no_wait: NoWait = False
+) -> int:
     """Carry out a plan that was shown. What changed since then is left out, with its reason."""
-    with session.app() as opened:
-        require_crm(opened, None)
-        chosen = _agreed(opened, digest, yes, confirm)
-        with session.out.progress() as progress:
-            report = pipeline.apply(opened, chosen, progress)
-    show_report(session.out, report)
-    return report.exit_code
+    return _released(session, "apply", digest, yes=yes, confirm=confirm, wait=not no_wait)
 
 
 @command(app, "approve")
-def approve(session: Session, digest: MaybeDigest = None, yes: Yes = False, confirm: Confirm = None) -> int:
+def approve(
+    session: Session,
+    digest: MaybeDigest = None,
+    yes: Yes = False,
+    confirm: Confirm = None,
+    no_wait: NoWait = False,
+) -> int:
     """Release the plan that waits for approval and carry it out at once."""
+    return _released(session, "approve", digest, yes=yes, confirm=confirm, wait=not no_wait)
+
+
+def _released(
+    session: Session, kind: str, digest: str | None, *, yes: bool, confirm: int | None, wait: bool
+) -> int:
     with session.app() as opened:
-        require_crm(opened, None)
         chosen = _agreed(opened, digest, yes, confirm)
-        with session.out.progress() as progress:
-            report = pipeline.approve(opened, chosen, progress)
-    show_report(session.out, report)
-    return report.exit_code
+    answer = carried_out(session, Ask(kind, {"digest": chosen}), wait=wait)
+    if answer is None:
+        return 0
+    show_report(session.out, RunReport.from_json(answer.document))
+    return answer.exit_code
 
 
 @command(app, "reject")
@@ -98,12 +107,13 @@ def reject(session: Session, digest: MaybeDigest = None, yes: Yes = False) -> in
     """Drop the plan that waits for approval, with everything in it."""
     with session.app() as opened:
         chosen = _agreed(opened, digest, yes, None)
-        dropped = pipeline.reject(opened, chosen)
+    answer = carried_out(session, Ask("reject", {"digest": chosen}))
+    assert answer is not None  # it was waited for
     if session.options.json:
-        session.out.json({"schema_version": SCHEMA_VERSION, "digest": chosen, "dropped": dropped})
+        session.out.json(answer.document)
     else:
-        session.out.line(f"plan {chosen} dropped, {dropped:,} changes with it")
-    return 0
+        session.out.line(f"plan {chosen} dropped, {answer.document['dropped']:,} changes with it")
+    return answer.exit_code
 
 
 def _agreed(opened: App, digest: str | None, yes: bool, confirm: int | None) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from sync.cli.output import Output
 from sync.cli.words import crm_name
-from sync.reports import EXIT_PRECEDENCE, RunProblem, RunReport, WriteCounts
+from sync.reports import RunProblem, RunReport, WriteCounts
 
 
 def show_report(out: Output, report: RunReport) -> None:
@@ -38,12 +38,6 @@ def _people_line(report: RunReport) -> str:
         f"{report.score.recomputed:,} scored, {report.score.mql_entered:,} became MQLs, "
         f"{report.score.mql_left:,} left"
     )
-
-
-def gravest(problems: Sequence[RunProblem]) -> int:
-    """The exit code of several problems."""
-    codes = {problem.exit_code for problem in problems}
-    return next(code for code in EXIT_PRECEDENCE if code in codes or code == 0)
 
 
 def write_line(counts: WriteCounts) -> str:

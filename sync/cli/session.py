@@ -52,9 +52,11 @@ class Session:
         self._loaded = replace(self.loaded, settings=self.settings.model_copy(update={"daemon": daemon}))
 
     @contextmanager
-    def app(self) -> Iterator[App]:
+    def app(self, world: World | None = None) -> Iterator[App]:
         """Mirror, connectors and models, closed at the end. Nothing is asked of a CRM yet."""
         from sync.app import build  # the client libraries load only for commands that need them
+        from sync.cli.exits import ending
 
-        with build(self.settings, self.world, self.loaded.config_dir) as app:
+        with build(self.settings, world or self.world, self.loaded.config_dir) as app:
+            app.words = ending
             yield app

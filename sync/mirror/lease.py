@@ -13,8 +13,9 @@ import os
 import socket
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Final
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Final, NamedTuple
 
 from sqlalchemy import Table, select, update
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
@@ -26,6 +27,7 @@ from sync.mirror.tables import LeaseRow
 
 LEASE: Final[Table] = LeaseRow.metadata.tables["lease"]
 NAME: Final = "writer"
+DAEMON: Final = "daemon"  # the kind of holder that carries out what others ask of it
 LONGEST_NAME: Final = 1000  # bytes of a holder's name
 POLL: Final = 0.5  # seconds between two looks at a lease that somebody else holds
 
@@ -37,6 +39,18 @@ class LeaseHeld(Exception):
         super().__init__(f"held by {holder}")
         self.holder = holder
         self.until = until
+
+
+class Holder(NamedTuple):
+    """Who holds the lease, and its epoch."""
+
+    holder: str
+    epoch: int
+
+    @property
+    def is_daemon(self) -> bool:
+        """Whether requests may be handed over to it."""
+        return self.holder.startswith(f"{DAEMON} ")
 
 
 class LeaseLost(Exception):
@@ -77,10 +91,12 @@ class Lease:
 
     def release(self) -> None:
         """Let the next one in at once."""
-        with self._mirror.write() as conn:
-            mine = (LEASE.c.holder == self.holder) & (LEASE.c.epoch == self.epoch)
-            conn.execute(update(LEASE).where(LEASE.c.name == NAME, mine).values(expires_at=0))
-        self._unlock()
+        try:
+            with self._mirror.write() as conn:
+                mine = (LEASE.c.holder == self.holder) & (LEASE.c.epoch == self.epoch)
+                conn.execute(update(LEASE).where(LEASE.c.name == NAME, mine).values(expires_at=0))
+        finally:
+            self._unlock()
 
     @contextmanager
     def held(self, wait: float = 0.0, *, heartbeat: bool = False) -> Iterator[int]:
@@ -96,7 +112,8 @@ class Lease:
             stop.set()
             if heartbeat:
                 thread.join()
-            self.release()
+            with suppress(DatabaseUnusable):  # it expires; on SQLite the file lock is gone at once
+                self.release()
 
     def _beat(self, stop: threading.Event) -> None:
         while not stop.wait(self._seconds / 3):
@@ -141,8 +158,7 @@ class Lease:
         """
         if self._mirror.path is None:
             return None
-        path = self._mirror.path.with_name(self._mirror.path.name + ".lock")
-        file = os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+        file = os.open(lock_file(self._mirror.path), os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -171,3 +187,33 @@ def holder(conn: Connection, now: int) -> str | None:
     query = select(LEASE.c.holder).where(LEASE.c.name == NAME, LEASE.c.expires_at > now)
     found: str | None = conn.execute(query).scalar_one_or_none()
     return found
+
+
+def at_work(mirror: Mirror, now: int) -> Holder | None:
+    """Who holds the lease and, as far as the file lock can tell, lives."""
+    with mirror.read() as conn:
+        query = select(LEASE.c.holder, LEASE.c.epoch).where(LEASE.c.name == NAME, LEASE.c.expires_at > now)
+        row = conn.execute(query).one_or_none()
+    if row is None or (mirror.path is not None and row.holder == _dead_owner(lock_file(mirror.path))):
+        return None
+    return Holder(row.holder, row.epoch)
+
+
+def lock_file(mirror: Path) -> Path:
+    """The file beside a SQLite mirror that its writer locks."""
+    return mirror.with_name(mirror.name + ".lock")
+
+
+def _dead_owner(path: Path) -> str | None:
+    """The last owner of a file lock that nobody holds."""
+    try:
+        file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return None
+    try:
+        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        return os.pread(file, LONGEST_NAME, 0).decode(errors="replace")
+    except BlockingIOError:
+        return None
+    finally:
+        os.close(file)

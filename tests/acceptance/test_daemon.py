@@ -100,7 +100,13 @@ def test_the_daemon_serves_alone_and_ends_when_told(daemons: Daemons) -> None:
     second = daemons.start("run")
     assert second.wait(PATIENCE) == 11
     assert b"Another mqlsync" in daemons.errors(1).read_bytes()
-    assert site.run("sync", "--no-wait").code == 11
+    asked = site.json("sync", "--no-wait")
+    assert asked["state"] == "waiting"
+    check_books(check(site.json("sync"), SYNC))
+    resynced = site.json("resync", anna.email)
+    assert {field["state"] for field in resynced["fields"]} >= {"verified"}
+    assert site.run("resync", "nobody@acme.example").code == 7
+    assert len(site.json("plan")["changes"]) == 0
 
     ben = site.pair("ben@acme.example")
     daemons.until(lambda: site.of_lead(ben.lead)[0] == "MQL", "an MQL of a later pass")

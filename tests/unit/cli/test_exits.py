@@ -15,11 +15,13 @@ from connectors.errors import AuthFailed, ConnectorError, NotOffered, QuotaSpent
 from sync.cli.errors import NotFound, UsageFault
 from sync.cli.exits import EXIT_CODES, ending, reference
 from sync.demo import DemoFailed
+from sync.handover import NotCarriedOut, Relayed
 from sync.mirror.engine import DatabaseDamaged, DatabaseLocked, DatabaseNewer, DatabaseUnusable, DiskFull
 from sync.mirror.lease import LeaseHeld, LeaseLost
 from sync.mirror.outbox import OutboxRaced
 from sync.mirror.plans import NoSuchPlan, PlanOver, SeveralPlans
 from sync.reports import EXIT_PRECEDENCE
+from sync.requests import CrmOff
 from sync.resync import NobodyThere, NoSuchFeed
 from sync.sandbox_process import SandboxFailed
 
@@ -58,6 +60,9 @@ CASES: list[tuple[BaseException, int, str]] = [
     (OutboxRaced("i1", "sent"), 11, "Another mqlsync changed the outbox"),
     (NobodyThere("ann@example.com"), 7, "Nobody is ann@example.com"),
     (NoSuchFeed("hubspot", "contact", ["contacts"]), 2, "did you mean 'contacts'?"),
+    (NotCarriedOut("the daemon ended while it was at it"), 5, "handed to the daemon, and the daemon ended"),
+    (CrmOff("hubspot"), 2, "hubspot has no credentials and is off"),
+    (Relayed(9, ["Plan a1 is expired; nothing was sent."]), 9, "Plan a1 is expired"),
     (SandboxFailed("no line"), 1, "did not start: no line"),
     (DemoFailed("an edit is gone"), 1, "an edit is gone"),
     (ValueError("secret-canary of ann@example.com"), 1, "a bug of mqlsync"),

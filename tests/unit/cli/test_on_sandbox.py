@@ -335,12 +335,12 @@ def test_a_run_whose_sign_in_failed_is_a_failed_state(site: Site) -> None:
 def test_another_process_at_work_is_11(site: Site) -> None:
     mirror = Mirror(site.environ["MQLSYNC_DATABASE_URL"], site.world)
     mirror.migrate()
-    with Lease(mirror, site.world, 600, "daemon").held():
+    with Lease(mirror, site.world, 600, "sync").held():
         ran = site.run("sync", "--no-wait")
         waited = site.run("sync")
     mirror.close()
     assert (ran.code, ran.out, waited.code) == (11, "", 11)
-    assert "daemon on " in ran.err
+    assert "sync on " in ran.err
     assert sum(site.world.slept) >= 30  # daemon.lease_wait
 
 

@@ -1,0 +1,107 @@
+"""The commands that need the lease, each as data: what to do, and the JSON document that answers it.
+
+The same function carries them out in the command's own process and in the daemon's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from sync import pipeline, resync
+from sync.context import App, Progress
+from sync.mirror.requests import Ask
+from sync.pipeline import SyncRequest
+from sync.reports import SCHEMA_VERSION, RunProblem, RunReport
+from sync.stages.plan import Change, PlanView
+
+
+class CrmOff(Exception):
+    """`crm` has no credentials where the work is done. Exit code 2."""
+
+    def __init__(self, crm: str) -> None:
+        super().__init__(f"{crm} is off")
+        self.crm = crm
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a command prints with --json, and its exit code."""
+
+    document: Mapping[str, Any]
+    exit_code: int
+
+
+def carry_out(app: App, ask: Ask, progress: Progress) -> Answer:
+    """Do what is asked, under the lease. Raises what the command in question raises, and CrmOff."""
+    crm = ask.arguments.get("crm")
+    if crm is not None and crm not in app.connectors:
+        raise CrmOff(crm)
+    return _KINDS[ask.kind](app, ask.arguments, progress)
+
+
+def _sync(app: App, arguments: Mapping[str, Any], progress: Progress) -> Answer:
+    return _of(pipeline.sync(app, SyncRequest.from_json(arguments), progress))
+
+
+def _resync_person(app: App, arguments: Mapping[str, Any], progress: Progress) -> Answer:
+    report = resync.resync_person(app, arguments["who"], progress)
+    return Answer(report.to_json(), report.exit_code)
+
+
+def _resync_object(app: App, arguments: Mapping[str, Any], progress: Progress) -> Answer:
+    crm, name, since_ms = arguments["crm"], arguments["object"], arguments["since_ms"]
+    return _of(resync.resync_object(app, crm, name, since_ms, progress))
+
+
+def _resync_all(app: App, _: Mapping[str, Any], progress: Progress) -> Answer:
+    return _of(resync.resync_all(app, progress))
+
+
+def _plan(app: App, _: Mapping[str, Any], progress: Progress) -> Answer:
+    view = pipeline.plan(app, progress)
+    return Answer(view.to_json(), view.exit_code)
+
+
+def _approve(app: App, arguments: Mapping[str, Any], progress: Progress) -> Answer:
+    return _of(pipeline.approve(app, arguments["digest"], progress))
+
+
+def _apply(app: App, arguments: Mapping[str, Any], progress: Progress) -> Answer:
+    return _of(pipeline.apply(app, arguments["digest"], progress))
+
+
+def _reject(app: App, arguments: Mapping[str, Any], _: Progress) -> Answer:
+    digest = arguments["digest"]
+    dropped = pipeline.reject(app, digest)
+    return Answer({"schema_version": SCHEMA_VERSION, "digest": digest, "dropped": dropped}, 0)
+
+
+def _of(report: RunReport) -> Answer:
+    return Answer(report.to_json(), report.exit_code)
+
+
+_KINDS: Final[Mapping[str, Callable[[App, Mapping[str, Any], Progress], Answer]]] = {
+    "sync": _sync,
+    "resync_person": _resync_person,
+    "resync_object": _resync_object,
+    "resync_all": _resync_all,
+    "plan": _plan,
+    "approve": _approve,
+    "apply": _apply,
+    "reject": _reject,
+}
+"""Every kind of request."""
+
+
+def plan_of(document: Mapping[str, Any]) -> PlanView:
+    """The plan that `plan --json` tells of; what was left out of it is not needed to show it."""
+    return PlanView(
+        digest=document["digest"],
+        changes=[Change(**change) for change in document["changes"]],
+        blocked_by=document["blocked_by"],
+        state=document["state"],
+        later=[Change(**change) for change in document["later"]],
+        problems=[RunProblem(**problem) for problem in document["problems"]],
+    )
