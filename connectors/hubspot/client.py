@@ -25,6 +25,7 @@ from requests.adapters import HTTPAdapter
 from requests.utils import DEFAULT_CA_BUNDLE_PATH
 
 from config.errors import ConfigError, Problem
+from config.urls import is_loopback
 from config.world import World
 from connectors.errors import (
     AuthFailed,
@@ -43,7 +44,6 @@ READ_TIMEOUT: Final = 60.0  # seconds between two pieces of a reply
 TOTAL_TIMEOUT: Final = 300.0  # seconds for a whole reply, however steadily it drips
 CHUNK: Final = 1 << 16
 USER_AGENT: Final = "mqlsync"
-LOOPBACK: Final = ("127.0.0.1", "localhost", "::1")
 
 Query = Sequence[tuple[str, str]]
 
@@ -244,7 +244,7 @@ class Transport:
 def checked_base_url(base_url: str) -> str:
     """The base URL without a trailing slash. Raises ConfigError unless it is https, or http to loopback."""
     parts = urlsplit(base_url)
-    plain = parts.scheme == "http" and parts.hostname in LOOPBACK
+    plain = parts.scheme == "http" and is_loopback(parts.hostname or "")
     if (parts.scheme != "https" and not plain) or not parts.hostname or parts.username or parts.query:
         problem = Problem(
             "cannot be used", key="hubspot.base_url", expected="an https URL (http for loopback hosts only)"

@@ -11,12 +11,12 @@ The token goes to one origin, fixed at sign-in. No later reply may change it.
 
 from __future__ import annotations
 
-import ipaddress
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 from urllib.parse import urlsplit
 
+from config import urls
 from config.errors import ConfigError, Problem
 from config.settings import SalesforceSettings
 from connectors.errors import AuthFailed
@@ -94,13 +94,7 @@ def origin_of(url: str) -> str:
 
 def is_loopback(origin: str) -> bool:
     """True for this machine itself."""
-    host = urlsplit(origin).hostname or ""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
+    return urls.is_loopback(urlsplit(origin).hostname or "")
 
 
 def configured_origin(key: str, url: str) -> str:

@@ -85,7 +85,7 @@ def test_a_wrapped_cause_says_whether_the_request_left() -> None:
 
 
 @pytest.mark.parametrize("url", ["https://api.hubapi.com/", "http://127.0.0.1:8080", "http://localhost/x",
-                                 "http://[::1]:9"])  # fmt: skip
+                                 "http://[::1]:9", "http://127.0.0.2:9"])  # fmt: skip
 def test_addresses_that_may_be_used(url: str) -> None:
     assert checked_base_url(url) == url.rstrip("/")
 
