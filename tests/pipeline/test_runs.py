@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -16,13 +14,13 @@ from config.settings import Settings
 from connectors.errors import Fatal
 from connectors.memory import MemoryConnector
 from connectors.records import Identity
-from sync import daemon, pipeline, resync
+from sync import pipeline, resync
 from sync.context import App, Context, Silent
 from sync.mirror.engine import DatabaseLocked, Mirror
 from sync.mirror.lease import LeaseLost, holder
 from sync.mirror.runs import last_run
 from sync.pipeline import SyncRequest
-from sync.reports import FeedCounts, RunReport
+from sync.reports import FeedCounts
 from tests.world import SimulatedWorld
 
 
@@ -105,44 +103,6 @@ def test_an_error_that_the_mirror_cannot_note_is_the_one_that_is_raised(
         pipeline.sync(app, SyncRequest())
     monkeypatch.undo()
     assert pipeline.sync(app, SyncRequest()).exit_code == 0
-
-
-@pytest.mark.parametrize(
-    "error", [DatabaseLocked("mirror.db", 30), LeaseLost("epoch 1"), Fatal("x", crm="hubspot")]
-)
-def test_the_daemon_ends_with_the_error_of_its_run(
-    app: App, monkeypatch: pytest.MonkeyPatch, error: Exception
-) -> None:
-    """It never hangs, keeps no lease, and leaves the signals as they were; its supervisor starts it anew."""
-    breaking(monkeypatch, error)
-    before = signal.getsignal(signal.SIGTERM)
-    with pytest.raises(type(error)):
-        daemon.run(app, Silent(), lambda _: None)
-    assert ended(app)[0] == "failed"
-    assert signal.getsignal(signal.SIGTERM) is before
-    with app.mirror.read() as conn:
-        assert holder(conn, int(app.world.now().timestamp())) is None
-
-
-def test_the_daemon_finishes_what_is_under_way_and_stops(app: App) -> None:
-    """SIGTERM while the first of two jobs runs: it ends with exit 0, the second never begins."""
-    told: list[RunReport] = []
-
-    def finished(report: RunReport) -> None:
-        told.append(report)
-        os.kill(os.getpid(), signal.SIGTERM)
-
-    daemon.run(app, Silent(), finished)
-    assert [report.exit_code for report in told] == [0]
-
-
-def test_stopping_between_two_pages_is_no_failure(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
-    class Terminated(Silent):
-        def step(self, what: str, done: int, total: int | None = None) -> None:
-            os.kill(os.getpid(), signal.SIGTERM)
-
-    daemon.run(app, Terminated(), lambda _: None)
-    assert ended(app) == ("deferred", ["INTERRUPTED"])
 
 
 class Elsewhere(MemoryConnector):

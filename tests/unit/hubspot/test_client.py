@@ -6,6 +6,7 @@ import ast
 import importlib
 import logging
 import socket
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -178,6 +179,17 @@ def test_the_new_token_is_in_no_log(
     assert refused.status in (400, 401)
     for secret in (known["client_secret"], known["refresh_token"], "wrong-secret", reply.body.decode()):
         assert secret not in caplog.text
+
+
+def test_the_token_exchange_does_not_wait_on_its_own(
+    sandbox: Sandbox, world: SimulatedWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Left to itself, the library below obeys any Retry-After of a 429, without a limit."""
+    monkeypatch.setattr(time, "sleep", lambda _: pytest.fail("it waits by itself"))
+    sandbox.faults.arm(
+        "status", path="/oauth/v1/token", status=429, body={}, headers={"Retry-After": "86400"}
+    )
+    assert Transport(sandbox.hubspot_url, None, world).exchange_token("id", "secret", "token").status == 429
 
 
 def test_one_connection_serves_many_calls(sandbox: Sandbox, world: SimulatedWorld) -> None:
