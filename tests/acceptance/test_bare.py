@@ -256,6 +256,26 @@ def oauth(site: Site) -> dict[str, str | None]:
     }  # fmt: skip
 
 
+def password_grant(site: Site) -> dict[str, str | None]:
+    account = site.sandbox.credentials["salesforce"]
+    return {
+        "USERNAME": account["username"], "PASSWORD": account["password"],
+        "SECURITY_TOKEN": account["security_token"],
+    }  # fmt: skip
+
+
+def from_a_file(site: Site) -> dict[str, str | None]:
+    file = site.folder / "token"
+    file.write_text(site.sandbox.credentials["hubspot"]["access_token"] + "\n", encoding="utf-8")
+    file.chmod(0o600)
+    url = site.sandbox.hubspot_url.replace("127.0.0.1", "localhost") + "/"
+    return {"ACCESS_TOKEN": None, "ACCESS_TOKEN_FILE": str(file), "BASE_URL": url}
+
+
+def slash(site: Site) -> dict[str, str | None]:
+    return {"LOGIN_URL": site.sandbox.salesforce_url + "/"}
+
+
 def version(number: str) -> Callable[[Site], dict[str, str | None]]:
     return lambda _: {"API_VERSION": number}
 
@@ -265,6 +285,8 @@ WAYS: dict[str, dict[str, Callable[[Site], dict[str, str | None]]]] = {
     "66-and-oauth": {"SALESFORCE": version("66.0"), "HUBSPOT": oauth},
     "token": {"SALESFORCE": token},
     "password": {"SALESFORCE": password},
+    "password-grant-and-file": {"SALESFORCE": password_grant, "HUBSPOT": from_a_file},
+    "slash": {"SALESFORCE": slash},
 }
 
 

@@ -331,6 +331,28 @@ def test_11_while_another_holds_the_lease(site: Site) -> None:
     assert inner == [11]
 
 
+def test_12_for_a_file_that_is_no_database(site: Site) -> None:
+    site.sync(code=6)
+    for end in ("", "-wal", "-shm"):
+        (site.folder / f"mirror.db{end}").unlink(missing_ok=True)
+    (site.folder / "mirror.db").write_bytes(b"This was a database once. " * 400)
+    for command in ("status", "sync", "people"):
+        ran = site.ok(command, code=12)
+        assert ran.out == ""
+        assert "mirror.db" in ran.err
+    assert site.written() == []
+
+
+def test_files_are_for_their_owner_only_and_init_keeps_them(site: Site) -> None:
+    site.sync(code=6)
+    for name in ("mqlsync.toml", "scoring.toml", "mirror.db"):
+        assert (site.folder / name).stat().st_mode & 0o077 == 0, name
+    before = (site.folder / "mqlsync.toml").read_bytes()
+    answer = site.json("init")
+    assert (answer["written"], len(answer["kept"])) == ([], 2)
+    assert (site.folder / "mqlsync.toml").read_bytes() == before
+
+
 def test_a_dry_run_ends_with_0_and_writes_nothing(site: Site) -> None:
     report = check(site.nothing_is_written("--dry-run"), schema.SYNC)
     assert report["score"]["mql_entered"] == 3

@@ -41,6 +41,12 @@ def settled(site: Site, pairs: list[Pair]) -> None:
     assert [site.of_contact(pair.contact)[0] for pair in pairs] == ["OPEN"] * len(pairs)
     assert mirrored(site) == held(site)
     site.nothing_is_written()
+    for pair in pairs:
+        lead, contact = sorted(
+            site.json("person", "show", pair.email)["records"], key=lambda one: one["object"]
+        )
+        assert (lead["status"], site.users[lead["owner"]]) == site.of_lead(pair.lead)
+        assert contact["status"] == site.of_contact(pair.contact)[0]
     writes = Counter((entry.crm, entry.id, entry.field) for entry in site.written())
     assert set(writes.values()) == {1}
     assert len(writes) == 5 * len(pairs)
