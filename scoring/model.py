@@ -302,14 +302,6 @@ class Model:
         """The event of that name; every name that a rule uses is one."""
         return next(event for event in self.events if event.name == name)
 
-    def comparisons(self) -> Iterator[Comparison]:
-        """Every comparison of a field that the model makes."""
-        conditions = [self.segment] if self.segment else []
-        conditions += [suppression.when for suppression in self.suppress]
-        conditions += [rule.when for rule in self.rules if rule.when]
-        for condition in conditions:
-            yield from comparisons_of(condition)
-
 
 def comparisons_of(condition: Condition) -> Iterator[Comparison]:
     """Every comparison inside a condition."""

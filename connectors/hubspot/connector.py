@@ -42,7 +42,6 @@ from connectors.records import (
 )
 from connectors.throttle import Budget
 
-ASSOCIATIONS: Final = "hubspot.associations"
 FORM_SUBMISSIONS: Final = "hubspot.form_submissions"
 WEB_EVENTS: Final = "hubspot.web_events"
 EMAIL_EVENTS: Final = "hubspot.email_events"

@@ -40,7 +40,6 @@ TEXT_FACTS: Final = (
     "city",
     "lead_source",
 )
-FACTS: Final = (*TEXT_FACTS, "company_size", "seniority")
 
 WORK_TABLES: Final[Mapping[str, str]] = {
     "w_rank": "name TEXT PRIMARY KEY, place INTEGER",
