@@ -54,7 +54,7 @@ RESULT_ROWS: Final = 25_000
 BATCH_ROWS: Final = 2_000
 """Rows that are handed on, and stored, at a time: as many as a page of a query has."""
 
-SPOOL_BYTES: Final = 16 << 20
+SPOOL_BYTES: Final = 8 << 20
 """A result up to this size is kept in memory, a larger one in an unnamed temporary file."""
 
 MOST_JOBS: Final = 3

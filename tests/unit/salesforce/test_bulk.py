@@ -133,6 +133,15 @@ def test_the_job_is_in_the_cursor_before_it_is_used(connector: SalesforceConnect
     assert asked(sandbox, f"/jobs/query/{job.id}") == 0
 
 
+def test_a_large_result_goes_by_way_of_a_file(
+    connector: SalesforceConnector, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bulk, "SPOOL_BYTES", 100)
+    refs = fill(sandbox)
+    sandbox.faults.arm("cut", path="/results")
+    assert stored(drain(connector, "Lead")[0]) == refs
+
+
 def test_results_are_asked_for_in_parts(
     connector: SalesforceConnector, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -311,6 +320,26 @@ def test_a_field_that_is_wanted_now_makes_a_new_job(
     assert all("Fax" in json.loads(record.raw) for record in people(pages).values())
     assert jobs(sandbox) == 2
     wider.close()
+
+
+@pytest.mark.parametrize("fresh", [True, False])
+def test_a_field_that_vanishes_under_way(
+    connector: SalesforceConnector, sandbox: Sandbox, world: SimulatedWorld, fresh: bool
+) -> None:
+    """P24: what is left is read without it, by the same job or by a new one."""
+    refs = fill(sandbox)
+    first = stop_after(connector, 3)
+    cursor = again(first[-1].cursor)
+    sandbox.switches.sf_missing_fields = {"Lead.Industry"}
+    later = by_bulk(sandbox, world) if fresh else connector
+    if not fresh:  # its describe is still believed, and the job cannot be found again
+        sandbox.faults.salesforce_error(404, "NOT_FOUND", path="/jobs/query/[^/]+$")
+    pages, _ = drain(later, "Lead", cursor)
+    rest = {record.id: json.loads(record.raw) for record in people(pages).values()}
+    assert stored(first) | set(rest) == refs
+    assert all("Industry" not in raw for raw in rest.values())
+    assert jobs(sandbox) == (1 if fresh else 3)  # one more was refused for the field
+    later.close()
 
 
 def test_a_job_that_takes_too_long_is_left_to_the_next_run(
