@@ -35,7 +35,7 @@ def list_(session: Session) -> int:
     with session.app() as opened, opened.mirror.read() as conn:
         rows = _all(conn)
     if session.options.json:
-        session.out.json({"schema_version": SCHEMA_VERSION, "failed": [_json(row) for row in rows]})
+        session.out.json({"schema_version": SCHEMA_VERSION, "failed": [failed_json(row) for row in rows]})
         return 0
     if not rows:
         session.out.line("nothing failed", "ok")
@@ -120,7 +120,7 @@ def _all(conn: Connection) -> list[Failed]:
     return [*outbox.failed(conn), *unreadable]
 
 
-def _json(row: Failed) -> dict[str, Any]:
+def failed_json(row: Failed) -> dict[str, Any]:
     """The contract of `failed list --json`."""
     return {
         "cause": row.cause,

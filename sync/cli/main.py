@@ -37,10 +37,12 @@ COMMANDS: Final[Mapping[str, str]] = {
     "status": "state",
     "runs": "state",
     "budget": "state",
+    "sla": "sla",
     "people": "people",
     "person": "person",
     "model": "model",
     "failed": "failed",
+    "conflicts": "conflicts",
     "pause": "state",
     "resume": "state",
     "db": "database",
@@ -76,6 +78,10 @@ def _commands_of(module: str) -> typer.Typer:
             from sync.cli import state
 
             return state.app
+        case "sla":
+            from sync.cli import sla
+
+            return sla.app
         case "people":
             from sync.cli import people
 
@@ -92,6 +98,10 @@ def _commands_of(module: str) -> typer.Typer:
             from sync.cli import failed
 
             return failed.app
+        case "conflicts":
+            from sync.cli import conflicts
+
+            return conflicts.app
         case "database":
             from sync.cli import database
 
@@ -203,7 +213,7 @@ def _failed(out: Output, error: Exception) -> int:
 
     end = ending(error)
     if out.options.verbose:
-        out.raw_message("".join(traceback.format_exception(error)))
+        out.trace("".join(traceback.format_exception(error)))
     for line in end.lines:
         out.error(line)
     return end.code

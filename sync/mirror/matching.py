@@ -97,6 +97,12 @@ def find_changed(conn: Connection, round_: int, people: Sequence[str]) -> int:
     )
     for column, other in (("to_", ""), ("", "to_")):
         _follow(conn, column, other)
+    run(  # whose decision may have lost its ground
+        conn,
+        "INSERT INTO w_changed SELECT a.crm, a.object, a.id FROM w_changed c [[then]] record_apart a "
+        "ON a.kept_crm = c.crm AND a.kept_object = c.object AND a.kept_id = c.id "
+        "WHERE 1 = 1 ON CONFLICT DO NOTHING",
+    )
     return int(conn.execute(sql(conn, "SELECT count(*) FROM w_changed")).scalar_one())
 
 
@@ -147,6 +153,7 @@ def renew_keys(conn: Connection) -> None:
         statement = f"{head}SELECT {key}, p.crm, p.object, p.id, {additional} {live} {more}{tail}"
         run(conn, statement, yes=True, no=False)
     _inherit_ids(conn, head, tail)
+    _keep_apart(conn)
     run(conn, remember)
 
 
@@ -164,6 +171,23 @@ def _inherit_ids(conn: Connection, head: str, tail: str) -> None:
         "substr(was_id, 1, 15), crm, object, id, :no FROM walk WHERE 1 = 1" + tail,
         deepest=DEEPEST,
         no=False,
+    )
+
+
+def _keep_apart(conn: Connection) -> None:
+    """A record that was set apart meets nobody: it keeps the key of its own id, and no other has that."""
+    own = "crm || ':' || object || ':' || substr(id, 1, 15)"
+    apart = "FROM record_apart a JOIN person_record p ON p.crm = a.kept_crm AND p.object = a.kept_object "
+    apart += "AND p.id = a.kept_id AND NOT p.gone"
+    run(
+        conn,
+        f"DELETE FROM match_key WHERE key <> {own} "
+        f"AND (crm, object, id) IN (SELECT a.crm, a.object, a.id {apart})",
+    )
+    run(
+        conn,
+        f"DELETE FROM match_key WHERE key <> {own} "
+        f"AND key IN (SELECT a.crm || ':' || a.object || ':' || substr(a.id, 1, 15) {apart})",
     )
 
 

@@ -387,12 +387,15 @@ class Failed(NamedTuple):
     remedy: str
     since: int
     attempts: int
+    state: str = ""
 
 
 def failed(conn: Connection) -> list[Failed]:
     """Everything parked or in conflict, by cause, oldest first."""
     names = ("id", "crm", "object", "record_id", "field", "why", "code", "message", "done_at", "attempts")
-    query = select(*(INTENT.c[name] for name in names)).where(INTENT.c.state.in_(("parked", "conflict")))
+    query = select(*(INTENT.c[name] for name in (*names, "state"))).where(
+        INTENT.c.state.in_(("parked", "conflict"))
+    )
     found = []
     for one in conn.execute(query.order_by(INTENT.c.done_at, INTENT.c.id)):
         prefix = {"salesforce": "SF", "hubspot": "HS"}.get(one.crm, one.crm.upper())
@@ -408,6 +411,7 @@ def failed(conn: Connection) -> list[Failed]:
                 remedy=REMEDIES.get(one.why or "", "look at the record, then retry"),
                 since=one.done_at or 0,
                 attempts=one.attempts,
+                state=one.state,
             )
         )
     return sorted(found, key=lambda row: (row.cause, row.since))

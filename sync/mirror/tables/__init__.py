@@ -1,7 +1,7 @@
 """The schema, once: one file a family of tables."""
 
 from sync.mirror.tables.outbox import Approval, Intent, PauseRow, Plan, PlanItem, Turn, VerifiedValue
-from sync.mirror.tables.people import MatchKey, Person, PersonAlias, PersonFormer, PersonMember
+from sync.mirror.tables.people import MatchKey, Person, PersonAlias, PersonFormer, PersonMember, RecordApart
 from sync.mirror.tables.records import (
     CompanyRow,
     DealRow,
@@ -44,6 +44,7 @@ __all__ = [
     "PersonRow",
     "Plan",
     "PlanItem",
+    "RecordApart",
     "RefusedOwner",
     "RequestRow",
     "Run",

@@ -102,3 +102,22 @@ class MatchKey(SQLModel, table=True):
     object: str = Field(primary_key=True)
     id: str = Field(primary_key=True)
     additional: bool = False  # from an additional e-mail
+
+
+class RecordApart(SQLModel, table=True):
+    """An administrator's word that a record is not to count as the person that its keys say.
+
+    It holds while the record `kept_…`, which does count, is alive.
+    """
+
+    __tablename__ = "record_apart"
+
+    crm: str = Field(primary_key=True)
+    object: str = Field(primary_key=True)
+    id: str = Field(primary_key=True)
+    kept_crm: str
+    kept_object: str
+    kept_id: str
+    reason: str = Field(default="", sa_type=Text)
+    by: str = ""
+    at: int = Field(default=0, sa_type=BigInteger)
