@@ -145,7 +145,7 @@ def floor(told: dict[str, str], path: str) -> None:
             "GET", "/crm/v3/objects/contacts", query, None, told["token"], "the floor"
         )
         bodies.append(reply.body)
-        after = reply.body[-200:].partition(b'"after":"')[2].partition(b'"')[0].decode()
+        after = reply.body[-4000:].partition(b'"after":"')[2].partition(b'"')[0].decode()
         if not after:
             break
     http = time.process_time() - spent

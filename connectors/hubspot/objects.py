@@ -22,7 +22,6 @@ from connectors.hubspot.records import (
     company_of,
     deal_of,
     merged_into,
-    modified_of,
     person_of,
     read_row,
     wanted_properties,
@@ -228,12 +227,12 @@ class Objects:
             return [archived(row, object_name, server_ms)]
         text = raw_text(raw)
         try:
-            losers = merged_into(row, object_name, modified_of(row, object_name)[0])
-            return [self._record(row, text, object_name), *losers]
+            record = self._record(row, text, object_name)
+            return [record, *merged_into(row, object_name, record.modified_ms)]
         except UnreadableError as error:
             return [Poison(CRM, object_name, str(row.id), str(error), text)]
 
-    def _record(self, row: Row, text: str, object_name: str) -> Entry:
+    def _record(self, row: Row, text: str, object_name: str) -> PersonRecord | CompanyRecord | DealRecord:
         if object_name == CONTACTS:
             return person_of(row, text, self._options)
         if object_name == COMPANIES:

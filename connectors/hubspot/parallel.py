@@ -113,12 +113,12 @@ def ascending(ids: Sequence[int], above: int) -> bool:
     return all(one < other for one, other in pairwise([above, *ids]))
 
 
-def last_of(page: ObjectPage, low: int) -> int:
-    """The last id of a page of the listing, which must go up from above `low`. Raises OddReplyError."""
+def listed_ids(page: ObjectPage, low: int) -> list[int]:
+    """The ids of a page of the listing, which must go up from above `low`. Raises OddReplyError."""
     ids = ids_of(page.results)
     if not ascending(ids, low) or (page.after is not None and not ids):
         raise OddReplyError
-    return ids[-1] if ids else low
+    return ids
 
 
 def survey(reader: Reader, first: FirstSync, listed: int, low: int, token: str, per_id: float) -> Plan | None:
@@ -150,11 +150,12 @@ def proved(reader: Reader, middle: int) -> Part | None:
     """A list page from above an id that no server gave us as a cursor; None when it proves nothing."""
     try:
         answer = reader.list_page(str(middle))
-        last = last_of(answer.value, middle)
+        ids = listed_ids(answer.value, middle)
     except (RecordRejected, OddReplyError):
         return None
-    if answer.value.after != str(last):
+    if not ids or answer.value.after != str(ids[-1]):
         return None
+    last = ids[-1]
     return Part(reader.filled(answer.value.results), middle, last, answer.server_ms)
 
 
@@ -258,7 +259,7 @@ class ParallelPass:
         """What is missing, with how close the ids lie where each range begins."""
         plan = self._plan
         known = {plan.token_at: plan.per_id}
-        known |= {part.high: _per_id(part.rows) or plan.per_id for part in plan.read}
+        known |= {part.high: _per_id(ids_of(part.rows)) or plan.per_id for part in plan.read}
         return [
             # where a part ends, the list has said that it goes on; another number is ours
             Span(low, high, min(1.0, known.get(low, 0.0)), chosen=low not in known)
@@ -311,28 +312,27 @@ class ParallelPass:
         low = span.low
         answer = self._reader.list_page(str(low))
         page: ObjectPage = answer.value
-        last = last_of(page, low)
+        ids = listed_ids(page, low)
         if page.after is None and span.chosen:
             # The end of the list, from a number that nothing has confirmed: the search must agree.
             return self._search_once(board, span, page.results)
-        if page.after is not None and page.after != str(last):
+        if page.after is not None and page.after != str(ids[-1]):
             raise OddReplyError
-        end = TOP if page.after is None else last
-        high = board.read(span, end, rows=len(page.results), per_id=_per_id(page.results))
-        return Part(self._reader.filled(_upto(page.results, high)), low, high, answer.server_ms)
+        end = TOP if page.after is None else ids[-1]
+        high = board.read(span, end, rows=len(ids), per_id=_per_id(ids))
+        return Part(self._reader.filled(_upto(page.results, high, end)), low, high, answer.server_ms)
 
     def _follow_once(self, board: Board, span: Span) -> Part:
         low, token = span.low, span.token
         answer = self._reader.list_page(token)
         page: ObjectPage = answer.value
-        last = last_of(page, low)
+        ids = listed_ids(page, low)
         if page.after is not None and page.after == token:
             raise OddReplyError
-        end, count = TOP if page.after is None else last, len(page.results)
-        ended = board.read(span, end, rows=count, per_id=_per_id(page.results), token=page.after)
-        going_on = page.after if ended == last else None
-        rows = self._reader.filled(_upto(page.results, ended))
-        return Part(rows, low, ended, answer.server_ms, going_on)
+        end = TOP if page.after is None else ids[-1]
+        high = board.read(span, end, rows=len(ids), per_id=_per_id(ids), token=page.after)
+        rows = self._reader.filled(_upto(page.results, high, end))
+        return Part(rows, low, high, answer.server_ms, page.after if high == end else None)
 
     def _search_once(self, board: Board, span: Span, listed: Sequence[msgspec.Raw] = ()) -> Part:
         low = span.low
@@ -342,20 +342,19 @@ class ParallelPass:
         if not ascending(ids, low) or (page.results and not ids):
             raise OddReplyError
         at_end = not ids or (page.after is None and (page.total or 0) <= len(page.results))
-        end, count = TOP if at_end else ids[-1], len(page.results)
-        high = board.read(span, end, rows=count, per_id=_per_id(page.results), chosen=span.chosen)
-        rows = [*_upto(page.results, high), *self._reader.filled(_upto(listed, high))]
+        end = TOP if at_end else ids[-1]
+        high = board.read(span, end, rows=len(ids), per_id=_per_id(ids), chosen=span.chosen)
+        rows = [*_upto(page.results, high, end), *self._reader.filled(_upto(listed, high, TOP))]
         return Part(rows, low, high, answer.server_ms)
 
 
-def _upto(rows: Sequence[msgspec.Raw], high: int) -> Sequence[msgspec.Raw]:
-    """Rows up to an id, and those whose id cannot be read."""
-    if high >= TOP:
+def _upto(rows: Sequence[msgspec.Raw], high: int, end: int) -> Sequence[msgspec.Raw]:
+    """Rows up to an id, of a page that ends at `end`; and those whose id cannot be read."""
+    if high >= end:
         return rows
     return [raw for raw in rows if not (found := id_of(raw)).isdigit() or int(found) <= high]
 
 
-def _per_id(rows: Sequence[msgspec.Raw]) -> float | None:
-    """Rows per id on a page; None when that says nothing."""
-    ids = sorted(ids_of(rows))
-    return None if len(ids) < 2 else (len(ids) - 1) / max(1, ids[-1] - ids[0])
+def _per_id(ids: Sequence[int]) -> float | None:
+    """Rows per id, by the ids of a page; None when they say nothing."""
+    return None if len(ids) < 2 else (len(ids) - 1) / abs(ids[-1] - ids[0])

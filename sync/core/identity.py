@@ -28,7 +28,7 @@ def email_key(address: str | None) -> str | None:
     text = (address or "").strip().casefold()
     local, at, domain = text.rpartition("@")
     domain = domain.rstrip(".")
-    if not (at and local and domain) or any(character.isspace() for character in text):
+    if not (at and local and domain) or len(text.split(None, 1)) > 1:  # white space inside
         return None
     if not domain.isascii():
         try:
