@@ -14,28 +14,34 @@ selectable has those of the table `engagement`.
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, CompoundSelect, FromClause, Select, Table, select
+from sqlalchemy import CompoundSelect, FromClause, Insert, Select, Table, insert, select
 
-from scoring.compile.decision import DecisionSelect
+from scoring.compile.decision import select_decision
 from scoring.compile.events import event_tables, select_event, select_seen
 from scoring.compile.rules import event_hits, fit_hits
-from scoring.compile.sums import select_axes, select_groups, select_hits
-from scoring.compile.tables import AXES, CRMS, DECISION, GROUP, HIT, SEEN, integer
+from scoring.compile.sums import AxesSelect, select_groups, select_hits
+from scoring.compile.tables import AXES, CRMS, DECISION, GROUP, HIT, SEEN
 from scoring.model import Model, Rule
 from scoring.operators import condition_sql
 
-__all__ = ["CRMS", "Program", "Stage", "Step", "compile_model"]
+__all__ = ["CRMS", "Program", "Stage", "Step", "compile_model", "moments"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Step:
     """Fill one temporary table from one select."""
 
     table: Table
     select: Select[Any] | CompoundSelect[Any]
+
+    @functools.cached_property
+    def statement(self) -> Insert:
+        """INSERT … SELECT, built once."""
+        return insert(self.table).from_select([column.name for column in self.table.columns], self.select)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +56,9 @@ class Stage:
 class Program:
     """What to run, in order, and where the results lie.
 
-    `decision` has one row per person; `hits` selects the parts of every score, limit rows included:
-    person_id, rule, axis, group, points, count, first_at, last_at, sources.
+    The statements take the parameters of `moments`. `decision` has one row per person; `hits` selects the
+    parts of every score, limit rows included: person_id, rule, axis, group, points, count, first_at,
+    last_at, sources.
     """
 
     model: Model
@@ -61,42 +68,35 @@ class Program:
     hits: CompoundSelect[Any]
 
 
-def compile_model(
-    model: Model, people: FromClause, engagements: FromClause, *, as_of: int, known_at: int
-) -> Program:
-    """The program that scores exactly `people` as of a moment, with what was known at another."""
-    moment, events = integer(as_of), event_tables(model)
-    seen = select_seen(model, events, engagements, integer(known_at))
+def moments(as_of: int, known_at: int) -> dict[str, int]:
+    """The parameters of a program: score as of a moment, with what was known at another."""
+    return {"as_of": as_of, "known_at": known_at}
+
+
+def compile_model(model: Model, people: FromClause, engagements: FromClause) -> Program:
+    """The program that scores exactly `people`; it may be kept and run at any moment."""
+    events = event_tables(model)
     event_steps = [
-        Step(table, select_event(model.event(name), bit, moment))
-        for bit, (name, table) in enumerate(events.items())
+        Step(table, select_event(model.event(name), bit)) for bit, (name, table) in enumerate(events.items())
     ]
     hit_steps = [
-        Step(HIT, _hits(model, rule, part, people, events, moment))
+        Step(HIT, _hits(model, rule, part, people, events))
         for part, (_, group) in enumerate(model.groups)
         for rule in group.rules
     ]
-    decision = DecisionSelect(model, people, events, moment).build()
     stages = (
-        Stage("seen", (Step(SEEN, seen),)),
+        Stage("seen", (Step(SEEN, select_seen(model, events, engagements)),)),
         Stage("events", tuple(event_steps)),
         Stage("hits", tuple(hit_steps)),
         Stage("groups", (Step(GROUP, select_groups(model)),)),
-        Stage("axes", (Step(AXES, select_axes(model, people, moment)),)),
-        Stage("decision", (Step(DECISION, decision),)),
+        Stage("axes", (Step(AXES, AxesSelect(model, people, events).build()),)),
+        Stage("decision", (Step(DECISION, select_decision(model)),)),
     )
     tables = (SEEN, *events.values(), HIT, GROUP, AXES, DECISION)
     return Program(model, tables, stages, DECISION, select_hits(model))
 
 
-def _hits(
-    model: Model,
-    rule: Rule,
-    part: int,
-    people: FromClause,
-    events: dict[str, Table],
-    as_of: ColumnElement[int],
-) -> Select[Any]:
+def _hits(model: Model, rule: Rule, part: int, people: FromClause, events: dict[str, Table]) -> Select[Any]:
     """The hits of one rule."""
     if rule.event is None:
         return fit_hits(rule, part, people, model.lists)
@@ -104,4 +104,4 @@ def _hits(
     if rule.when is not None:
         who = select(people.c.person_id).where(condition_sql(rule.when, people, model.lists))
     until = events[rule.until] if rule.until else None
-    return event_hits(rule, part, events[rule.event], until, who, as_of)
+    return event_hits(rule, part, events[rule.event], until, who)

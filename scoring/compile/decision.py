@@ -1,140 +1,80 @@
-"""From sums to what follows: grade, suppression, who would enter or leave, and when to look again."""
+"""From the axes to what follows: grade, who would enter or leave, and when to look again. Row by row."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Any
 
-from sqlalchemy import (
-    ColumnElement,
-    FromClause,
-    Select,
-    Subquery,
-    Table,
-    and_,
-    case,
-    func,
-    literal,
-    null,
-    select,
-    true,
-)
+from sqlalchemy import ColumnElement, Select, and_, case, func, literal, null, select, true
 
-from scoring.compile.tables import AXES, integer, whole
+from scoring.compile.tables import AXES, NEVER, as_of, integer, whole
 from scoring.dialect import smaller
 from scoring.model import Minimums, Model
-from scoring.operators import condition_sql, is_known_sql
 
-NEVER: Final = 2**62
-"""Later than any moment; NULL outside the SQL."""
+POINT_OF_DRIFT = 1000
+"""A score that drifted by more, in thousandths, is computed anew."""
 
 
-class DecisionSelect:
-    """The select of one model's decisions over the axes table."""
+def select_decision(model: Model) -> Select[Any]:
+    """One row a person: score, grade, what the model would do, and when to look again."""
+    axes = AXES.c
+    total = axes.fit + axes.engagement
+    track = _fast_track(model, total)
+    leave = model.mql.leave
+    under = literal(False) if leave is None else and_(total < leave.total, track.is_(None))
+    return select(
+        axes.person_id,
+        total,
+        axes.fit,
+        axes.engagement,
+        axes.renewed_at,
+        _due(model, total),
+        _grade(model),
+        axes.suppressed,
+        track,
+        axes.applies,
+        and_(axes.applies.is_(True), axes.known.is_(True), axes.suppressed.is_(None)),
+        _reached(model.mql.enter, total, axes.fit, axes.engagement),
+        under,
+    )
 
-    def __init__(
-        self, model: Model, people: FromClause, events: Mapping[str, Table], as_of: ColumnElement[int]
-    ) -> None:
-        self.model = model
-        self.people = people
-        self.events = events
-        self.as_of = as_of
 
-    def build(self) -> Select[Any]:
-        """One row a person: score, grade, what the model would do, and when to look again."""
-        model, axes, people = self.model, AXES.c, self.people
-        total = axes.fit + axes.engagement
-        tracks = self._tracks(total)
-        track = (
-            case(*((holds, literal(name)) for name, holds, _ in tracks), else_=null()) if tracks else null()
-        )
-        suppressed = self._suppressed()
-        applies = self._applies()
-        eligible = and_(
-            applies,
-            people.c.ambiguous.is_(False),
-            suppressed.is_(None),
-            *(is_known_sql(name, people) for name in model.mql.require_fields),
-        )
-        leave = model.mql.leave
-        under = literal(False) if leave is None else and_(total < leave.total, track.is_(None))
-        source = people.join(AXES, axes.person_id == people.c.person_id)
-        for _, _, last in tracks:
-            source = source.outerjoin(last, last.c.person_id == people.c.person_id)
-        return select(
-            people.c.person_id,
-            total,
-            axes.fit,
-            axes.engagement,
-            axes.renewed_at,
-            self._due(total, tracks),
-            self._grade(),
-            suppressed,
-            track,
-            applies,
-            eligible,
-            _reached(model.mql.enter, total, axes.fit, axes.engagement),
-            under,
-        ).select_from(source)
+def _fast_track(model: Model, total: ColumnElement[int]) -> ColumnElement[Any]:
+    """The id of the first fast track that holds."""
+    found = []
+    for bit, track in enumerate(model.mql.fast_track):
+        recent = AXES.c.tracks.bitwise_and(integer(1 << bit)) != 0
+        reached = _reached(track.minimums, total, AXES.c.fit, AXES.c.engagement)
+        found.append((and_(recent, reached), literal(track.id)))
+    return case(*found, else_=null()) if found else null()
 
-    def _tracks(self, total: ColumnElement[int]) -> list[tuple[str, ColumnElement[bool], Subquery]]:
-        """(id, whether it holds, the last event of each person) of every fast track."""
-        found = []
-        for track in self.model.mql.fast_track:
-            event = self.events[track.event]
-            last = select(event.c.person_id, func.max(event.c.at).label("at")).group_by(event.c.person_id)
-            if track.within is not None:
-                last = last.where(event.c.at > self.as_of - track.within)
-            newest = last.subquery()
-            reached = _reached(track.minimums, total, AXES.c.fit, AXES.c.engagement)
-            found.append((track.id, and_(newest.c.at.is_not(None), reached), newest))
-        return found
 
-    def _suppressed(self) -> ColumnElement[Any]:
-        reasons = [
-            (condition_sql(item.when, self.people, self.model.lists), literal(item.reason))
-            for item in self.model.suppress
-        ]
-        return case(*reasons, else_=null()) if reasons else null()
+def _grade(model: Model) -> ColumnElement[str]:
+    grade, axes = model.grade, AXES.c
+    fit = case(*((axes.fit >= least, word) for word, least in grade.fit), else_=grade.fit_below)
+    engagement = case(
+        *((axes.engagement >= least, word) for word, least in grade.engagement),
+        else_=grade.engagement_below,
+    )
+    return fit + engagement
 
-    def _applies(self) -> ColumnElement[bool]:
-        stage = self.people.c.stage_read.in_(self.model.applies_to)
-        segment = self.model.segment
-        return and_(stage, condition_sql(segment, self.people, self.model.lists) if segment else true())
 
-    def _grade(self) -> ColumnElement[str]:
-        grade, axes = self.model.grade, AXES.c
-        fit = case(*((axes.fit >= least, word) for word, least in grade.fit), else_=grade.fit_below)
-        engagement = case(
-            *((axes.engagement >= least, word) for word, least in grade.engagement),
-            else_=grade.engagement_below,
-        )
-        return fit + engagement
+def _due(model: Model, total: ColumnElement[int]) -> ColumnElement[Any]:
+    """The first moment at which time alone may change the decision, the grade or a whole point.
 
-    def _due(
-        self, total: ColumnElement[int], tracks: Sequence[tuple[str, ColumnElement[bool], Subquery]]
-    ) -> ColumnElement[Any]:
-        """The first moment at which time alone may change the decision, the grade or a whole point.
-
-        Decay is bounded from above by its present speed, so the moment is never late; it may be early.
-        """
-        axes = AXES.c
-        moments: list[ColumnElement[Any]] = [
-            func.coalesce(axes.edge_at, NEVER),
-            func.coalesce(axes.future_at, NEVER),
-        ]
-        for track, (_, _, last) in zip(self.model.mql.fast_track, tracks, strict=True):
-            if track.within is not None:
-                moments.append(func.coalesce(last.c.at + track.within, NEVER))
-        gaps: list[ColumnElement[Any]] = [integer(1000)]
-        gaps += [func.abs(total - value) for value in _total_lines(self.model)]
-        gaps += [func.abs(axes.engagement - value) for value in _engagement_lines(self.model)]
-        gap = smaller(*gaps) if len(gaps) > 1 else gaps[0]
-        seconds = func.floor(gap / axes.rate)
-        wait = case((seconds < 1, 1), (seconds > 4e9, NEVER // 2), else_=whole(seconds))
-        moments.append(case((axes.rate > 0, self.as_of + wait), else_=NEVER))
-        first = smaller(*moments)
-        return case((first < NEVER // 2, first), else_=null())
+    Decay is bounded from above by its present speed, and each value that drifts may be off by half a
+    thousandth now and then: so the moment is never late; it may be early.
+    """
+    axes = AXES.c
+    gaps: list[ColumnElement[Any]] = [func.abs(total - value) for value in sorted(_total_lines(model))]
+    gaps += [func.abs(axes.engagement - value) for value in sorted(_engagement_lines(model))]
+    gap: ColumnElement[Any] = integer(POINT_OF_DRIFT)
+    if gaps:
+        nearest = smaller(*gaps) if len(gaps) > 1 else gaps[0]
+        gap = smaller(gap, nearest - axes.rounded)
+    seconds = func.floor(gap / axes.rate)
+    wait = case((seconds < 1, 1), (seconds > 4e9, NEVER // 2), else_=whole(seconds))
+    first = case((axes.rate > 0, smaller(axes.edge_at, as_of() + wait)), else_=axes.edge_at)
+    return case((first < NEVER // 2, first), else_=null())
 
 
 def _reached(

@@ -21,7 +21,7 @@ from sqlalchemy import (
     union_all,
 )
 
-from scoring.compile.tables import CRMS, SEEN, all_sources, event_table, integer
+from scoring.compile.tables import CRMS, SEEN, all_sources, as_of, event_table, integer, known_at
 from scoring.dialect import like_pattern, matches_like
 from scoring.model import Event, EventMatch, Model
 
@@ -34,9 +34,7 @@ def event_tables(model: Model) -> dict[str, Table]:
     return {name: event_table(number) for number, name in enumerate(names)}
 
 
-def select_seen(
-    model: Model, tables: Mapping[str, Table], engagements: FromClause, known_at: ColumnElement[int]
-) -> Select[Any]:
+def select_seen(model: Model, tables: Mapping[str, Table], engagements: FromClause) -> Select[Any]:
     """Every engagement that belongs to an event, future ones included, with a bit for each event."""
     row = engagements.c
     events = [model.event(name) for name in tables]
@@ -51,7 +49,7 @@ def select_seen(
         row.occurred_at.is_not(None),
         row.is_bot.is_(False),
         row.deleted.is_(False),
-        row.first_seen <= known_at,
+        row.first_seen <= known_at(),
         row.kind.in_(sorted({match.kind for event in events for match in event.any_of})),
         or_(false(), *matches),
     )
@@ -72,14 +70,14 @@ def _match(match: EventMatch, engagements: FromClause) -> ColumnElement[bool]:
     )
 
 
-def select_event(event: Event, bit: int, as_of: ColumnElement[int]) -> Select[Any]:
+def select_event(event: Event, bit: int) -> Select[Any]:
     """Chains of hits, each closer than `same_if_within` to the one before; the first gives the time.
 
     Most chains are single hits: they are told by their neighbours in one pass, and only the others are
     numbered and grouped.
     """
     row = SEEN.c
-    hits = (row.mask.bitwise_and(integer(1 << bit)) != 0, row.at <= as_of)
+    hits = (row.mask.bitwise_and(integer(1 << bit)) != 0, row.at <= as_of())
     if event.same_if_within is None:
         return select(row.person_id, row.at, row.at.label("last_at"), row.source).where(*hits)
     asset = [func.coalesce(row.asset_key, "").label("asset")] if event.distinct_by_asset else []

@@ -1,4 +1,4 @@
-"""One rule → the select of its hits: person_id, rule, part, points, count, first, last, source, edge, rate.
+"""One rule → the select of its hits, in the order of the columns of HIT.
 
 The arithmetic here is the pinned one, number for number the same as `scoring.decay` does in Python.
 `edge` is the next moment at which the points jump (a window ends, a step is due), `rate` an upper bound
@@ -28,7 +28,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.sql.selectable import Subquery
 
-from scoring.compile.tables import all_sources, integer
+from scoring.compile.tables import all_sources, as_of, integer
 from scoring.decay import EXPONENT_CAP, WHOLE
 from scoring.model import Decay, HalfLife, LinearDecay, Rule, StepDecay
 from scoring.operators import Lists, condition_sql
@@ -48,6 +48,7 @@ def fit_hits(rule: Rule, part: int, people: FromClause, lists: Lists) -> Select[
         nothing,
         integer(0),
         nothing,
+        integer(0),
         literal(0.0, Float(53)),
     ).where(condition)
 
@@ -58,10 +59,9 @@ def event_hits(
     events: Table,
     until: Table | None,
     who: Select[Any] | None,
-    as_of: ColumnElement[int],
 ) -> Select[Any]:
     """Everybody whose events give the rule points. `who`: the people that its `when` holds for."""
-    sums = (_band_sums if rule.bands else _sums)(rule, events, who, as_of)
+    sums = (_band_sums if rule.bands else _sums)(rule, events, who)
     source: FromClause = sums
     conditions: list[ColumnElement[bool]] = [sums.c.points != 0]
     if until is not None:
@@ -81,6 +81,7 @@ def event_hits(
             sums.c.last_at,
             sums.c.source,
             sums.c.edge_at,
+            sums.c.rounded,
             sums.c.rate,
         )
         .select_from(source)
@@ -88,14 +89,14 @@ def event_hits(
     )
 
 
-def _sums(rule: Rule, events: Table, who: Select[Any] | None, as_of: ColumnElement[int]) -> Subquery:
+def _sums(rule: Rule, events: Table, who: Select[Any] | None) -> Subquery:
     """Per person: the points of a rule without bands, before `until`."""
     row = events.c
     at = func.max(row.at) if rule.count == "once" else row.at
-    value = decayed(rule.points, rule.decay, as_of - at)
+    value = decayed(rule.points, rule.decay, as_of() - at)
     points = value if rule.count == "once" else _capped(func.sum(value), rule.max_points)
     drift = func.abs(value) if rule.count == "once" else func.sum(func.abs(value))
-    jump = _next_jump(rule.decay, at, as_of)
+    jump = _next_jump(rule.decay, at)
     edges = [] if jump is None else [jump if rule.count == "once" else func.min(jump)]
     if rule.within is not None:
         edges.append(func.min(row.at) + integer(rule.within))
@@ -108,20 +109,22 @@ def _sums(rule: Rule, events: Table, who: Select[Any] | None, as_of: ColumnEleme
         func.max(row.last_at).label("last_hit"),
         all_sources(row.source).label("source"),
         _first(edges).label("edge_at"),
+        _rounded(rule).label("rounded"),
         _rate(rule, drift).label("rate"),
     ).group_by(row.person_id)
     if rule.within is not None:
-        selected = selected.where(row.at > as_of - integer(rule.within))
+        selected = selected.where(row.at > as_of() - integer(rule.within))
     if who is not None:
         selected = selected.where(row.person_id.in_(who))
     return selected.having(func.count() >= rule.at_least).subquery()
 
 
-def _band_sums(rule: Rule, events: Table, who: Select[Any] | None, as_of: ColumnElement[int]) -> Subquery:
+def _band_sums(rule: Rule, events: Table, who: Select[Any] | None) -> Subquery:
     """Per person: the first band that holds, with the events of its window."""
     row = events.c
     inside = [
-        literal(True) if band.within is None else row.at > as_of - integer(band.within) for band in rule.bands
+        literal(True) if band.within is None else row.at > as_of() - integer(band.within)
+        for band in rule.bands
     ]
     counts = [func.count(case((window, 1))) for window in inside]
     holds = [count >= band.at_least for count, band in zip(counts, rule.bands, strict=True)]
@@ -145,6 +148,7 @@ def _band_sums(rule: Rule, events: Table, who: Select[Any] | None, as_of: Column
         func.max(row.last_at).label("last_hit"),
         chosen(sources).label("source"),
         _first(edges).label("edge_at"),
+        integer(0).label("rounded"),
         literal(0.0, Float(53)).label("rate"),
     ).group_by(row.person_id)
     if who is not None:
@@ -189,13 +193,11 @@ def _capped(total: ColumnElement[Any], cap: int | None) -> ColumnElement[Any]:
     return case((beyond, integer(cap)), else_=total)
 
 
-def _next_jump(
-    decay: Decay | None, at: ColumnElement[Any], as_of: ColumnElement[int]
-) -> ColumnElement[Any] | None:
+def _next_jump(decay: Decay | None, at: ColumnElement[Any]) -> ColumnElement[Any] | None:
     """When the next step of a decay is due; None for decays without steps."""
     if not isinstance(decay, StepDecay):
         return None
-    done = (as_of - at) // integer(decay.every)
+    done = (as_of() - at) // integer(decay.every)
     some_left = done * integer(decay.share) < integer(WHOLE)
     return case((some_left, at + (done + integer(1)) * integer(decay.every)), else_=null())
 
@@ -207,6 +209,13 @@ def _rate(rule: Rule, drift: ColumnElement[Any]) -> ColumnElement[Any]:
         case LinearDecay(life):
             return func.count() * literal(abs(rule.points) / life, Float(53))
     return literal(0.0, Float(53))
+
+
+def _rounded(rule: Rule) -> ColumnElement[int]:
+    """How many values that drift are rounded and summed; steps are exact until the next one is due."""
+    if not isinstance(rule.decay, HalfLife | LinearDecay):
+        return integer(0)
+    return integer(1) if rule.count == "once" else func.count()
 
 
 def _first(edges: list[ColumnElement[Any]]) -> ColumnElement[Any]:

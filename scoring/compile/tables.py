@@ -16,6 +16,7 @@ from sqlalchemy import (
     MetaData,
     String,
     Table,
+    bindparam,
     case,
     func,
     literal,
@@ -46,16 +47,27 @@ HIT: Final = _table(
     "hit",
     _text("person_id"),
     _text("rule"),
-    *map(_int, ("part", "points", "count", "first_at", "last_at", "source", "edge_at")),
+    *map(_int, ("part", "points", "count", "first_at", "last_at", "source", "edge_at", "rounded")),
     Column("rate", Float(53)),
 )
-GROUP: Final = _table("group", _text("person_id"), _int("part"), _int("raw"), _int("points"))
+"""`rounded`: of how many values that drift the points are the rounded sum."""
+GROUP: Final = _table(
+    "group",
+    _text("person_id"),
+    *map(_int, ("part", "raw", "points", "last_at", "edge_at", "rounded")),
+    Column("rate", Float(53)),
+)
 AXES: Final = _table(
     "axes",
     _text("person_id"),
-    *map(_int, ("fit_raw", "fit", "engagement_raw", "engagement", "edge_at", "renewed_at", "future_at")),
+    *map(_int, ("fit_raw", "fit", "engagement_raw", "engagement", "renewed_at", "edge_at", "rounded")),
     Column("rate", Float(53)),
+    _int("tracks"),
+    _text("suppressed"),
+    *map(_flag, ("applies", "known")),
 )
+"""All that decides about a person; `tracks`: a bit for each fast track whose event is recent enough.
+`known`: not ambiguous, and every required fact is there."""
 DECISION: Final = _table(
     "decision",
     _text("person_id"),
@@ -63,6 +75,11 @@ DECISION: Final = _table(
     *map(_text, ("grade", "suppressed", "fast_track")),
     *map(_flag, ("applies", "eligible", "over_enter", "under_leave")),
 )
+
+NEVER: Final = 2**62
+"""Later than any moment."""
+MAX_TRACKS: Final = 60
+"""Fast tracks are bits of one 64-bit integer."""
 
 
 @functools.cache
@@ -74,6 +91,16 @@ def event_table(number: int) -> Table:
 def integer(value: int) -> ColumnElement[int]:
     """A bound 64-bit integer."""
     return literal(value, BigInteger)
+
+
+def as_of() -> ColumnElement[int]:
+    """The moment of scoring, given when the program runs."""
+    return bindparam("as_of", None, BigInteger, required=False)
+
+
+def known_at() -> ColumnElement[int]:
+    """The moment of knowing, given when the program runs."""
+    return bindparam("known_at", None, BigInteger, required=False)
 
 
 def whole(value: ColumnElement[Any]) -> ColumnElement[int]:

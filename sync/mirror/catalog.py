@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Select, Subquery, Table, and_, case, exists, select
+from sqlalchemy import ColumnElement, Select, Subquery, Table, and_, case, select
 
 from sync.core.stage import EARLY
 from sync.mirror.tables import EngagementRow, Person, Score, ScoreHit, Spell, SpellReading
@@ -15,16 +15,22 @@ SPELL: Table = Spell.metadata.tables["spell"]
 READING: Table = SpellReading.metadata.tables["spell_reading"]
 
 
+def in_spell() -> ColumnElement[bool]:
+    """Whether a person has an open spell; few have, so they are listed once and looked up."""
+    return PERSON.c.person_id.in_(select(SPELL.c.person_id).where(SPELL.c.left_at.is_(None)))
+
+
+def stage_now() -> ColumnElement[str]:
+    """The CRMs' evidence plus the open spell."""
+    return case((and_(PERSON.c.crm_stage.in_(EARLY), in_spell()), "mql"), else_=PERSON.c.crm_stage)
+
+
 def people(scope: Select[tuple[str]] | None = None) -> Subquery:
     """People with the facts that models read. `scope` selects the ids; None: everybody.
 
     `stage_read` is the stage as the model reads it: the CRMs' evidence plus the open spell of before.
     """
-    in_spell = exists(
-        select(SPELL.c.id).where(SPELL.c.person_id == PERSON.c.person_id, SPELL.c.left_at.is_(None))
-    )
-    stage = case((and_(PERSON.c.crm_stage.in_(EARLY), in_spell), "mql"), else_=PERSON.c.crm_stage)
-    query = select(PERSON, stage.label("stage_read"))
+    query = select(PERSON, stage_now().label("stage_read"))
     if scope is not None:
         query = query.where(PERSON.c.person_id.in_(scope))
     return query.subquery("people")

@@ -15,7 +15,6 @@ from typing import Any, Final
 from sqlalchemy import literal, or_, select
 
 from config.world import iso_z
-from scoring.compile import compile_model
 from scoring.evaluate import Hit, evaluate, events_of
 from scoring.explain import fading, hit_text, missing, summary
 from scoring.model import POINT, Model
@@ -23,7 +22,7 @@ from scoring.operators import fact
 from sync.mirror import catalog
 from sync.mirror.catalog import HIT, PERSON, SCORE, SPELL
 from sync.mirror.engine import Connection
-from sync.mirror.programs import run_program, temporary
+from sync.mirror.programs import program_for, run_program, temporary
 from sync.mirror.spells import ALIAS, spells_of
 
 AXES: Final = {"fit": 0, "engagement": 1}
@@ -275,11 +274,9 @@ def people_as_of(
     shown: dict[str, View] = {}
     fallback: dict[str, View] = {}
     for current in used:
-        program = compile_model(
-            current, catalog.people(), catalog.engagements(), as_of=as_of, known_at=known_at
-        )
+        program = program_for(current, scoped=False)
         with temporary(conn, program.tables):
-            run_program(conn, program)
+            run_program(conn, program, as_of=as_of, known_at=known_at)
             for row in conn.execute(select(program.decision)):
                 view = View(
                     current.name,

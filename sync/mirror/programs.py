@@ -2,14 +2,28 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from typing import Any, Final
 
-from sqlalchemy import Table, insert
+from sqlalchemy import Boolean, Column, Dialect, Insert, MetaData, String, Table, select
 from sqlalchemy.schema import CreateTable, DropTable
+from sqlalchemy.sql.compiler import SQLCompiler
 
-from scoring.compile import Program
+from scoring.compile import Program, Step, compile_model, moments
+from scoring.model import Model
+from sync.mirror import catalog
 from sync.mirror.engine import Connection
+
+SCOPE: Final = Table(
+    "scoring_scope",
+    MetaData(),
+    Column("person_id", String, primary_key=True),
+    Column("first_sight", Boolean, nullable=False),
+    prefixes=["TEMPORARY"],
+)
+"""Whom a run scores; `first_sight`: never scored and never in a spell before."""
 
 
 @contextmanager
@@ -19,25 +33,67 @@ def temporary(conn: Connection, tables: Iterable[Table]) -> Iterator[None]:
     When the block raises they go with the transaction, which is then undone.
     """
     listed = list(tables)
-    _drop(conn, listed)
     for table in listed:
-        conn.execute(CreateTable(table))
+        conn.exec_driver_sql(_ddl(table, conn.dialect)[0])
     yield
-    _drop(conn, listed)
+    for table in listed:
+        conn.exec_driver_sql(_ddl(table, conn.dialect)[1])
 
 
-def _drop(conn: Connection, tables: list[Table]) -> None:
-    for table in tables:
-        conn.execute(DropTable(table, if_exists=True))
+@functools.lru_cache(maxsize=256)
+def _ddl(table: Table, dialect: Dialect) -> tuple[str, str]:
+    """CREATE and DROP in words: SQLAlchemy itself keeps no DDL."""
+    return str(CreateTable(table).compile(dialect=dialect)), str(DropTable(table).compile(dialect=dialect))
 
 
-def run_program(conn: Connection, program: Program) -> dict[str, int]:
+def program_for(model: Model, *, scoped: bool) -> Program:
+    """The program of a model over everybody, or over the people in the scope of a run; built once."""
+    return _compiled(_Key(model, scoped))
+
+
+class _Key:
+    """A model as a key: by what it says, not by which object it is."""
+
+    def __init__(self, model: Model, scoped: bool) -> None:
+        self.model = model
+        self.scoped = scoped
+        self._parts = (model.name, model.version, model.hash, model.lists_hash, scoped)
+
+    def __hash__(self) -> int:
+        return hash(self._parts)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Key) and self._parts == other._parts
+
+
+@functools.lru_cache(maxsize=16)
+def _compiled(key: _Key) -> Program:
+    scope = select(SCOPE.c.person_id) if key.scoped else None
+    return compile_model(key.model, catalog.people(scope), catalog.engagements(scope))
+
+
+def run_program(conn: Connection, program: Program, *, as_of: int, known_at: int) -> dict[str, int]:
     """Fill the program's tables, which exist and are empty; rows by stage."""
-    counts = {}
-    for stage in program.stages:
-        rows = 0
-        for step in stage.steps:
-            columns = [column.name for column in step.table.columns]
-            rows += conn.execute(insert(step.table).from_select(columns, step.select)).rowcount
-        counts[stage.name] = rows
-    return counts
+    values = moments(as_of, known_at)
+    return {stage.name: sum(_run(conn, step, values) for step in stage.steps) for stage in program.stages}
+
+
+def _run(conn: Connection, step: Step, values: dict[str, int]) -> int:
+    """Run one step; how many rows it made."""
+    text, names, fixed = _words(step.statement, conn.dialect)
+    given = {**fixed, **{name: value for name, value in values.items() if name in fixed}}
+    parameters = given if names is None else tuple(given[name] for name in names)
+    return conn.exec_driver_sql(text, parameters).rowcount
+
+
+@functools.lru_cache(maxsize=1024)
+def _words(statement: Insert, dialect: Dialect) -> tuple[str, tuple[str, ...] | None, dict[str, Any]]:
+    """A statement compiled once: its text, the order of its parameters (None: by name), their values.
+
+    A program has some thirty statements and a small run takes little longer than finding each of them in
+    SQLAlchemy's cache.
+    """
+    compiled = statement.compile(dialect=dialect, compile_kwargs={"render_postcompile": True})
+    assert isinstance(compiled, SQLCompiler)
+    names = tuple(compiled.positiontup) if compiled.positiontup is not None else None
+    return str(compiled), names, dict(compiled.construct_params())

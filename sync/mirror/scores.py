@@ -14,7 +14,6 @@ from typing import Any, Final
 
 from sqlalchemy import (
     BigInteger,
-    Boolean,
     Column,
     ColumnElement,
     MetaData,
@@ -38,22 +37,14 @@ from scoring.model import Model
 from sync.core.stage import DAY
 from sync.mirror.catalog import HIT, PERSON, READING, SCORE, SPELL
 from sync.mirror.engine import Connection
+from sync.mirror.programs import SCOPE
 from sync.mirror.runs import get_meta, set_meta
 
 BASIS: Final = "score_basis"
 """What the stored scores rest on: models, lists, code, and whether their clock was moved."""
 
-CODE: Final = 1
+CODE: Final = 2
 """Grows when the same model over the same rows gives other rows than before."""
-
-SCOPE: Final = Table(
-    "scoring_scope",
-    MetaData(),
-    Column("person_id", String, primary_key=True),
-    Column("first_sight", Boolean, nullable=False),
-    prefixes=["TEMPORARY"],
-)
-"""Whom this run scores; `first_sight`: never scored and never in a spell before."""
 
 DUE: Final = Table(
     "scoring_due",
@@ -137,12 +128,13 @@ def replace_scores(
 ) -> None:
     """Put the program's rows in place of the stored ones; `earlier`: live models that come before.
 
+    With `everybody` the stored ones went before (`forget_all`).
+
     Raises ScoreMismatch when a score is not the sum of its parts.
     """
     model = program.model
-    for table in (HIT, SCORE):
-        stale = delete(table).where(table.c.model == model.name)
-        conn.execute(stale if everybody else stale.where(table.c.person_id.in_(scope())))
+    for table in (HIT, SCORE) if not everybody else ():
+        conn.execute(delete(table).where(table.c.model == model.name, table.c.person_id.in_(scope())))
     parts = program.hits.subquery()
     columns = [column.name for column in HIT.columns]
     conn.execute(
@@ -157,7 +149,7 @@ def replace_scores(
     conn.execute(
         insert(SCORE).from_select(list(values), select(*values.values()).select_from(program.decision))
     )
-    _check_sums(conn, model.name)
+    _check_sums(conn, model.name, everybody=everybody)
     due = program.decision.c
     conn.execute(
         insert(DUE).from_select(
@@ -198,46 +190,47 @@ def _score_values(program: Program, clock: Clock, earlier: Sequence[str]) -> dic
     }
 
 
-def _check_sums(conn: Connection, model: str) -> None:
+def _check_sums(conn: Connection, model: str, *, everybody: bool) -> None:
     """Every score in scope is the sum of its parts."""
-    parts = (
-        select(HIT.c.person_id, func.sum(HIT.c.points).label("points"))
-        .where(HIT.c.model == model, HIT.c.person_id.in_(scope()))
-        .group_by(HIT.c.person_id)
-        .subquery()
+    parts = select(func.sum(HIT.c.points)).where(
+        HIT.c.person_id == SCORE.c.person_id, HIT.c.model == SCORE.c.model
     )
-    points = func.coalesce(parts.c.points, 0)
+    points = func.coalesce(parts.scalar_subquery(), 0)
+    query = select(SCORE.c.person_id, SCORE.c.total, points).where(
+        SCORE.c.model == model, SCORE.c.total != points
+    )
     wrong = conn.execute(
-        select(SCORE.c.person_id, SCORE.c.total, points)
-        .select_from(SCORE.outerjoin(parts, parts.c.person_id == SCORE.c.person_id))
-        .where(SCORE.c.model == model, SCORE.c.person_id.in_(scope()), SCORE.c.total != points)
-        .limit(1)
+        (query if everybody else query.where(SCORE.c.person_id.in_(scope()))).limit(1)
     ).first()
     if wrong is not None:
         raise ScoreMismatch(wrong[0], model, wrong[1], int(wrong[2]))
 
 
-def show_first(conn: Connection, live: Sequence[Model]) -> None:
+def forget_all(conn: Connection) -> None:
+    """Drop all scores and parts, before everybody is scored anew."""
+    for table in (HIT, SCORE):
+        conn.execute(delete(table))
+
+
+def show_first(conn: Connection, live: Sequence[Model], *, everybody: bool) -> None:
     """People whom no live model applies to show the score of the first one."""
     if not live:
         return
-    other = SCORE.alias()
-    has_one = exists(
-        select(other.c.person_id).where(other.c.person_id == SCORE.c.person_id, other.c.shown.is_(True))
-    )
-    conn.execute(
-        update(SCORE)
-        .where(SCORE.c.model == live[0].name, SCORE.c.person_id.in_(scope()), not_(has_one))
-        .values(shown=True)
-    )
+    first, other = SCORE.c.model == live[0].name, SCORE.alias()
+    not_shown = [first, SCORE.c.shown.is_(False)]
+    if len(live) > 1:
+        shown = select(other.c.person_id).where(
+            other.c.person_id == SCORE.c.person_id, other.c.shown.is_(True)
+        )
+        not_shown.append(not_(exists(shown)))
+    if not everybody:
+        not_shown.append(SCORE.c.person_id.in_(scope()))
+    conn.execute(update(SCORE).where(*not_shown).values(shown=True))
 
 
-def forget_others(conn: Connection, models: Sequence[Model], *, everybody: bool) -> None:
-    """Drop the scores of people who are no more and, when everybody is scored, of models no longer used."""
+def forget_others(conn: Connection, models: Sequence[Model]) -> None:
+    """Drop the scores of people who are no more."""
     names = [model.name for model in models]
-    if everybody:
-        for table in (HIT, SCORE):
-            conn.execute(delete(table).where(table.c.model.not_in(names)))
     scores = conn.execute(select(func.count()).select_from(SCORE)).scalar_one()
     if scores != count_people(conn) * len(names):
         living = select(PERSON.c.person_id)
@@ -252,16 +245,14 @@ def look_again(conn: Connection, person_id: str, model: str, moment: int) -> Non
     conn.execute(insert(DUE).values(person_id=person_id, model=f"{model}:spell", due_at=moment))
 
 
-def finish_scope(conn: Connection) -> None:
+def finish_scope(conn: Connection, *, everybody: bool) -> None:
     """The people of the scope are no longer touched, and know when to be looked at again."""
     due = select(func.min(DUE.c.due_at)).where(DUE.c.person_id == PERSON.c.person_id).scalar_subquery()
+    statement = update(PERSON).where(or_(PERSON.c.touched.is_(True), PERSON.c.due_at.is_distinct_from(due)))
     conn.execute(
-        update(PERSON)
-        .where(
-            PERSON.c.person_id.in_(scope()),
-            or_(PERSON.c.touched.is_(True), PERSON.c.due_at.is_distinct_from(due)),
+        (statement if everybody else statement.where(PERSON.c.person_id.in_(scope()))).values(
+            touched=False, due_at=due
         )
-        .values(touched=False, due_at=due)
     )
 
 

@@ -8,26 +8,30 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final
 
 from sqlalchemy import (
+    BigInteger,
     ColumnElement,
+    FromClause,
     and_,
-    case,
     exists,
     func,
     insert,
     literal,
     not_,
+    null,
     or_,
     select,
+    union_all,
     update,
 )
 
 from config.world import iso_z
 from scoring.compile import Program
 from scoring.model import Model
-from sync.core.stage import DAY, EARLY, ENDS_SPELL, Candidate, OpenSpell, Reading
-from sync.mirror.catalog import HIT, PERSON, READING, SCORE, SPELL
+from sync.core.stage import DAY, ENDS_SPELL, Candidate, OpenSpell, Reading
+from sync.mirror.catalog import HIT, PERSON, READING, SCORE, SPELL, in_spell, stage_now
 from sync.mirror.engine import Connection
-from sync.mirror.scores import SCOPE, Clock
+from sync.mirror.programs import SCOPE
+from sync.mirror.scores import Clock
 from sync.mirror.tables import PersonAlias
 
 ALIAS: Final = PersonAlias.metadata.tables["person_alias"]
@@ -116,29 +120,32 @@ def entering(conn: Connection, program: Program, *, is_first: bool) -> list[Cand
     Only these go through `sync.core.stage`; everybody else was compared in SQL. `is_first`: the first live
     model, which takes the people met for the first time.
     """
-    row, score = program.decision.c, SCORE
-    any_spell = SPELL.alias()
-    in_spell = exists(
-        select(any_spell.c.id).where(
-            any_spell.c.person_id == PERSON.c.person_id, any_spell.c.left_at.is_(None)
-        )
+    row, model = program.decision.c, program.model.name
+    wanted = select(row.person_id, row.renewed_at).where(
+        row.eligible.is_(True), or_(row.over_enter.is_(True), row.fast_track.is_not(None))
     )
-    left_at = select(func.max(SPELL.c.left_at)).where(SPELL.c.person_id == PERSON.c.person_id)
-    wanted = and_(
-        row.eligible.is_(True),
-        or_(row.over_enter.is_(True), row.fast_track.is_not(None)),
-        score.c.shown.is_(True),
-    )
+    asked: FromClause = wanted.subquery()
     if is_first:
         opinion = or_(PERSON.c.crm_mql.is_(True), PERSON.c.crm_stage == "recycled")
-        wanted = or_(wanted, and_(SCOPE.c.first_sight.is_(True), opinion))
+        met = (
+            select(SCOPE.c.person_id, null().cast(BigInteger).label("renewed_at"))
+            .join(PERSON, PERSON.c.person_id == SCOPE.c.person_id)
+            .where(SCOPE.c.first_sight.is_(True), opinion)
+        )
+        both = union_all(wanted, met).subquery()
+        asked = (
+            select(both.c.person_id, func.max(both.c.renewed_at).label("renewed_at"))
+            .group_by(both.c.person_id)
+            .subquery()
+        )
+    left_at = select(func.max(SPELL.c.left_at)).where(SPELL.c.person_id == PERSON.c.person_id)
     query = (
-        select(*_person_columns(), row.renewed_at, SCOPE.c.first_sight, left_at.scalar_subquery())
-        .select_from(SCOPE)
-        .join(PERSON, PERSON.c.person_id == SCOPE.c.person_id)
-        .join(program.decision, row.person_id == SCOPE.c.person_id)
-        .join(SCORE, and_(score.c.person_id == SCOPE.c.person_id, score.c.model == program.model.name))
-        .where(wanted, not_(in_spell))
+        select(*_person_columns(), asked.c.renewed_at, SCOPE.c.first_sight, left_at.scalar_subquery())
+        .select_from(asked)
+        .join(SCOPE, SCOPE.c.person_id == asked.c.person_id)
+        .join(PERSON, PERSON.c.person_id == asked.c.person_id)
+        .join(SCORE, and_(SCORE.c.person_id == asked.c.person_id, SCORE.c.model == model))
+        .where(or_(SCORE.c.shown.is_(True), SCOPE.c.first_sight.is_(True)), not_(in_spell()))
         .order_by(PERSON.c.person_id)
     )
     return [
@@ -266,14 +273,13 @@ def close(conn: Connection, spell_id: str, now: int, why: str) -> None:
     )
 
 
-def show_stages(conn: Connection, changed: Collection[str]) -> None:
+def show_stages(conn: Connection, changed: Collection[str], *, everybody: bool) -> None:
     """Bring `person.stage` up to date for the scope and for people whose spells changed."""
-    in_spell = exists(
-        select(SPELL.c.id).where(SPELL.c.person_id == PERSON.c.person_id, SPELL.c.left_at.is_(None))
-    )
-    stage = case((and_(PERSON.c.crm_stage.in_(EARLY), in_spell), "mql"), else_=PERSON.c.crm_stage)
+    stage = stage_now()
     statement = update(PERSON).where(PERSON.c.stage != stage).values(stage=stage)
-    conn.execute(statement.where(PERSON.c.person_id.in_(select(SCOPE.c.person_id))))
+    conn.execute(
+        statement if everybody else statement.where(PERSON.c.person_id.in_(select(SCOPE.c.person_id)))
+    )
     for person_id in sorted(changed):
         conn.execute(statement.where(PERSON.c.person_id == person_id))
 

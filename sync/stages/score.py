@@ -14,13 +14,12 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 
-from scoring.compile import compile_model
 from scoring.model import Model
 from sync.context import Context
 from sync.core.stage import Candidate, Enter, Leave, NoteReturned, SpellRules, Wait, decide
-from sync.mirror import catalog, models, scores, spells
+from sync.mirror import models, scores, spells
 from sync.mirror.engine import Connection
-from sync.mirror.programs import run_program, temporary
+from sync.mirror.programs import SCOPE, program_for, run_program, temporary
 from sync.mirror.scores import Clock
 from sync.reports import ScoreCounts
 
@@ -57,36 +56,31 @@ class _Scorer:
         self._counts.mql_left += spells.close_gone(conn, clock.now)
         spells.take_over(conn, self._live)
         everybody = full or scores.needs_everybody(conn, self._models, clock)
-        with temporary(conn, (scores.SCOPE, scores.DUE)):
+        with temporary(conn, (SCOPE, scores.DUE)):
             self._counts.recomputed = scores.fill_scope(conn, clock, everybody=everybody)
             self._counts.people = scores.count_people(conn)
+            if everybody:
+                scores.forget_all(conn)
             entering = [(model, self._score_by(model, everybody)) for model in self._models]
-            scores.show_first(conn, self._live)
-            scores.forget_others(conn, self._models, everybody=everybody)
+            scores.show_first(conn, self._live, everybody=everybody)
+            scores.forget_others(conn, self._models)
             for model, candidates in entering:
                 self._enter(model, candidates)
             if not clock.moved:
                 spells.note_readings(conn, clock.now)
             self._leave()
-            spells.show_stages(conn, self._changed)
-            scores.finish_scope(conn)
+            spells.show_stages(conn, self._changed, everybody=everybody)
+            scores.finish_scope(conn, everybody=everybody)
         scores.remember_basis(conn, self._models, clock)
         return self._counts
 
     def _score_by(self, model: Model, everybody: bool) -> list[Candidate]:
         """Replace this model's scores of the scope; whom it, if live, would have enter."""
         conn, clock = self._conn, self._clock
-        scope = None if everybody else scores.scope()
-        program = compile_model(
-            model,
-            catalog.people(scope),
-            catalog.engagements(scope),
-            as_of=clock.as_of,
-            known_at=clock.known_at,
-        )
+        program = program_for(model, scoped=not everybody)
         before = [live.name for live in self._live[: _index(self._live, model)]]
         with temporary(conn, program.tables):
-            rows = run_program(conn, program)
+            rows = run_program(conn, program, as_of=clock.as_of, known_at=clock.known_at)
             log.info("scored by %s: %s", model.name, rows)
             self._ctx.progress.step(f"score {model.name}", rows["decision"], self._counts.recomputed)
             scores.replace_scores(conn, program, clock, before, everybody=everybody)

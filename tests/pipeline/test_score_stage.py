@@ -14,7 +14,6 @@ from sqlalchemy import insert, select, update
 
 from config.errors import ConfigError
 from config.settings import Settings
-from scoring.compile import compile_model
 from scoring.load import load_model
 from scoring.model import Model
 from sync.context import Context, RunClock
@@ -22,7 +21,7 @@ from sync.core.stage import Action, Candidate, decide
 from sync.mirror import catalog, models, scores
 from sync.mirror.engine import Mirror
 from sync.mirror.explain import explain_person
-from sync.mirror.programs import run_program, temporary
+from sync.mirror.programs import SCOPE, program_for, run_program, temporary
 from sync.mirror.tables import PersonAlias
 from sync.reports import ScoreCounts
 from sync.stages.score import score
@@ -466,12 +465,10 @@ def test_parts_that_do_not_add_up_stop_the_run(loop: Loop) -> None:
 
     def wrong() -> None:
         clock = scores.Clock(loop.now, loop.now, loop.now)
-        program = compile_model(
-            default_model(), catalog.people(), catalog.engagements(), as_of=loop.now, known_at=loop.now
-        )
-        with loop.mirror.write() as conn, temporary(conn, (scores.SCOPE, scores.DUE, *program.tables)):
+        program = program_for(default_model(), scoped=False)
+        with loop.mirror.write() as conn, temporary(conn, (SCOPE, scores.DUE, *program.tables)):
             scores.fill_scope(conn, clock, everybody=True)
-            run_program(conn, program)
+            run_program(conn, program, as_of=loop.now, known_at=loop.now)
             hits = program.stages[2].steps[0].table
             conn.execute(update(hits).where(hits.c.rule == "size_50_250").values(points=9_999))
             scores.replace_scores(conn, program, clock, (), everybody=True)

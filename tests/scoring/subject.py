@@ -114,9 +114,9 @@ def by_sql(
         conn.execute(insert(catalog.PERSON), [dict(row) for row in people])
     if engagements:
         conn.execute(insert(catalog.ENGAGEMENT), [dict(row) for row in engagements])
-    program = compile_model(model, catalog.people(), catalog.engagements(), as_of=as_of, known_at=known_at)
+    program = compile_model(model, catalog.people(), catalog.engagements())
     with temporary(conn, program.tables):
-        run_program(conn, program)
+        run_program(conn, program, as_of=as_of, known_at=known_at)
         rows = {row["person_id"]: row for row in conn.execute(select(program.decision)).mappings()}
         hits: dict[str, list[Hit]] = {person_id: [] for person_id in rows}
         for hit in conn.execute(program.hits):

@@ -21,6 +21,7 @@ from tests.scoring.subject import (
     assert_same,
     by_oracle,
     by_sql,
+    database,
     default_model,
     engagement,
     person,
@@ -279,6 +280,19 @@ def test_nothing_that_matters_changes_before_a_person_is_due(
                     then = _at(model, row, mine, moment)
                     assert _steady(then) == _steady(now)
                     assert abs(then.total - now.total) <= 1_010
+
+
+def test_rounding_does_not_carry_a_score_over_a_line_before_the_person_is_due() -> None:
+    """116 thousandths above a line, of which rounding alone may take one."""
+    what = [
+        engagement("demo_requested", NOW - 6_842_981, "p1", first_seen=0),
+        engagement("demo_requested", NOW - 6_756_581, "p1", first_seen=0),
+        engagement("trial_started", NOW - 3_601, "p1", first_seen=0),
+    ]
+    who = person("p1", company="ACME")
+    with database() as conn:
+        due = by_sql(conn, default_model(), [who], what)["p1"].row["due_at"]
+    assert [_at(default_model(), who, what, moment).grade for moment in (NOW, due - 1)] == ["C2", "C2"]
 
 
 def _at(model: Model, row: dict[str, Any], mine: list[dict[str, Any]], moment: int) -> Evaluation:
