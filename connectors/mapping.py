@@ -47,24 +47,30 @@ SOURCES: Final[Mapping[str, Source]] = {
         "campaignName|subject|subscription|emailCampaignId",
         "created",
     ),
-    # Engagement objects: property names of the CRM objects API.
+    # Engagement objects: property names of the CRM objects API. The owner says whose touch it was.
     "hubspot.meetings": Source(
-        ("hs_meeting_title", "hs_meeting_outcome", "hs_activity_type", "hs_timestamp"),
+        ("hs_meeting_title", "hs_meeting_outcome", "hs_activity_type", "hs_timestamp", "hubspot_owner_id"),
         "hs_meeting_title",
         "hs_timestamp",
     ),
     "hubspot.calls": Source(
-        ("hs_call_title", "hs_call_direction", "hs_call_status", "hs_activity_type", "hs_timestamp"),
+        (
+            "hs_call_title", "hs_call_direction", "hs_call_status", "hs_activity_type", "hs_timestamp",
+            "hubspot_owner_id",
+        ),
         "hs_call_title",
         "hs_timestamp",
     ),
     "hubspot.emails": Source(
-        ("hs_email_subject", "hs_email_direction", "hs_email_status", "hs_timestamp"),
+        ("hs_email_subject", "hs_email_direction", "hs_email_status", "hs_timestamp", "hubspot_owner_id"),
         "hs_email_subject",
         "hs_timestamp",
     ),
     "hubspot.communications": Source(
-        ("hs_communication_channel_type", "hs_communication_logged_from", "hs_timestamp"),
+        (
+            "hs_communication_channel_type", "hs_communication_logged_from", "hs_timestamp",
+            "hubspot_owner_id",
+        ),
         "hs_communication_channel_type",
         "hs_timestamp",
     ),
@@ -80,13 +86,13 @@ SOURCES: Final[Mapping[str, Source]] = {
     "salesforce.task": Source(
         (
             "Subject", "TaskSubtype", "Type", "CallType", "Status", "IsClosed", "CompletedDateTime",
-            "ActivityDate", "CreatedDate",
+            "ActivityDate", "CreatedDate", "OwnerId",
         ),
         "Subject",
         "CompletedDateTime|ActivityDate",
     ),
     "salesforce.event": Source(
-        ("Subject", "EventSubtype", "Type", "StartDateTime", "ActivityDateTime", "ActivityDate"),
+        ("Subject", "EventSubtype", "Type", "StartDateTime", "ActivityDateTime", "ActivityDate", "OwnerId"),
         "Subject",
         "StartDateTime|ActivityDateTime|ActivityDate",
     ),

@@ -56,6 +56,9 @@ def people(
     owner: Annotated[
         str | None, typer.Option("--owner", metavar="WHO", help="Whose records: an address, id or name.")
     ] = None,
+    overdue: Annotated[
+        bool, typer.Option("--overdue", help="Only those whom sales ought to have acted on by now.")
+    ] = False,
     model: Annotated[
         str | None,
         typer.Option("--model", metavar="NAME", help="Scores by this model, not the deciding one."),
@@ -79,9 +82,11 @@ def people(
     with session.app() as opened:
         _require_model(opened, model)
         with opened.mirror.read() as conn:
-            found: Iterable[PersonView] = queries.people(conn, stage=stage, owner=owner, model=model)
+            now = epoch(session.world.now())
+            found: Iterable[PersonView] = queries.people(
+                conn, stage=stage, owner=owner, model=model, overdue_at=now if overdue else None
+            )
             if at is not None or known is not None:
-                now = epoch(session.world.now())
                 found = _as_of(
                     conn, opened, found, now if at is None else at, now if known is None else known, model
                 )

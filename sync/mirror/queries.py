@@ -148,11 +148,12 @@ def people(
     stage: str | None = None,
     owner: str | None = None,
     model: str | None = None,
+    overdue_at: int | None = None,
 ) -> Iterator[PersonView]:
     """People by id, each with records, score and open spell; a stream, for any number of people.
 
     `owner`: an owner's address, id or name in a CRM. `model`: show that model's score instead of the one
-    that decides.
+    that decides. `overdue_at`: only those whose hand-off was due before that moment and is untouched.
     """
     values: dict[str, object] = {}
     where = ["1 = 1"]
@@ -165,6 +166,9 @@ def people(
     if owner is not None:
         where.append(OWNED)
         values["owner"] = owner.strip().casefold()
+    if overdue_at is not None:
+        where.append(OVERDUE)
+        values["overdue_at"] = overdue_at
     shown = "s.model = :model" if model is not None else "s.shown"
     if model is not None:
         values["model"] = model
@@ -187,6 +191,11 @@ OWNED: Final = (
     "EXISTS (SELECT 1 FROM person_member m JOIN person_record r ON r.crm = m.crm AND r.object = m.object "
     "AND r.id = m.id JOIN owner o ON o.crm = r.crm AND o.id = r.owner_id WHERE m.person_id = p.person_id "
     "AND (o.email_key = :owner OR lower(o.id) = :owner OR lower(o.name) = :owner))"
+)
+
+OVERDUE: Final = (
+    "EXISTS (SELECT 1 FROM hand_off h WHERE h.person_id = p.person_id AND h.touched_at IS NULL "
+    "AND h.closed_at IS NULL AND h.due_at < :overdue_at)"
 )
 
 PEOPLE: Final = (

@@ -18,6 +18,7 @@ from sync.mirror.engine import Connection
 from sync.mirror.outbox import NewIntent
 from sync.mirror.wants import Held, Want
 from sync.stages.assign import Assigner
+from sync.stages.sla import keep_clocks
 from sync.stages.targets import SCORED, Place, Targets, live_models, our_users, places
 
 REASON_LENGTH = 255
@@ -32,6 +33,7 @@ def decide(ctx: Context) -> None:
         wants.drop_unneeded(conn, ctx.run.run_id, ctx.run.now)
         routing.give_back_orphans(conn)
         targets = Targets(ctx.settings, routing.owners(conn), our_users(conn))
+        keep_clocks(ctx, conn, targets)
         intents = _Decider(ctx, conn, targets).all_intents()
         outbox.add(conn, intents, run_id=ctx.run.run_id, now=ctx.run.now)
         plans.close_empty(conn, ctx.run.now)

@@ -19,6 +19,7 @@ from sync.reports import RunProblem, WriteCounts
 from sync.stages.late import Applier
 from sync.stages.plan import Left, gate
 from sync.stages.preflight import preflight
+from sync.stages.sla import ask_who_moved, keep_clocks
 from sync.stages.targets import Targets, our_users
 from sync.stages.trouble import judge
 from sync.stages.writer import Writer
@@ -64,11 +65,19 @@ class _WriteBack:
             self._guarded(crm, partial(self._prepare, connector))
         if self._writers:
             self._serve_all()
+        self._keep_clocks()
         calls = sum(connector.calls for connector in ctx.connectors.values()) - calls
         with ctx.mirror.read() as conn:
             states = books.counts(conn, ctx.run.run_id)
             decided = books.decided(conn, ctx.run.run_id)
         return WriteCounts(decided=decided, calls=calls, **states)
+
+    def _keep_clocks(self) -> None:
+        """What was proved just now starts its clock; who moved a status since is asked of the CRM."""
+        with self._ctx.mirror.write() as conn:
+            keep_clocks(self._ctx, conn, self._targets)
+        for crm in list(self._writers):
+            self._guarded(crm, partial(ask_who_moved, self._ctx, self._ctx.connectors[crm]))
 
     def _report(self, problem: RunProblem) -> None:
         """Say everything once."""

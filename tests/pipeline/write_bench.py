@@ -26,7 +26,13 @@ from sync.stages.writeback import write_back
 from tests.world import SimulatedWorld
 
 TABLES = SQLModel.metadata.tables
-MODEL = cast(Model, SimpleNamespace(name="m", status="live", hash="model-1", version=1))
+FIRST_TOUCH = 4 * 3600
+MODEL = cast(
+    Model,
+    SimpleNamespace(
+        name="m", status="live", hash="model-1", version=1, mql=SimpleNamespace(first_touch=FIRST_TOUCH)
+    ),
+)
 
 WRITEBACK: Mapping[str, Any] = {
     "salesforce": {

@@ -1,0 +1,299 @@
+"""The clock of each hand-off: when it began, until when somebody ought to act, and the first touch.
+
+A hand-off begins when the first owner or status of a spell is proved to stand in a CRM. All functions work
+inside the caller's transaction; times are epoch seconds.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any, Final, NamedTuple
+
+from sqlalchemy import Table, and_, exists, func, insert, not_, or_, select, update
+
+from connectors.records import GoneReason, RecordRef
+from sync.core.writes import REPAIR
+from sync.mirror.engine import Connection
+from sync.mirror.outbox import INTENT
+from sync.mirror.proofs import VERIFIED
+from sync.mirror.tables import EngagementRow, HandOff, Person, PersonMember, PersonRow, Spell, TombstoneRow
+from sync.mirror.tables.outbox import WAITING_STATES
+
+HAND_OFF: Final[Table] = HandOff.metadata.tables["hand_off"]
+ENGAGEMENT: Final[Table] = EngagementRow.metadata.tables["engagement"]
+PERSON: Final[Table] = Person.metadata.tables["person"]
+MEMBER: Final[Table] = PersonMember.metadata.tables["person_member"]
+RECORD: Final[Table] = PersonRow.metadata.tables["person_record"]
+SPELL: Final[Table] = Spell.metadata.tables["spell"]
+TOMBSTONE: Final[Table] = TombstoneRow.metadata.tables["tombstone"]
+
+SALES_SOURCES: Final = (
+    "hubspot.calls",
+    "hubspot.emails",
+    "hubspot.meetings",
+    "hubspot.communications",
+    "salesforce.task",
+    "salesforce.event",
+)
+"""Where a colleague's touch is logged."""
+INCOMING: Final = "email_replied"
+"""An e-mail from the person is no touch of ours."""
+
+DAY: Final = 86_400
+LOOK_BACK: Final = 7 * DAY
+"""A spell that ended so recently may still turn out to have been touched."""
+
+
+class Begun(NamedTuple):
+    """A hand-off that has no clock yet. `owners`: (crm, owner id) that were proved, newest first."""
+
+    spell_id: str
+    person_id: str
+    model: str
+    at: int
+    owners: tuple[tuple[str, str], ...]
+
+
+class Activity(NamedTuple):
+    """Something logged on a person after the hand-off; `owner_id` None: the CRM does not say whose."""
+
+    spell_id: str
+    owner: str | None
+    crm: str
+    kind: str
+    at: int
+    owner_id: str | None
+
+
+class Changed(NamedTuple):
+    """A status that is not the one we wrote any more; who changed it is to be asked of the CRM."""
+
+    spell_id: str
+    ref: RecordRef
+    field: str
+    value: str | None
+
+
+class Clock(NamedTuple):
+    """One hand-off as it is listed."""
+
+    spell_id: str
+    person_id: str
+    name: str | None
+    email: str | None
+    owner: str | None
+    started_at: int
+    due_at: int | None
+    touched_at: int | None
+    touched_by: str | None
+    closed_at: int | None
+
+    def state(self, now: int) -> str:
+        """touched, closed (the spell ended untouched), overdue, or open."""
+        if self.touched_at is not None:
+            return "touched"
+        if self.closed_at is not None:
+            return "closed"
+        return "overdue" if self.due_at is not None and self.due_at < now else "open"
+
+    def breached(self, now: int) -> bool:
+        """Whether nobody acted in time."""
+        ended = self.touched_at if self.touched_at is not None else self.closed_at
+        return self.due_at is not None and (now if ended is None else ended) > self.due_at
+
+
+def begun(conn: Connection) -> list[Begun]:
+    """Spells with a proved owner or status, nothing of theirs waiting to own, and no clock."""
+    waiting = INTENT.alias("waiting")
+    owner_waits = exists(
+        select(waiting.c.id).where(
+            waiting.c.spell_id == INTENT.c.spell_id,
+            waiting.c.purpose == "owner",
+            waiting.c.state.in_(WAITING_STATES),
+        )
+    )
+    proved_at = func.coalesce(INTENT.c.verified_at_ms / 1000, INTENT.c.done_at)
+    names = (SPELL.c.id, SPELL.c.person_id, SPELL.c.model)
+    columns = (*names, INTENT.c.crm, INTENT.c.purpose, INTENT.c.desired_value, proved_at)
+    query = (
+        select(*columns)
+        .join(SPELL, SPELL.c.id == INTENT.c.spell_id)
+        .where(INTENT.c.state == "verified", INTENT.c.policy != REPAIR)
+        .where(INTENT.c.purpose.in_(("owner", "status")), not_(owner_waits))
+        .where(not_(exists(select(HAND_OFF.c.spell_id).where(HAND_OFF.c.spell_id == SPELL.c.id))))
+        .order_by(SPELL.c.id, INTENT.c.crm.desc(), INTENT.c.done_at.desc(), INTENT.c.id)
+    )
+    found: dict[str, Begun] = {}
+    for spell_id, person_id, model, crm, purpose, value, at in conn.execute(query):
+        one = found.get(spell_id) or Begun(spell_id, person_id, model, int(at), ())
+        owners = (*one.owners, (crm, value)) if purpose == "owner" and value else one.owners
+        found[spell_id] = one._replace(at=min(one.at, int(at)), owners=owners)
+    return list(found.values())
+
+
+def record_owners(conn: Connection, person_id: str) -> list[tuple[str, str]]:
+    """Who owns the person's live records, as mirrored: (crm, owner id)."""
+    same = and_(MEMBER.c.crm == RECORD.c.crm, MEMBER.c.object == RECORD.c.object, MEMBER.c.id == RECORD.c.id)
+    query = (
+        select(RECORD.c.crm, RECORD.c.owner_id)
+        .join(MEMBER, same)
+        .where(MEMBER.c.person_id == person_id, not_(RECORD.c.gone), RECORD.c.owner_id.is_not(None))
+        .order_by(RECORD.c.crm.desc(), RECORD.c.object, RECORD.c.id)
+    )
+    return [(row[0], row[1]) for row in conn.execute(query)]
+
+
+def start(conn: Connection, one: Begun, owner: str | None, due_at: int | None) -> None:
+    """Start the clock of one hand-off."""
+    values = {"spell_id": one.spell_id, "person_id": one.person_id, "owner": owner}
+    conn.execute(insert(HAND_OFF).values(**values, started_at=one.at, due_at=due_at))
+
+
+def activities(conn: Connection, now: int) -> list[Activity]:
+    """What was logged on untouched people since their hand-off, oldest first.
+
+    A day without a time counts when it was logged after the hand-off, and then as of that moment.
+    """
+    row, logged = ENGAGEMENT.c, ENGAGEMENT.c.modified_ms / 1000
+    whole_day = and_(row.occurred_at % DAY == 0, row.occurred_at + DAY > HAND_OFF.c.started_at)
+    after = or_(
+        and_(row.occurred_at > HAND_OFF.c.started_at, row.occurred_at <= now),
+        and_(whole_day, row.occurred_at <= now, logged > HAND_OFF.c.started_at),
+    )
+    columns = (HAND_OFF.c.spell_id, HAND_OFF.c.owner, HAND_OFF.c.started_at)
+    query = (
+        select(*columns, row.crm, row.kind, row.occurred_at, row.modified_ms, row.raw)
+        .join(HAND_OFF, HAND_OFF.c.person_id == row.person_id)
+        .where(HAND_OFF.c.touched_at.is_(None), _recent(now), after, not_(row.deleted), not_(row.is_bot))
+        .where(row.source.in_(SALES_SOURCES), row.kind != INCOMING)
+        .order_by(row.occurred_at, row.crm, row.source, row.id)
+    )
+    found = []
+    for spell_id, owner, started, crm, kind, occurred, modified_ms, raw in conn.execute(query):
+        at = occurred if occurred > started else min(now, modified_ms // 1000)
+        found.append(Activity(spell_id, owner, crm, kind, at, _owner_in(raw)))
+    return sorted(found, key=lambda one: one.at)
+
+
+def _owner_in(raw: str) -> str | None:
+    """The owner that the CRM's row names."""
+    row = json.loads(raw)
+    inner = row.get("properties")
+    value = inner.get("hubspot_owner_id") if isinstance(inner, dict) else row.get("OwnerId")
+    return value if isinstance(value, str) and value else None
+
+
+def converted(conn: Connection, now: int) -> list[tuple[str, int]]:
+    """Untouched hand-offs of which a person converted a record that we wrote: (spell, when)."""
+    same = and_(
+        TOMBSTONE.c.crm == INTENT.c.crm,
+        TOMBSTONE.c.object == INTENT.c.object,
+        TOMBSTONE.c.id == INTENT.c.record_id,
+    )
+    at = TOMBSTONE.c.at_ms / 1000
+    query = (
+        select(HAND_OFF.c.spell_id, func.min(at))
+        .join(INTENT, INTENT.c.spell_id == HAND_OFF.c.spell_id)
+        .join(TOMBSTONE, same)
+        .where(HAND_OFF.c.touched_at.is_(None), _recent(now), at > HAND_OFF.c.started_at)
+        .where(TOMBSTONE.c.reason == GoneReason.CONVERTED.value)
+        .group_by(HAND_OFF.c.spell_id)
+    )
+    return [(row[0], int(row[1])) for row in conn.execute(query)]
+
+
+def changed_statuses(conn: Connection, crm: str, now: int) -> list[Changed]:
+    """Statuses of untouched people that are not ours any more and were not judged with this value yet."""
+    same = and_(
+        RECORD.c.crm == INTENT.c.crm, RECORD.c.object == INTENT.c.object, RECORD.c.id == INTENT.c.record_id
+    )
+    names = (INTENT.c.crm, INTENT.c.object, INTENT.c.record_id)
+    columns = (HAND_OFF.c.spell_id, HAND_OFF.c.judged, *names, INTENT.c.field, RECORD.c.status)
+    query = (
+        select(*columns)
+        .join(INTENT, INTENT.c.spell_id == HAND_OFF.c.spell_id)
+        .join(VERIFIED, VERIFIED.c.intent_id == INTENT.c.id)
+        .join(RECORD, same)
+        .where(HAND_OFF.c.touched_at.is_(None), _recent(now), INTENT.c.crm == crm, not_(RECORD.c.gone))
+        .where(INTENT.c.purpose == "status", RECORD.c.modified_ms > VERIFIED.c.at_ms)
+        .where(func.coalesce(RECORD.c.status, "") != func.coalesce(VERIFIED.c.value, ""))
+        .order_by(*names)
+    )
+    found = []
+    for spell_id, judged, row_crm, object_name, record_id, field, value in conn.execute(query):
+        one = Changed(spell_id, RecordRef(row_crm, object_name, record_id), field, value)
+        if json.loads(judged or "{}").get(_key(one)) != (value or ""):
+            found.append(one)
+    return found
+
+
+def _key(one: Changed) -> str:
+    return f"{one.ref.crm}.{one.ref.object}.{one.ref.id}"
+
+
+def no_touch(conn: Connection, one: Changed) -> None:
+    """Remember that this status was not a person's doing, so that nobody asks again."""
+    row = conn.execute(select(HAND_OFF.c.judged).where(HAND_OFF.c.spell_id == one.spell_id)).scalar_one()
+    judged = json.dumps({**json.loads(row or "{}"), _key(one): one.value or ""}, sort_keys=True)
+    conn.execute(update(HAND_OFF).where(HAND_OFF.c.spell_id == one.spell_id).values(judged=judged))
+
+
+def touched(conn: Connection, spell_id: str, at: int, by: str) -> None:
+    """The first touch of a hand-off; a later one changes nothing."""
+    open_ = (HAND_OFF.c.spell_id == spell_id, HAND_OFF.c.touched_at.is_(None))
+    conn.execute(update(HAND_OFF).where(*open_).values(touched_at=at, touched_by=by))
+
+
+def close_ended(conn: Connection) -> None:
+    """Stop the clocks of spells that have ended."""
+    left = select(SPELL.c.left_at).where(SPELL.c.id == HAND_OFF.c.spell_id).scalar_subquery()
+    conn.execute(update(HAND_OFF).where(HAND_OFF.c.closed_at.is_(None)).values(closed_at=left))
+
+
+def clocks(conn: Connection, since: int) -> list[Clock]:
+    """Hand-offs that are open or began since then, the one that is due first in front."""
+    columns = (HAND_OFF.c[name] for name in Clock._fields if name not in ("name", "email"))
+    chosen: Mapping[str, Any] = {column.name: column for column in columns}
+    chosen = {**chosen, "name": PERSON.c.name, "email": PERSON.c.email}
+    open_ = and_(HAND_OFF.c.touched_at.is_(None), HAND_OFF.c.closed_at.is_(None))
+    query = (
+        select(*(chosen[name] for name in Clock._fields))
+        .outerjoin(PERSON, PERSON.c.person_id == HAND_OFF.c.person_id)
+        .where(or_(open_, HAND_OFF.c.started_at >= since))
+        .order_by(HAND_OFF.c.due_at.is_(None), HAND_OFF.c.due_at, HAND_OFF.c.started_at, HAND_OFF.c.spell_id)
+    )
+    return [Clock(*row) for row in conn.execute(query)]
+
+
+class OfOwner(NamedTuple):
+    """The hand-offs of one owner, counted."""
+
+    owner: str | None
+    handed: int
+    touched: int
+    open: int
+    overdue: int
+    breached: int
+
+
+def by_owner(found: Iterable[Clock], now: int) -> list[OfOwner]:
+    """Per owner how many were handed over, touched, are open, overdue, and were not touched in time."""
+    groups: dict[str, list[Clock]] = {}
+    for clock in found:
+        groups.setdefault(clock.owner or "", []).append(clock)
+    counted = []
+    for owner, clocks_ in sorted(groups.items()):
+        states = [clock.state(now) for clock in clocks_]
+        breached = sum(clock.breached(now) for clock in clocks_)
+        still = states.count("open") + states.count("overdue")
+        counted.append(
+            OfOwner(
+                owner or None, len(clocks_), states.count("touched"), still, states.count("overdue"), breached
+            )
+        )
+    return counted
+
+
+def _recent(now: int) -> Any:
+    return or_(HAND_OFF.c.closed_at.is_(None), HAND_OFF.c.closed_at >= now - LOOK_BACK)
