@@ -292,6 +292,7 @@ def main(argv: Sequence[str]) -> None:
     parser.add_argument("--records", type=int, default=40_000, help="contacts of a first sync")
     parser.add_argument("--latency", type=float, default=0.2, help="seconds before each answer")
     parser.add_argument("--memory", type=int, nargs=2, default=(40_000, 120_000), help="few and many")
+    sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
     parser.add_argument("--only", choices=("rate", "cpu", "memory"), help="one part alone")
     told = parser.parse_args(argv)
     cores, load = os.cpu_count(), os.getloadavg()[0]

@@ -27,6 +27,9 @@ PER_10S: Final = 100  # calls in ten seconds until the headers say otherwise
 SEARCH_PER_SECOND: Final = 5.0  # searches a second, an account's
 SEARCH_AFTER_REFUSAL: Final = 4  # searches a second for the rest of the run after a SECONDLY 429
 SLACK: Final = 0.05  # seconds; requests arrive less evenly than they leave
+GENERAL_SLACK: Final = 0.15  # seconds in ten
+SMALLER: Final = 0.97  # share of the limit that is used after a refusal within it, again after each further
+SMALLEST: Final = 0.8
 SEARCH: Final = "search"
 REFUSALS: Final = frozenset({400, 403, 404, 405, 409, 413, 415, 422})
 """Statuses that say for certain that a write was not carried out, and why."""
@@ -56,8 +59,11 @@ class Account:
         self._tokens = Tokens(settings, world, self._exchange_token)
         self._retrier = Retrier(world)
         self._fixed_rate = settings.rate_limit.per_10s is not None
-        self._general = SlidingWindow(settings.rate_limit.per_10s or PER_10S, 10.0, world, SLACK)
+        self._general = SlidingWindow(settings.rate_limit.per_10s or PER_10S, 10.0, world, GENERAL_SLACK)
         self._search = _search_window(settings.rate_limit.search_per_second or SEARCH_PER_SECOND, world)
+        self._per_10s = self._general.limit  # as far as known
+        self._share = 1.0  # of it that we use: others call too, and the way there may be uneven
+        self._refused_at: float | None = None
         self._older: set[str] = set()  # names whose dated path this server lacks
         self._since_heard = 0
         self._lock = threading.Lock()
@@ -200,7 +206,8 @@ class Account:
             self.skew_ms = reply.server_ms - ours
         most, interval = _number(reply, "max"), _number(reply, "interval-milliseconds")
         if most and interval and not self._fixed_rate:
-            self._general.set_limit(max(1, most * 10_000 // interval))
+            self._per_10s = max(1, most * 10_000 // interval)
+            self._general.set_limit(max(1, int(self._per_10s * self._share)))
         limit, remaining = _number(reply, "daily"), _number(reply, "daily-remaining")
         if limit is None or remaining is None:
             return
@@ -215,6 +222,8 @@ class Account:
             self._budget.spent(error.until)
         elif isinstance(error, Retriable) and error.status == 429:
             window.pause(error.delay or 0.0)
+            if window is self._general:
+                self._use_less()
             if window is self._search and error.code == SECONDLY:
                 window.set_limit(min(window.limit, SEARCH_AFTER_REFUSAL))
         elif isinstance(error, AuthFailed) and not self._tokens.renewable:
@@ -222,6 +231,15 @@ class Account:
                 "HubSpot did not accept the token", crm=CRM, code=error.code, status=error.status
             )
         return error
+
+    def _use_less(self) -> None:
+        """A burst refusal although we kept to the limit; the requests that were under way count as one."""
+        with self._lock:
+            now = self.world.monotonic()
+            if self._refused_at is None or now - self._refused_at > 5.0:
+                self._share = max(SMALLEST, self._share * SMALLER)
+            self._refused_at = now
+        self._general.set_limit(max(1, int(self._per_10s * self._share)))
 
     def _exchange_token(self, client_id: str, client_secret: str, refresh_token: str) -> Reply:
         with self._lock:

@@ -144,7 +144,7 @@ class HubSpotConnector:
         if feed.kind is FeedKind.DELETIONS:
             return self._objects.archived_pages(feed, cursor)
         if feed.kind is FeedKind.OWNERS:
-            return self._owners.pages(feed)
+            return self._owners.pages(feed, cursor)
         if feed.kind is FeedKind.LINKS:
             return self._links.pages(feed, cursor)
         if feed.kind is not FeedKind.ENGAGEMENTS:

@@ -366,3 +366,18 @@ def test_a_lasting_fault_comes_out_as_it_is(world: SimulatedWorld) -> None:
     with pytest.raises(Retriable) as caught:
         read(account(world))
     assert caught.value.status == 503
+
+
+@responses.activate
+def test_after_a_burst_refusal_less_than_the_limit_is_used(world: SimulatedWorld) -> None:
+    headers = {"X-HubSpot-RateLimit-Max": "100", "X-HubSpot-RateLimit-Interval-Milliseconds": "10000"}
+    responses.get(OWNERS, status=429, json={"policyName": "TEN_SECONDLY_ROLLING"}, headers=headers)
+    for _ in range(200):
+        responses.get(OWNERS, json=EMPTY, headers=headers)
+    made = account(world)
+    moments = []
+    for _ in range(150):
+        read(made)
+        moments.append(world.monotonic())
+    in_ten_seconds = max(sum(start <= at < start + 10.0 for at in moments) for start in moments)
+    assert in_ten_seconds == 97

@@ -119,7 +119,7 @@ def test_an_idle_tick_costs_one_call_a_feed(sandbox: Sandbox, world: SimulatedWo
         before = connector.calls
         pull(connector, feed.name.removeprefix("hubspot."), cursors[feed.name])
         forms = len(sandbox.hubspot.forms._forms)
-        most = {"form_submissions": 1 + forms, "owners": 2}.get(feed.object, 1)
+        most = 1 + forms if feed.object == "form_submissions" else 1
         hourly = 4 if feed.kind is FeedKind.LINKS else 0
         assert connector.calls - before <= most + hourly, feed.name
 
@@ -153,6 +153,23 @@ def test_owners(connector: HubSpotConnector, sandbox: Sandbox) -> None:
     assert (found[active[7]].active, found[left].active, found[left].kind) == (True, False, "person")
     pages, _ = pull(connector, "owners")
     assert {owner.id for page in pages for owner in page.owners} == set(found)
+
+
+def test_deactivated_owners_are_read_when_somebody_left_and_every_hour(
+    connector: HubSpotConnector, sandbox: Sandbox, world: SimulatedWorld
+) -> None:
+    owners = sandbox.hubspot.owners
+    one, other = (owners.add(f"o{n}@example.com", "Rep", str(n)) for n in range(2))
+    _, cursor = pull(connector, "owners")
+    world.advance(60)
+    pages, cursor = pull(connector, "owners", cursor)
+    assert [{owner.id for owner in page.owners} >= {one, other} for page in pages] == [True]
+    owners.set_active(one, False)
+    pages, cursor = pull(connector, "owners", cursor)
+    assert {owner.id: owner.active for page in pages for owner in page.owners}[one] is False
+    assert len(pull(connector, "owners", cursor)[0]) == 1
+    world.advance(3600)
+    assert len(pull(connector, "owners", cursor)[0]) == 2
 
 
 @responses.activate

@@ -331,8 +331,13 @@ def test_the_limits_are_kept_by_all_threads_together(sandbox: Sandbox, world: Si
     sandbox.switches.hs_search_per_second = 5
     pages = passed(connector(sandbox, world, FirstSync(pages=2, rows=300)))
     assert set(ids(pages)) == wanted
-    times = sorted(logged.at for logged in sandbox.requests if logged.path.endswith("/contacts"))
-    assert len(times) > 10
+    refused = [logged for logged in sandbox.requests if logged.status == 429]
+    assert len(refused) <= len(sandbox.requests) / 2  # simulated sleeps of many threads add up to bursts
+    answered = sorted(
+        logged.at for logged in sandbox.requests if logged.path.endswith("/contacts") and logged.status == 200
+    )
+    assert len(answered) > 8
+    assert answered[8] - answered[0] >= 10.0
 
 
 def test_a_spent_quota_ends_the_pass_and_the_next_goes_on(sandbox: Sandbox, world: SimulatedWorld) -> None:
