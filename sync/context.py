@@ -84,6 +84,8 @@ class App:
     lease_epoch: int | None = None  # of the lease that this process holds for longer than one command
     words: Callable[[BaseException], tuple[int, list[str]]] = plain_words
     """An error → its exit code, and what to tell a person, one sentence a line."""
+    redact: Callable[[str], str] = str
+    """Takes our secrets out of what a CRM said: it may repeat them."""
     on_run: Callable[[str], object] = lambda run_id: None  # noqa: ARG005
     """Told the id of each run when it begins, and "" when it has ended."""
     model_files: Mapping[str, tuple[int, int]] = field(default_factory=dict)

@@ -21,6 +21,7 @@ from sync.mirror import plans
 from sync.mirror.engine import DatabaseUnusable
 from sync.mirror.lease import Lease
 from sync.mirror.runs import begin_run, close_killed, finish_run, set_meta
+from sync.mirror.undoing import Written
 from sync.reports import EXIT_PRECEDENCE, RunProblem, RunReport
 from sync.stages.decide import decide
 from sync.stages.match import match
@@ -30,6 +31,7 @@ from sync.stages.plan import reject as drop_plan
 from sync.stages.pull import misfit, pull
 from sync.stages.score import score
 from sync.stages.trouble import judge
+from sync.stages.undo import UndoView, plan_undo
 from sync.stages.writeback import write_back
 
 STAGES: Final = frozenset({"pull", "match", "score", "decide", "write"})
@@ -160,6 +162,17 @@ def reject(app: App, digest: str | None) -> int:
     return size
 
 
+def undo(app: App, written: Sequence[Written], title: str, now: bool, progress: Progress) -> UndoView:
+    """Plan to put back what these changes replaced, and `now` carry it out too."""
+    with one_off(app, "undo", progress) as (ctx, report):
+        view = plan_undo(ctx, written, title)
+        if now and view.changes:
+            write(ctx, report, release_plan(ctx, view.digest))
+            view.write = report.write
+    view.problems = report.problems
+    return view
+
+
 @contextmanager
 def one_off(app: App, kind: str, progress: Progress | None) -> Iterator[tuple[Context, RunReport]]:
     """A run of one command: with the lease, signed in."""
@@ -224,6 +237,7 @@ def end_early(app: App, report: RunReport, problem: RunProblem) -> None:
 
 def finish(app: App, report: RunReport) -> None:
     """Write down how the run ended."""
+    report.problems = [replace(one, message=app.redact(one.message)) for one in report.problems]
     with app.mirror.write() as conn:
         finish_run(conn, report.run_id, epoch(app.world.now()), report.to_json())
         app.world.reached("run.finished_uncommitted")

@@ -23,7 +23,7 @@ SCORING_MAY_USE = {"config.errors", "config.toml"}
 
 # Inside sync each layer may use itself and those before it.
 SYNC_LAYERS = (
-    ("sync.core", "sync.reports"),
+    ("sync.core", "sync.reports", "sync.redaction"),
     ("sync.mirror",),
     ("sync.context", "sync.stopping", "sync.vitals"),
     ("sync.stages",),

@@ -43,6 +43,7 @@ COMMANDS: Final[Mapping[str, str]] = {
     "model": "model",
     "failed": "failed",
     "conflicts": "conflicts",
+    "undo": "undo",
     "pause": "state",
     "resume": "state",
     "db": "database",
@@ -102,6 +103,10 @@ def _commands_of(module: str) -> typer.Typer:
             from sync.cli import conflicts
 
             return conflicts.app
+        case "undo":
+            from sync.cli import undo
+
+            return undo.app
         case "database":
             from sync.cli import database
 
@@ -213,7 +218,7 @@ def _failed(out: Output, error: Exception) -> int:
 
     end = ending(error)
     if out.options.verbose:
-        out.trace("".join(traceback.format_exception(error)))
+        out.raw_message("".join(traceback.format_exception(error)))
     for line in end.lines:
         out.error(line)
     return end.code

@@ -27,6 +27,7 @@ from config.world import World
 from sync.cli.clean import cell, clean, csv_cell, to_json
 from sync.cli.errors import ReaderGone
 from sync.cli.given import Globals
+from sync.redaction import Redactor
 
 PROGRESS_EVERY: Final = 10.0  # seconds between two lines where there is no terminal to draw on
 PIPE_WIDTH: Final = 10_000  # columns; nothing is cut when the reader is a program
@@ -44,11 +45,15 @@ class Output:
         self._stdout = stdout
         self._results = _console(stdout)
         self._messages = _console(stderr)
+        self.stderr = stderr
+        self.redactor = Redactor()
+        """Keeps secrets out of messages; knows their values once the settings are read."""
 
     # --- results -------------------------------------------------------------------------------
 
     def line(self, text: str = "", style: str = "") -> None:
         """One line of the result."""
+        text = self.redactor.known(text)
         self._results.print(Text(clean(text), style=STYLES.get(style, style)), soft_wrap=True)
 
     def json(self, value: Mapping[str, Any]) -> None:
@@ -63,14 +68,15 @@ class Output:
         """One JSON object whose last key holds any number of items, an item a line, none kept in memory."""
         self._write(to_json(head, indent=None).removesuffix("}") + f', "{name}": [')
         for number, item in enumerate(items):
-            self._stdout.write(("," if number else "") + "\n" + to_json(item, indent=None))
+            text = self.redactor.known(to_json(item, indent=None))
+            self._stdout.write(("," if number else "") + "\n" + text)
         self._write("\n]}\n")
 
     def table(
         self, columns: Sequence[str], rows: Iterable[Sequence[object]], numbers: Sequence[str] = ()
     ) -> None:
         """Rows under headings; cut to the terminal's width, whole when piped."""
-        texts = [[cell(value) for value in row] for row in rows]
+        texts = [[self.redactor.known(cell(value)) for value in row] for row in rows]
         widths = fitting([columns, *texts], self._results.width)
         table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, GAP, 0, 0))
         for name, width in zip(columns, widths, strict=True):
@@ -88,7 +94,7 @@ class Output:
             return _write_csv(handle, columns, rows)
 
     def _write(self, text: str) -> None:
-        self._stdout.write(text)
+        self._stdout.write(self.redactor.known(text))
         self._stdout.flush()
 
     # --- messages ------------------------------------------------------------------------------
@@ -112,12 +118,14 @@ class Output:
         self._message(text, "error")
 
     def raw_message(self, text: str) -> None:
-        """Text of several lines: help, or a traceback for a developer."""
-        for line in text.splitlines():
+        """Text of several lines: help, or a traceback for a developer, which tells of no person."""
+        for line in self.redactor.all(text).splitlines():
             self._message(line, "")
 
     def _message(self, text: str, style: str) -> None:
-        self._messages.print(Text(clean(text), style=STYLES.get(style, "")), soft_wrap=True)
+        self._messages.print(
+            Text(clean(self.redactor.secrets(text)), style=STYLES.get(style, "")), soft_wrap=True
+        )
 
     @contextmanager
     def progress(self) -> Iterator[Steps]:

@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
+import logging
+from contextlib import AbstractContextManager
 from typing import Annotated
 
 import typer
 
+from config.secrets import secret_values
 from connectors.records import Crm
 from sync import daemon
 from sync.cli.handing import NoWait, carried_out, require_crm
+from sync.cli.logs import Lines, LoggedSteps, logging_to
 from sync.cli.options import command
-from sync.cli.report import show_problems, show_report
+from sync.cli.report import show_report
 from sync.cli.session import Session
 from sync.cli.times import moment
 from sync.cli.words import unknown
 from sync.mirror.requests import Ask
 from sync.pipeline import STAGES, SyncRequest
+from sync.redaction import Redactor
 from sync.reports import RunReport
 from sync.stopping import StoppingWorld, StopSwitch
 from sync.vitals import Notifier, Vitals
 
+log = logging.getLogger(__name__)
 app = typer.Typer(rich_markup_mode=None, add_completion=False)
 
 OnlyCrm = Annotated[str | None, typer.Option("--crm", metavar="CRM", help="Only `salesforce` or `hubspot`.")]
@@ -71,25 +77,46 @@ def run(session: Session) -> int:
     world = StoppingWorld(session.world, switch)
     vitals = Vitals(session.world, Notifier(session.environ))
     world.on_wait = vitals.beat
-    with session.app(world) as opened, session.out.progress() as progress:
+    with _log(session) as lines, session.app(world) as opened:
         require_crm(opened, None)
-        session.out.say("mqlsync runs; stop it with SIGTERM or Ctrl-C.")
-        daemon.run(opened, switch, vitals, progress, lambda report: _finished(session, report))
-    session.out.say("stopped")
+        opened.on_run = lines.set_run
+        log.info("mqlsync runs; stop it with SIGTERM or Ctrl-C")
+        daemon.run(opened, switch, vitals, LoggedSteps(world), lambda report: _finished(session, report))
+        log.info("stopped")
     return 0
 
 
+def _log(session: Session) -> AbstractContextManager[Lines]:
+    """Everything that is logged goes to stderr: for a person on a terminal, else as JSON."""
+    options, stderr = session.options, session.out.stderr
+    redactor = Redactor(secret_values(session.settings))
+    return logging_to(
+        stderr, redactor, as_json=not stderr.isatty(), quiet=options.quiet, verbose=options.verbose
+    )
+
+
 def _finished(session: Session, report: RunReport) -> None:
-    """One line a run."""
     if session.options.json:
         session.out.json_line(report.to_json())
-        return
-    session.out.line(
-        f"run {report.run_id[:8]} {report.outcome}: {report.score.people} people, "
-        f"{report.score.mql_entered} new MQLs, {report.write.verified} writes verified, "
-        f"{report.write.waiting} waiting, {report.write.parked} parked"
+    log_report(report)
+
+
+def log_report(report: RunReport) -> None:
+    """One line a run, and one a problem."""
+    of_run = {"run_id": report.run_id}
+    log.info(
+        "run %s: %s people, %s new MQLs, %s writes verified, %s waiting, %s parked",
+        report.outcome,
+        report.score.people,
+        report.score.mql_entered,
+        report.write.verified,
+        report.write.waiting,
+        report.write.parked,
+        extra=of_run,
     )
-    show_problems(session.out, report.problems)
+    for problem in report.problems:
+        where = f"{problem.crm}: " if problem.crm else ""
+        log.warning("%s: %s%s; %s", problem.code, where, problem.message, problem.remedy, extra=of_run)
 
 
 def stages(text: str | None) -> frozenset[str]:

@@ -8,10 +8,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from config.load import Loaded, examine
+from config.secrets import secret_values
 from config.settings import Settings
 from config.world import World
 from sync.cli.given import Globals
 from sync.cli.output import Output
+from sync.redaction import Redactor
 
 if TYPE_CHECKING:
     from sync.context import App
@@ -39,6 +41,7 @@ class Session:
         """The same without the warnings."""
         if self._loaded is None:
             self._loaded = examine(self.options.config_dir, self.environ)
+            self.out.redactor = Redactor(secret_values(self._loaded.settings))
         return self._loaded
 
     @property
@@ -58,5 +61,5 @@ class Session:
         from sync.cli.exits import ending
 
         with build(self.settings, world or self.world, self.loaded.config_dir) as app:
-            app.words = ending
+            app.words, app.redact = ending, self.out.redactor.secrets
             yield app

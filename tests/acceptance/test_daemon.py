@@ -147,3 +147,22 @@ def test_a_daemon_that_is_killed_holds_up_nobody(daemons: Daemons) -> None:
     )
     wrote = [(entry.crm, entry.id, entry.field) for entry in site.written()]
     assert len(set(wrote)) == len(wrote)
+
+
+def test_a_signal_ends_the_longest_wait_for_a_crm(daemons: Daemons) -> None:
+    site = daemons.site
+    site.pair("anna@acme.example")
+    wait = {"Retry-After": "600"}
+    site.sandbox.faults.arm("status", crm="hubspot", path="/contacts", count=None, status=429, headers=wait)
+    daemon = daemons.start("run")
+    asked = "/contacts"
+    daemons.until(lambda: any(asked in one.path for one in list(site.sandbox.requests)), "the refused call")
+    time.sleep(0.3)  # it is waiting now
+    told = time.monotonic()
+    daemon.send_signal(signal.SIGTERM)
+    assert daemon.wait(GRACE) == 0
+    assert time.monotonic() - told < GRACE
+    lines = [json.loads(line) for line in daemons.errors(0).read_text("utf-8").splitlines()]
+    assert lines[-1]["message"] == "stopped"
+    assert {line["run_id"] for line in lines} != {""}
+    assert site.json("runs")["runs"][0]["report"]["problems"][-1]["code"] == "INTERRUPTED"
