@@ -46,7 +46,7 @@ from scoring.titles_data import (
     VP,
 )
 
-RULES_VERSION: Final = 1
+RULES_VERSION: Final = 2
 """Grows when `seniority` changes its answer for any title; stored ranks of older rules are computed anew."""
 
 

@@ -9,6 +9,28 @@ from hypothesis import strategies as st
 from scoring.titles import LEVELS, Seniority, seniority
 
 DIRECTOR_OR_HIGHER = """
+Director of Product Management | Director, Revenue Operations | Senior Director, Customer Success |
+Marketing Director | Sales Director EMEA | Operations Director | Technical Director | Programme Director |
+Group Director of Strategy | Director - Business Development | Director of Sales & Marketing |
+Head of Growth | Head of Engineering | Head of Digital | Head of IT Infrastructure | Head of Demand Generation |
+Head of Business Development DACH | Interim Head of Product | Senior Vice President of Sales |
+Executive Vice President | Vice President of Engineering | VP of Customer Success | VP Marketing & Growth |
+Regional Vice President | Area Vice President Sales | VP & General Manager | Chief Marketing Officer |
+Chief Revenue Officer | Chief Operating Officer | Chief Commercial Officer | Chief People Officer |
+Chief Information Security Officer | CISO | CRO | COO | CPO | CIO | CDO | CHRO | Co-CTO | Founder |
+Founding Partner | Owner / CEO | Small Business Owner | President and COO | Managing Director UK & Ireland |
+Leiterin Personal | Leiter IT | Leiter der Abteilung Einkauf | Einkaufsleiter | Entwicklungsleiterin |
+Personalleiterin | IT-Leiter | Werksleiter | Betriebsleiter | Geschäftsführender Direktor | Mitgründer |
+Direktorin Marketing | Inhaberin | Vorsitzender der Geschäftsführung | Technischer Geschäftsführer |
+Directeur des systèmes d'information | Directeur financier | Directrice de la communication |
+Directrice générale adjointe | Président directeur général | Fondateur | Gérante | DSI | DAF |
+Directeur marketing et communication | Responsable et fondateur | Directeur de l'innovation |
+Director Comercial | Director de Tecnología | Director Ejecutivo | Directora de Recursos Humanos |
+Directora Financiera | Director General | Fundador | Presidenta | Vicepresidente de Operaciones |
+Diretor Financeiro | Diretora de Recursos Humanos | Diretor-Geral | Diretor Executivo | Fundador e CEO |
+Presidente do Conselho | Vice-presidente de Vendas | Proprietária | Sócio |
+Directeur Sales | Financieel directeur | Technisch directeur | Hoofd ICT | Hoofd Inkoop | Eigenaresse |
+Medeoprichter | Directeur bedrijfsvoering |
 Managing Partner EMEA | Partner Germany | Partner - Tax | Senior Partner, Audit | Co-CEO | Co-Director |
 Chief Product & Technology Officer | Chief Sales and Marketing Officer | Chief Information Officer |
 Head Sales Germany | Head, Customer Success | Owner Operator | Owner/Manager | Co-Owner | Co Founder |
@@ -42,6 +64,25 @@ Geschäftsführer/in | Leiter:in Vertrieb | Director, Assistant Programs | Group
 """
 
 BELOW = """
+Marketing Coordinator | Content Marketing Manager | Digital Marketing Specialist | Growth Marketer |
+Sales Manager | Sales Engineer | Solutions Architect | Pre-Sales Consultant | Inside Sales Representative |
+Customer Support Specialist | IT Manager | System Administrator | DevOps Engineer | QA Engineer |
+Frontend Developer | Data Engineer | HR Manager | HR Generalist | Financial Analyst | Procurement Manager |
+Supply Chain Manager | Executive Assistant | Administrative Assistant | Receptionist | Legal Counsel |
+Personal Assistant to the CEO | Assistant to the Managing Director | Assistant Marketing Manager |
+Associate Product Manager | Technical Product Owner | Digital Product Owner | Business Process Owner |
+Alliance Partner Manager | Channel Sales Manager | Researcher | Lecturer | PhD Student | Trainee |
+Marketingmanagerin | Produktmanager | Vertriebsingenieur | Softwareentwickler | Buchhalterin | Einkäufer |
+Assistentin der Geschäftsleitung | Assistent des Vorstands | Studentische Hilfskraft | Kundenberater |
+Außendienstmitarbeiter | Projektmanagerin | Systemadministrator | Personalreferentin |
+Chef de produit senior | Chargé d'affaires | Assistante commerciale | Développeur web | Comptable |
+Acheteur | Responsable de compte | Alternante marketing | Ingénieure commerciale |
+Responsable de Marketing | Ejecutivo de ventas | Asistente de marketing | Desarrollador | Contable |
+Comprador | Consultora | Ingeniera de software | Becaria | Técnico de soporte |
+Analista de sistemas | Assistente administrativo | Coordenadora de marketing | Desenvolvedor |
+Engenheiro de software | Estagiária | Consultor de vendas | Assistente de direção |
+Marketingmedewerker | Verkoper | Projectmanager | Softwareontwikkelaar | Inkoper |
+Commercieel medewerker | Managementassistente | Adviseur |
 Partner Success Manager | Partner Solutions Architect | Senior Partner Manager | Strategic Partner Lead |
 Founder's Associate | Founders Associate | Owner Relations Manager | System Owner | Content Owner |
 Service Owner | Senior Product Owner | Head Nurse | Head Coach | Head Barista |
@@ -124,3 +165,9 @@ def test_every_text_is_read(title: str) -> None:
     rank = seniority(title)
     assert rank is None or rank in set(Seniority)
     assert seniority(title.upper()) is None or rank is not None or title.upper() != title
+
+
+def test_there_are_enough_titles_to_speak_of() -> None:
+    director, below = set(_titles(DIRECTOR_OR_HIGHER)), set(_titles(BELOW))
+    assert not director & below
+    assert len(director | below) >= 400
