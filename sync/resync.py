@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from connectors.errors import ConnectorError, NotOffered, RightMissing
-from connectors.records import RecordRef
+from connectors.records import FeedKind, RecordRef
 from sync.context import App, Context, Progress
 from sync.core.lookup import wanted
 from sync.mirror import cursors, queries, timeline
@@ -127,7 +127,9 @@ def resync_object(
             for feed in feeds:
                 if object_name not in (None, feed.object):
                     continue
-                if since_ms is None:
+                if since_ms is None and feed.kind is FeedKind.DELETIONS:
+                    cursors.rewind(conn, feed, 0, ctx.run.now)  # a log has no beginning: all that it tells
+                elif since_ms is None:
                     cursors.reset(conn, feed=feed.name)
                 else:
                     cursors.rewind(conn, feed, since_ms, ctx.run.now)

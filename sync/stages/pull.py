@@ -16,7 +16,7 @@ from typing import Final
 
 from connectors.base import Connector
 from connectors.errors import ConnectorError, NotOffered, RightMissing
-from connectors.records import Feed, FeedKind, Identity, Page
+from connectors.records import Cursor, Feed, FeedKind, Identity, Page
 from sync.context import Context
 from sync.core.window import PagesInCircles, PageTurner, beginning, shape
 from sync.mirror import cursors, store
@@ -162,6 +162,8 @@ def _turn_pages(this: Pass, feed: Feed) -> None:
     start = beginning(
         stored.cursor if stored else None, full=this.full, shape_then=shape_then, shape_now=shape_now
     )
+    if start is None and stored is not None and feed.kind is FeedKind.DELETIONS:
+        start = Cursor(since_ms=0)  # a log: as far back as it reaches, not just where a first pass begins
     turner = PageTurner(feed.name)
     for page in this.connector.changes(feed, start):
         this.ctx.world.reached("pull.page_fetched")

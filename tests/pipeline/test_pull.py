@@ -22,7 +22,7 @@ from connectors.errors import (
     RightMissing,
 )
 from connectors.memory import MemoryConnector
-from connectors.records import Cursor, Feed, GoneReason, Identity, Page, Poison
+from connectors.records import Cursor, Feed, FeedKind, GoneReason, Identity, Page, Poison
 from sync.mirror.runs import get_meta, meta_like
 from sync.stages.pull import refetch
 from tests.pipeline.small import Small, small
@@ -239,6 +239,33 @@ def test_other_fields_read_half_go_on_where_they_stopped(here: Small, failing: F
     assert here.pull()["hubspot"]["contacts"].seen == 2
     failing.errors.clear()
     assert here.pull()["hubspot"]["contacts"].seen == 4
+
+
+class Logged(MemoryConnector):
+    """A CRM with a log of deletions; notes where its reading began."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.began: list[Cursor | None] = []
+
+    def feeds(self) -> list[Feed]:
+        return [*super().feeds(), Feed("hubspot.log", "hubspot", "contacts", FeedKind.DELETIONS)]
+
+    def changes(self, feed: Feed, cursor: Cursor | None) -> Iterator[Page]:
+        if feed.kind is not FeedKind.DELETIONS:
+            yield from super().changes(feed, cursor)
+            return
+        self.began.append(cursor)
+        yield Page(feed, Cursor(since_ms=7), 7, complete=True)
+
+
+def test_p23_a_full_pull_reads_the_whole_log_of_deletions(here: Small) -> None:
+    """A first pass needs but the last day of it; after an outage that would leave a gap."""
+    logged = here.connectors["hubspot"] = Logged("hubspot", here.world)
+    here.pull()
+    here.pull()
+    here.pull(full=True)
+    assert logged.began == [None, Cursor(since_ms=7), Cursor(since_ms=0)]
 
 
 # The sweep.
