@@ -14,6 +14,7 @@ from connectors.hubspot.reader import PipelineList, Property, PropertyList, Stag
 from connectors.records import Offered
 
 FRESH: Final = 3600.0  # seconds that a description is believed
+LONGEST_TEXT: Final = 65_536  # characters of a text property (knowledge base: property field types)
 
 
 class Catalogue:
@@ -86,7 +87,9 @@ def offered_by(described: Property) -> Offered:
         values = _active(described) or ("true", "false")
     elif described.type == "enumeration" and not _elsewhere(described):
         values = _active(described)
-    return Offered(exists=True, writable=not (described.calculated or read_only), values=values)
+    writable = not (described.calculated or read_only)
+    length = LONGEST_TEXT if described.type == "string" else None
+    return Offered(exists=True, writable=writable, values=values, length=length)
 
 
 def _active(described: Property) -> tuple[str, ...]:

@@ -111,13 +111,15 @@ class Offered:
 
     `exists` False: there is no such field, or we may not see it. `writable` False: seen, not ours to
     write. `values` None: any text; else the values that may be set, active ones only. `by_record_type`
-    narrows them per record type DeveloperName where the CRM told us.
+    narrows them per record type DeveloperName where the CRM told us. `length`: most characters of a text,
+    None where the CRM did not say.
     """
 
     exists: bool
     writable: bool = False
     values: tuple[str, ...] | None = None
     by_record_type: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    length: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

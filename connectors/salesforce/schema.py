@@ -31,6 +31,7 @@ class FieldInfo:
     refers_to: tuple[str, ...]
     values: tuple[str, ...] | None
     compound: bool
+    length: int | None = None  # of a text; 0 in a describe means that the field has none
 
     @property
     def is_number(self) -> bool:
@@ -146,7 +147,7 @@ class Schema:
             return Offered(exists=False)
         values = described.values
         if values is None:
-            return Offered(exists=True, writable=described.updateable)
+            return Offered(exists=True, writable=described.updateable, length=described.length)
         if (object_name, field) == ("Lead", "Status"):
             converted = self._converted_statuses()
             values = tuple(value for value in values if value not in converted)
@@ -222,6 +223,7 @@ def _field(raw: Mapping[str, Any]) -> FieldInfo:
         refers_to=refers_to,
         values=values,
         compound=kind in ("address", "location"),
+        length=length if isinstance(length := raw.get("length"), int) and length > 0 else None,
     )
 
 

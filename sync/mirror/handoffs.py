@@ -132,6 +132,26 @@ def begun(conn: Connection) -> list[Begun]:
     return list(found.values())
 
 
+class Deed(NamedTuple):
+    """One engagement, as a representative wants to hear of it."""
+
+    kind: str
+    asset: str | None
+    at: int
+
+
+def last_deeds(conn: Connection, person_id: str, until: int, limit: int = 50) -> list[Deed]:
+    """What the person did up to a moment, newest first; robots and opt-out flags left out."""
+    row = ENGAGEMENT.c
+    query = (
+        select(row.kind, row.asset, row.occurred_at)
+        .where(row.person_id == person_id, row.occurred_at <= until, not_(row.deleted), not_(row.is_bot))
+        .where(not_(row.source.like("%.opt_out")))
+        .order_by(row.occurred_at.desc(), row.crm, row.source, row.id)
+    )
+    return [Deed(*found) for found in conn.execute(query.limit(limit))]
+
+
 def record_owners(conn: Connection, person_id: str) -> list[tuple[str, str]]:
     """Who owns the person's live records, as mirrored: (crm, owner id)."""
     same = and_(MEMBER.c.crm == RECORD.c.crm, MEMBER.c.object == RECORD.c.object, MEMBER.c.id == RECORD.c.id)

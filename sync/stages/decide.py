@@ -6,14 +6,17 @@ uses it, are stored together or not at all. Nothing is sent from here.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
+from contextlib import suppress
 
 from config.world import from_epoch
+from connectors.errors import ConnectorError
 from connectors.records import Author, Live, RecordRef
 from sync.context import Context
+from sync.core.reason import LONGEST, SHORT, Did, HandOffFacts, hand_off_text
 from sync.core.writes import AskPerson, Known, SetField, Target
 from sync.core.writes import decide as decide_field
-from sync.mirror import outbox, plans, proofs, routing, wants
+from sync.mirror import handoffs, outbox, plans, proofs, routing, wants
 from sync.mirror.engine import Connection
 from sync.mirror.outbox import NewIntent
 from sync.mirror.wants import Held, Want
@@ -21,20 +24,18 @@ from sync.stages.assign import Assigner
 from sync.stages.sla import keep_clocks
 from sync.stages.targets import SCORED, Place, Targets, live_models, our_users, places
 
-REASON_LENGTH = 255
-"""What the shortest usual text field of both CRMs holds."""
-
 
 def decide(ctx: Context) -> None:
     """Queue an intent for every field that a spell or a score wants changed and its policy allows."""
     ctx.world.reached("decide.started")
+    lengths = _reason_lengths(ctx)
     with ctx.mirror.write(durable=True) as conn:
         plans.expire(conn, ctx.run.now)
         wants.drop_unneeded(conn, ctx.run.run_id, ctx.run.now)
         routing.give_back_orphans(conn)
         targets = Targets(ctx.settings, routing.owners(conn), our_users(conn))
         keep_clocks(ctx, conn, targets)
-        intents = _Decider(ctx, conn, targets).all_intents()
+        intents = _Decider(ctx, conn, targets, lengths).all_intents()
         outbox.add(conn, intents, run_id=ctx.run.run_id, now=ctx.run.now)
         plans.close_empty(conn, ctx.run.now)
         ctx.world.reached("decide.uncommitted")
@@ -53,12 +54,19 @@ def decide_owners(
 class _Decider:
     """One pass over everything that is wanted."""
 
-    def __init__(self, ctx: Context, conn: Connection, targets: Targets) -> None:
+    def __init__(
+        self,
+        ctx: Context,
+        conn: Connection,
+        targets: Targets,
+        lengths: Mapping[tuple[str, str], int] | None = None,
+    ) -> None:
         self._ctx = ctx
         self._conn = conn
         self._targets = targets
         self._models = [model.name for model in live_models(ctx.models)]
         self._places = places(ctx.settings, ctx.connectors)
+        self._lengths = lengths or {}
         self._made: dict[tuple[RecordRef, str], NewIntent] = {}
 
     def all_intents(self) -> list[NewIntent]:
@@ -191,21 +199,49 @@ class _Decider:
         return Known(held.owner_id, verified.get((held.ref, field)))
 
     def _text(self, want: Want) -> str:
-        """What a representative reads beside the lead: what made it an MQL, with the largest parts."""
+        """What a representative reads beside the lead."""
         names = {model.hash: model.name for model in self._ctx.models}
         hits = wants.top_hits(self._conn, want.person_id, names.get(want.model_hash, ""))
-        parts = ", ".join(f"{rule} {points / wants.POINT:+g}" for rule, points in hits if points > 0)
-        return f"{_because(want).capitalize()}: {parts}"[:REASON_LENGTH]
+        deeds = handoffs.last_deeds(self._conn, want.person_id, self._ctx.run.now)
+        source = wants.person_facts(self._conn, [want.person_id])[want.person_id].get("lead_source")
+        facts = HandOffFacts(
+            since=_date(want),
+            entered_by=want.entered_by or "",
+            points=None if want.total is None else want.total / wants.POINT,
+            grade=want.grade,
+            rules=[(rule, points / wants.POINT) for rule, points in hits],
+            did=[Did(deed.kind, deed.asset, _day(deed.at)) for deed in deeds],
+            source=str(source) if source else None,
+        )
+        return hand_off_text(facts, self._lengths.get((want.crm, want.object), SHORT))
+
+
+def _reason_lengths(ctx: Context) -> dict[tuple[str, str], int]:
+    """How long the text for representatives may be, per (crm, object) that has a field for it.
+
+    Asked before the transaction; where the CRM does not say, or cannot be asked now, the text stays short.
+    """
+    lengths: dict[tuple[str, str], int] = {}
+    for place in places(ctx.settings, ctx.connectors):
+        if place.purpose == "reason":
+            with suppress(ConnectorError):
+                length = ctx.connectors[place.crm].offered(place.object, place.policy.field).length
+                lengths[place.crm, place.object] = min(length or SHORT, LONGEST)
+    return lengths
 
 
 def _because(want: Want | Held) -> str:
-    day = from_epoch(want.entered_at or 0).date().isoformat()
+    day = _day(want.entered_at or 0)
     total = "" if want.total is None else f" ({want.total / wants.POINT:g} points, {want.grade})"
     return f"became an MQL on {day} by {want.entered_by}{total}"
 
 
 def _date(want: Want) -> str:
-    return from_epoch(want.entered_at or 0).date().isoformat()
+    return _day(want.entered_at or 0)
+
+
+def _day(at: int) -> str:
+    return from_epoch(at).date().isoformat()
 
 
 def _score_reason(want: Want) -> str:
