@@ -46,7 +46,7 @@ FOUNDER: Final = _words(
 OWNER: Final = _words(
     """
     owner coowner proprietor inhaber inhaberin proprietaire propietario propietaria proprietario
-    proprietaria dueno duena dono dona eigenaar eigenares titolare eigentumer eigentumerin patron
+    proprietaria dueno duena dono dona eigenaar eigenares eigenaresse titolare eigentumer eigentumerin patron
     """
 )
 
