@@ -61,7 +61,7 @@ MOST_JOBS: Final = 3
 
 FIRST_PAUSE: Final = 1.0  # seconds between two looks at a job, half as long again each time
 LONGEST_PAUSE: Final = 30.0
-PATIENCE: Final = 2 * 3600.0
+PATIENCE: Final = 3600.0
 """Seconds to wait for a job in one run. It goes on without us, and the next run adopts it."""
 
 _QUOTA_CODES: Final = frozenset({"LIMIT_EXCEEDED", "EXCEEDEDQUOTA"})

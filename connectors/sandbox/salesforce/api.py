@@ -98,7 +98,7 @@ class Api:
                 return self._queries.more(tail[0], version)
             return self._queries.run(request, version, head == "queryAll")
         if head == "limits" and request.method == "GET":
-            return Response.json(self.budget.report())
+            return Response.json(self.budget.report(self._bulk.query_jobs_today))
         if head == "sobjects":
             return self._sobjects(request, tail, version)
         if head == "composite":

@@ -23,6 +23,11 @@ class Bulk:
         self._query = QueryJobs(org, self._jobs["query"])
         self._ingest = IngestJobs(org, self._jobs["ingest"])
 
+    @property
+    def query_jobs_today(self) -> int:
+        """Query jobs made in the last 24 hours."""
+        return self._jobs["query"].made_today()
+
     def handle(self, request: Request, parts: list[str], user: str) -> Response:
         """A request below `/jobs`; `user` is whose session it carries."""
         refusal = self._org.switches.sf_bulk_refusal

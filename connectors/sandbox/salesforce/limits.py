@@ -48,15 +48,16 @@ class Budget:
             )
         return {HEADER: usage}
 
-    def report(self) -> dict[str, Any]:
-        """Body of /limits."""
+    def report(self, bulk_jobs: int) -> dict[str, Any]:
+        """Body of /limits; `bulk_jobs`: Bulk query jobs made in the last 24 hours."""
         most = self._org.switches.sf_daily_limit
+        most_jobs = self._org.switches.sf_bulk_daily_jobs
         return {
             "ConcurrentAsyncGetReportInstances": {"Max": 200, "Remaining": 200},
             "DailyApiRequests": {"Max": most, "Remaining": max(0, most - self.used())},
             "DailyBulkApiBatches": {"Max": 15_000, "Remaining": 15_000},
             "DailyBulkV2QueryFileStorageMB": {"Max": 976_562, "Remaining": 976_562},
-            "DailyBulkV2QueryJobs": {"Max": 10_000, "Remaining": 10_000},
+            "DailyBulkV2QueryJobs": {"Max": most_jobs, "Remaining": max(0, most_jobs - bulk_jobs)},
             "DataStorageMB": {"Max": 1024, "Remaining": 1000},
             "FileStorageMB": {"Max": 1024, "Remaining": 1000},
         }

@@ -194,7 +194,9 @@ def test_queries_that_bulk_refuses(rest: Rest, soql: str, code: str) -> None:
 def test_refusals_of_the_org(rest: Rest, world: SimulatedWorld) -> None:
     switches = rest.sandbox.switches
     switches.sf_bulk_daily_jobs = 1
+    assert rest.get("/limits").json()["DailyBulkV2QueryJobs"] == {"Max": 1, "Remaining": 1}
     create(rest, "SELECT Id FROM Lead")
+    assert rest.get("/limits").json()["DailyBulkV2QueryJobs"] == {"Max": 1, "Remaining": 0}
     assert refusal(rest, "SELECT Id FROM Lead") == (400, "LIMIT_EXCEEDED")
     world.advance(86_401)
     rest.sign_in()
