@@ -11,9 +11,10 @@ from typing import Any, Final
 
 from sync import pipeline, resync
 from sync.context import App, Progress
+from sync.mirror import undoing
 from sync.mirror.requests import Ask
 from sync.pipeline import SyncRequest
-from sync.reports import SCHEMA_VERSION, RunProblem, RunReport
+from sync.reports import SCHEMA_VERSION, RunProblem, RunReport, exit_code_of
 from sync.stages.plan import Change, PlanView
 
 
@@ -78,6 +79,14 @@ def _reject(app: App, arguments: Mapping[str, Any], _: Progress) -> Answer:
     return Answer({"schema_version": SCHEMA_VERSION, "digest": digest, "dropped": dropped}, 0)
 
 
+def _undo(app: App, arguments: Mapping[str, Any], progress: Progress) -> Answer:
+    run_id, person_id = arguments["run_id"], arguments["person_id"]
+    with app.mirror.read() as conn:
+        written = undoing.written_by(conn, run_id) if run_id else undoing.written_on(conn, person_id)
+    view = pipeline.undo(app, written, arguments["title"], arguments["now"], progress)
+    return Answer(view.to_json(), exit_code_of(problem.exit_code for problem in view.problems))
+
+
 def _of(report: RunReport) -> Answer:
     return Answer(report.to_json(), report.exit_code)
 
@@ -91,6 +100,7 @@ _KINDS: Final[Mapping[str, Callable[[App, Mapping[str, Any], Progress], Answer]]
     "approve": _approve,
     "apply": _apply,
     "reject": _reject,
+    "undo": _undo,
 }
 """Every kind of request."""
 

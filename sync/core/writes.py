@@ -36,6 +36,12 @@ MACHINE = "machine"
 REPAIR = "repair"
 """The policy of an intent that puts back a person's edit which our write covered."""
 
+UNDO = "undo"
+"""The policy of an intent that puts back what stood there before our write, by somebody's order."""
+
+RESTORING = (REPAIR, UNDO)
+"""Policies that set a value which is not ours, on fields that the configuration need not name any more."""
+
 
 class Why(StrEnum):
     """One word for the reason of a decision or an end, as the outbox stores it."""
@@ -57,6 +63,7 @@ class Why(StrEnum):
     OWNER_REFUSED = "owner_refused"
     OVERRIDDEN = "overridden_by_automation"
     REPEATED = "repeated"
+    UNDONE = "undone"
     REFUSED = "refused"
     SILENT = "refused_silently"
     CANNOT_TELL = "cannot_tell"
@@ -363,6 +370,15 @@ def _repair(case: Case) -> Decision:
     return SetField(case.desired, "our write covered this edit of a person")
 
 
+def _undo(case: Case) -> Decision:
+    """Put back what was there before us, as long as what stands there still is ours (`known.seen`)."""
+    if not same(case.target.purpose, case.value, case.known.seen):
+        return Leave(Why.HUMAN, f"it was changed to {shown(case.value)} since")
+    if case.versions and case.versions[0].author is Author.PERSON:
+        return Leave(Why.HUMAN, f"a person set it to {shown(case.value)} anew since")
+    return SetField(case.desired, f"it still is {shown(case.value)} as we left it")
+
+
 POLICIES: Mapping[str, Callable[[Case], Decision]] = {
     MACHINE: _machine,
     "fill": _fill,
@@ -371,4 +387,5 @@ POLICIES: Mapping[str, Callable[[Case], Decision]] = {
     "ladder": _ladder,
     "owner_claim": _owner_claim,
     REPAIR: _repair,
+    UNDO: _undo,
 }

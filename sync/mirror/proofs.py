@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import Final
 
-from sqlalchemy import Table, select
+from sqlalchemy import Table, bindparam, delete, select, update
 
 from connectors.records import RecordRef
 from sync.core.authors import OurWrite
-from sync.core.writes import Verified
+from sync.core.writes import RESTORING, UNDO, Verified, Why
 from sync.mirror.engine import Connection
 from sync.mirror.outbox import COLUMNS, INTENT, Row, of_records
 from sync.mirror.tables import VerifiedValue
@@ -20,6 +20,9 @@ VERIFIED: Final[Table] = VerifiedValue.metadata.tables["verified_value"]
 VERIFIED_ROWS: Final = Upsert(
     VerifiedValue, ("crm", "object", "record_id", "field", "value", "version", "at_ms", "intent_id")
 )
+
+
+KEY: Final = ("crm", "object", "record_id", "field")
 
 
 def our_writes(
@@ -51,8 +54,23 @@ def verified_values(conn: Connection, refs: Collection[RecordRef]) -> dict[tuple
 
 
 def put_verified(conn: Connection, proved: Sequence[tuple[Row, str, int]]) -> None:
-    """Remember that our values were read back: per intent the record's version and the moment."""
+    """Remember that our values were read back: per intent the record's version and the moment.
+
+    What was put back is a value that we do not supply; after an undo we supply none there.
+    """
     values = [
-        (*row.ref, row.field, row.desired_value, version, at_ms, row.id) for row, version, at_ms in proved
+        (*row.ref, row.field, row.desired_value, version, at_ms, row.id)
+        for row, version, at_ms in proved
+        if row.policy not in RESTORING
     ]
     upsert(conn, VERIFIED_ROWS, values)
+    undone = [row for row, _, _ in proved if row.policy == UNDO]
+    if undone:
+        keys = [{"b_id": row.parent_id} for row in undone]
+        conn.execute(
+            update(INTENT).where(INTENT.c.id == bindparam("b_id")).values(why=Why.UNDONE.value), keys
+        )
+        conn.execute(
+            delete(VERIFIED).where(*(VERIFIED.c[name] == bindparam(f"b_{name}") for name in KEY)),
+            [{f"b_{name}": getattr(row, name) for name in KEY} for row in undone],
+        )

@@ -11,7 +11,7 @@ from typing import Any, Final, NamedTuple
 from sqlalchemy import Table, and_, delete, exists, func, insert, not_, select, update
 
 from connectors.records import RecordRef
-from sync.core.writes import REPAIR
+from sync.core.writes import REPAIR, UNDO
 from sync.mirror.engine import Connection
 from sync.mirror.outbox import INTENT, Row, of_records
 from sync.mirror.proofs import VERIFIED
@@ -202,7 +202,7 @@ def settle(conn: Connection, row: Row) -> None:
     The turn is consumed when any owner intent decided with it is verified; it is given back when none
     is left that could be.
     """
-    if row.purpose != "owner":
+    if row.purpose != "owner" or row.policy == UNDO:
         return
     of_spell = (
         INTENT.c.person_id == row.person_id,

@@ -186,6 +186,7 @@ def score_wants(conn: Connection, crm: str, object_name: str, purpose: str, fiel
                     or_(
                         INTENT.c.state.in_((*WAITING_STATES, "parked", "conflict")),
                         and_(INTENT.c.state == "superseded", INTENT.c.why == Why.OVERRIDDEN.value),
+                        and_(INTENT.c.state == "verified", INTENT.c.why == Why.UNDONE.value),
                     ),
                 ),
             ),

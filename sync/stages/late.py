@@ -18,6 +18,7 @@ from sync.core.owner import may_own
 from sync.core.writes import (
     MACHINE,
     REPAIR,
+    RESTORING,
     AskPerson,
     Decision,
     Known,
@@ -167,8 +168,7 @@ class Applier:
             self.end(conn, row, "conflict", decision.why, decision.reason)
         elif decision.why is Why.EQUAL and row.sent_ms is not None:
             self.end(conn, row, "verified", Why.REPEATED, "an earlier sending arrived after all")
-            if row.policy != REPAIR:
-                proofs.put_verified(conn, [(row, live.version, live.modified_ms)])
+            proofs.put_verified(conn, [(row, live.version, live.modified_ms)])
         else:
             self.end(conn, row, "superseded", decision.why, decision.reason)
             self._free_siblings(conn, row, decision)
@@ -198,10 +198,10 @@ class Applier:
 
     def _free_siblings(self, conn: Connection, row: Row, decision: Leave) -> None:
         """An owner whom somebody chose here belongs on the person's other records too: decide them anew."""
-        if row.purpose != "owner" or row.policy == REPAIR or decision.why is Why.EQUAL:
+        if row.purpose != "owner" or row.policy in RESTORING or decision.why is Why.EQUAL:
             return
         for other in outbox.siblings(conn, row, outbox.UNSENT):
-            if other.sent_ms is None and other.policy != REPAIR:
+            if other.sent_ms is None and other.policy not in RESTORING:
                 text = f"the owner of {row.object} {row.record_id} stays: {decision.reason}"
                 self.end(conn, other, "superseded", Why.OWNER_ELSEWHERE, text)
 
@@ -212,7 +212,7 @@ class Applier:
             return
         for other in outbox.siblings(conn, row, ("verified",)):
             ours = self._targets.by_id(other.crm, other.desired_value or "")
-            if ours is None or not ours.email or other.policy == REPAIR:
+            if ours is None or not ours.email or other.policy in RESTORING:
                 continue
             human, given = self._targets.human(taken.email), self._targets.human(ours.email)
             if human != given:
@@ -254,7 +254,7 @@ class Applier:
         self.ended.followed.append(intent.id)
 
     def _place(self, row: Row, to: RecordRef) -> Place | None:
-        if row.policy == REPAIR:
+        if row.policy in RESTORING:
             return None
         configured = dict(self._ctx.settings.writeback.targets(to.crm, to.object).items())
         policy = configured.get(row.purpose)

@@ -76,8 +76,7 @@ class ReadBack:
             at_ms = verdict.claimed_ms or live.modified_ms
             proof = {"verified_version": live.version, "verified_at_ms": at_ms}
             ends.append((row, {"why": str(verdict.why), "message": verdict.reason, **proof}))
-            if row.policy != REPAIR:  # what was put back is a person's value, not one that we supplied
-                proved.append((row, live.version, at_ms))
+            proved.append((row, live.version, at_ms))
             source = verdict.source or source
         self._applier.verified(conn, ends)
         proofs.put_verified(conn, proved)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sync.context import Context
-from sync.core.writes import REPAIR, Why
+from sync.core.writes import RESTORING, Why
 from sync.mirror import outbox, routing
 from sync.mirror.engine import Connection
 from sync.mirror.outbox import Row
@@ -21,12 +21,12 @@ def reroute(
     with them is decided anew too, so that both CRMs name the same human; the turn is given back. The new
     intents are new: limits look at them, and an approved plan does not cover them.
     """
-    if row.purpose != "owner" or row.policy == REPAIR or not row.desired_value:
+    if row.purpose != "owner" or row.policy in RESTORING or not row.desired_value:
         return False
     routing.refuse(conn, row.crm, row.desired_value, code, run_id=ctx.run.run_id, now=ctx.run.now)
     applier.end(conn, row, "superseded", Why.OWNER_REFUSED, message, code=code)
     for other in outbox.siblings(conn, row, outbox.UNSENT):
-        if other.sent_ms is None and other.policy != REPAIR:
+        if other.sent_ms is None and other.policy not in RESTORING:
             text = f"{row.crm} did not take this owner for {row.object} {row.record_id}"
             applier.end(conn, other, "superseded", Why.OWNER_ELSEWHERE, text)
     intents = decide_owners(ctx, conn, targets, [row.person_id])

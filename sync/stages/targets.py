@@ -10,7 +10,7 @@ from connectors.records import Crm
 from scoring.model import Model
 from sync.context import Context
 from sync.core.owner import QUEUE_PREFIX, normal_email
-from sync.core.writes import REPAIR, Target
+from sync.core.writes import RESTORING, Target
 from sync.mirror.engine import Connection
 from sync.mirror.outbox import Row
 from sync.mirror.routing import KnownOwner
@@ -76,7 +76,7 @@ class Targets:
         pairs = [(normal_email(p.salesforce), normal_email(p.hubspot)) for p in settings.routing.same]
         self._human = {address: pair[0] for pair in pairs for address in pair}
         self._in_hubspot = dict(pairs)
-        self._of_row: dict[tuple[str, str, str, str, bool], Target | None] = {}
+        self._of_row: dict[tuple[str, str, str, str, str], Target | None] = {}
 
     def of(self, crm: str, object_name: str, purpose: str, policy: FieldPolicy) -> Target:
         """The target of a configured field."""
@@ -95,14 +95,14 @@ class Targets:
 
     def of_row(self, row: Row) -> Target | None:
         """The target of an intent by today's configuration; None: it may not be written any more."""
-        key = (row.crm, row.object, row.purpose, row.field, row.policy == REPAIR)
+        key = (row.crm, row.object, row.purpose, row.field, row.policy if row.policy in RESTORING else "")
         if key not in self._of_row:
             self._of_row[key] = self._find_target(row)
         return self._of_row[key]
 
     def _find_target(self, row: Row) -> Target | None:
-        if row.policy == REPAIR:
-            return Target(row.crm, row.object, row.purpose, row.field, REPAIR)
+        if row.policy in RESTORING:
+            return Target(row.crm, row.object, row.purpose, row.field, row.policy)
         targets = self._settings.writeback.targets(row.crm, row.object)
         policy = dict(targets.items()).get(row.purpose)
         if policy is None or policy.field != row.field:

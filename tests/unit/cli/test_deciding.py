@@ -1,4 +1,4 @@
-"""`conflicts` on two simulated CRMs: what a person has to decide, and deciding it."""
+"""`conflicts`, `undo` and `audit` on two simulated CRMs: what a person decides, and what is kept of it."""
 
 from __future__ import annotations
 
@@ -48,3 +48,49 @@ def test_an_ambiguous_person_is_listed_decided_and_listed_no_more(site: Site) ->
     assert {ref["id"] for ref in again["records"]} == {ref["id"] for ref in twins[1:]}
     site.run("sync")
     assert len(site.json("conflicts", "list")["ambiguous"]) == len(before["ambiguous"])
+
+
+@pytest.fixture
+def written(tmp_path: Path) -> Iterator[Site]:
+    """A site whose first run was approved and carried out."""
+    for site in made(tmp_path, people=120):
+        assert site.run("sync").code == 6
+        assert site.json("approve", code=0)["write"]["verified"] > 0
+        yield site
+
+
+def ours(site: Site) -> dict[tuple[str, str, str], list[str | None]]:
+    """Per field that we wrote, its values by the CRMs' own ledger: before us, then every one of ours."""
+    found: dict[tuple[str, str, str], list[str | None]] = {}
+    for entry in site.sandbox.ledger.entries(author="worker"):
+        key = (entry.crm, entry.id, entry.field)
+        found.setdefault(key, [entry.before or None]).append(entry.after or None)
+    return found
+
+
+def test_undoing_a_run_puts_back_every_field_and_says_which_not(written: Site) -> None:
+    run_id = written.json("runs")["runs"][0]["run_id"]
+    site = written
+    site.world.advance(600)
+    plan = site.json("undo", run_id)
+    assert plan["write"] is None
+    assert {one["reason"] for one in plan["skipped"]} == {"HubSpot does not take a lifecycle stage back"}
+    assert site.json("reject", plan["digest"])["dropped"] == len(plan["changes"])
+    answer = site.json("undo", run_id, "--yes")
+    assert len(answer["changes"]) == len(plan["changes"]) == answer["write"]["verified"]
+    for (_, _, field), values in ours(site).items():
+        assert (values[0] == values[-1]) is (field != "lifecyclestage"), (field, values)
+    assert "nothing to put back" in site.run("undo", run_id).out
+    site.world.advance(600)
+    assert site.json("sync")["write"]["decided"] == 0
+
+
+def test_undoing_a_person_touches_nobody_else(written: Site) -> None:
+    people = written.json("people", "--stage", "mql")["people"]
+    person = next(one for one in people if one["mql"]["entered_by"] != "crm")
+    written.world.advance(600)
+    before = len(written.sandbox.ledger)
+    assert written.json("undo", person["person_id"], "--yes")["write"]["verified"] > 0
+    touched = {entry.id for entry in written.sandbox.ledger.entries(since=before, author="worker")}
+    assert touched <= {record["id"] for record in person["records"]}
+    assert written.run("undo", "nobody@example.com").code == 7

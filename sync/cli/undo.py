@@ -1,0 +1,80 @@
+"""`undo`: put back what stood there before our writes, wherever nobody touched it since."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+import typer
+
+from sync.cli.errors import NotFound, UsageFault
+from sync.cli.handing import carried_out
+from sync.cli.options import command
+from sync.cli.report import show_problems, write_line
+from sync.cli.session import Session
+from sync.mirror import queries, undoing
+from sync.mirror.engine import Connection
+from sync.mirror.requests import Ask
+from sync.reports import RunProblem, WriteCounts
+
+app = typer.Typer(rich_markup_mode=None, add_completion=False)
+
+
+@command(app, "undo")
+def undo(
+    session: Session,
+    what: Annotated[
+        str,
+        typer.Argument(
+            metavar="WHAT", help="A run, as `runs` shows it, or a person: an address, an id or a URL."
+        ),
+    ],
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Carry it out at once.")] = False,
+) -> int:
+    """Put back the values before our own, where they still are ours; what is left alone is listed with why.
+
+    Without --yes it is a plan that waits: `approve` carries it out, `reject` drops it.
+    """
+    with session.app() as opened, opened.mirror.read() as conn:
+        arguments = _meant(conn, what)
+    answer = carried_out(session, Ask("undo", {**arguments, "now": yes}))
+    assert answer is not None  # it was waited for
+    if session.options.json:
+        session.out.json(answer.document)
+    else:
+        _show(session, answer.document)
+    return answer.exit_code
+
+
+def _meant(conn: Connection, what: str) -> dict[str, Any]:
+    runs = undoing.run_called(conn, what)
+    if len(runs) > 1:
+        raise UsageFault(f"{what} means {len(runs)} runs: give more of the id.")
+    if runs:
+        return {"run_id": runs[0], "person_id": "", "title": f"run {runs[0]}"}
+    people = queries.find_people(conn, what)
+    if not people:
+        raise NotFound(f"Neither a run nor a person is known as {what}.")
+    if len(people) > 1:
+        raise UsageFault(f"{what} means {len(people)} people: give a person id or a record's id.")
+    return {"run_id": "", "person_id": people[0], "title": f"person {people[0]}"}
+
+
+def _show(session: Session, view: Mapping[str, Any]) -> None:
+    out = session.out
+    if view["changes"]:
+        names = ("crm", "object", "id", "field", "before", "after")
+        columns = ("crm", "object", "id", "field", "now", "put back")
+        out.table(columns, [[change[name] for name in names] for change in view["changes"]])
+    if view["skipped"]:
+        out.line(f"{len(view['skipped']):,} left alone", "warning")
+        told = ("crm", "object", "id", "field", "reason")
+        out.table(told, [[one[name] for name in told] for one in view["skipped"]])
+    if view["write"] is not None:
+        out.line(write_line(WriteCounts(**view["write"])))
+    elif view["changes"]:
+        out.line(f"{len(view['changes']):,} fields to put back, plan {view['digest']}")
+        out.say(f"Carry it out with `mqlsync approve {view['digest']}`, drop it with `mqlsync reject`.")
+    else:
+        out.line("nothing to put back", "ok")
+    show_problems(out, [RunProblem(**problem) for problem in view["problems"]])

@@ -1,0 +1,137 @@
+"""Undo: a plan that puts back what stood there before our writes, wherever it still is ours.
+
+Nothing is forced: each field goes through the same late decision, guarded write and proof as any other
+change, and what somebody touched since is left alone and listed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from sync.context import Context
+from sync.core.writes import UNDO
+from sync.mirror import audit, outbox, plans, routing
+from sync.mirror.outbox import NewIntent, Row
+from sync.mirror.plans import Item
+from sync.mirror.undoing import Written
+from sync.reports import SCHEMA_VERSION, RunProblem, WriteCounts
+from sync.stages.plan import Change, live_plan
+from sync.stages.targets import Targets, our_users
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """One field that stays as it is, and why."""
+
+    crm: str
+    object: str
+    id: str
+    field: str
+    reason: str
+
+    def to_json(self) -> dict[str, Any]:
+        """As it stands in `undo --json`."""
+        return {name: getattr(self, name) for name in self.__dataclass_fields__}
+
+
+@dataclass(slots=True)
+class UndoView:
+    """What would be put back, and what not. `write` once it was carried out."""
+
+    digest: str
+    changes: Sequence[Change]
+    skipped: Sequence[Skipped]
+    problems: Sequence[RunProblem] = ()
+    write: WriteCounts | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """The contract of `undo --json`."""
+        return {
+            "schema_version": SCHEMA_VERSION,
+            "digest": self.digest if self.changes else None,
+            "changes": [change.to_json() for change in self.changes],
+            "skipped": [skipped.to_json() for skipped in self.skipped],
+            "problems": [problem.to_json() for problem in self.problems],
+            "write": None if self.write is None else asdict(self.write),
+        }
+
+
+def plan_undo(ctx: Context, written: Sequence[Written], title: str) -> UndoView:
+    """A pending plan that undoes these changes, decided on live reads; `title` says what is undone.
+
+    Raises what the connectors raise about an account.
+    """
+    skipped: list[Skipped] = []
+    rows: list[Row] = []
+    with ctx.mirror.read() as conn:
+        targets = Targets(ctx.settings, routing.owners(conn), our_users(conn))
+    for one in written:
+        row = _reverse(ctx, one.row, title)
+        reason = _why_not(ctx, targets, one, row)
+        if reason:
+            skipped.append(_skip(row, reason))
+        else:
+            rows.append(row)
+    plan = live_plan(ctx, targets, rows)
+    skipped += [_skip(left.row, left.reason) for left in plan.left]
+    if plan.changes:
+        kept = {change.intent_id for change in plan.changes}
+        _save(ctx, plan.digest, plan.changes, [row for row in rows if row.id in kept], title)
+    return UndoView(plan.digest, plan.changes, skipped)
+
+
+def _reverse(ctx: Context, row: Row, title: str) -> Row:
+    return row._replace(
+        id=ctx.world.new_id(),
+        spell_id=None,
+        policy=UNDO,
+        base_value=row.desired_value,
+        desired_value=row.base_value,
+        reason=f"undo of {title}",
+        state="queued",
+        why=None,
+        attempts=0,
+        sent_ms=None,
+        plan_digest=None,
+        parent_id=row.id,
+    )
+
+
+def _why_not(ctx: Context, targets: Targets, one: Written, row: Row) -> str:
+    """Why a change is not undone, whatever stands in the CRM now; "" when it may be."""
+    target = targets.of_row(row)
+    if one.again:
+        return "a later change of ours took its place"
+    if one.ambiguous:
+        return "the person is ambiguous now"
+    if row.crm not in ctx.connectors:
+        return f"{row.crm} could not be reached"
+    if target is not None and target.forward_only:
+        return "HubSpot does not take a lifecycle stage back"
+    return ""
+
+
+def _skip(row: Row, reason: str) -> Skipped:
+    return Skipped(row.crm, row.object, row.record_id, row.field, reason)
+
+
+def _save(ctx: Context, digest: str, changes: Sequence[Change], rows: Sequence[Row], title: str) -> None:
+    """The intents and the plan that holds them, together or not at all."""
+    names = NewIntent.__dataclass_fields__
+    intents = [NewIntent(**{name: getattr(row, name) for name in names}) for row in rows]
+    with ctx.mirror.write(durable=True) as conn:
+        outbox.add(conn, intents, run_id=ctx.run.run_id, now=ctx.run.now)
+        plans.save(
+            conn,
+            digest,
+            [Item(change.intent_id, change.before, change.after) for change in changes],
+            pending=True,
+            blocked_by=[f"undo of {title}"],
+            keys=(UNDO, digest),  # its approval approves no model and no mapping
+            now=ctx.run.now,
+        )
+        entry = audit.Entry("undo", f"plan.{digest}", {"what": title, "intents": len(intents)})
+        audit.append(conn, [entry], at=ctx.run.now, run_id=ctx.run.run_id, actor="operator")
+    ctx.world.reached("plan.saved")
