@@ -27,7 +27,7 @@ PER_10S: Final = 100  # calls in ten seconds until the headers say otherwise
 SEARCH_PER_SECOND: Final = 5.0  # searches a second, an account's
 SEARCH_AFTER_REFUSAL: Final = 4  # searches a second for the rest of the run after a SECONDLY 429
 SLACK: Final = 0.08  # seconds in one; requests arrive less evenly than they leave
-GENERAL_SLACK: Final = 0.15  # seconds in ten
+GENERAL_SLACK: Final = 0.3  # seconds in ten
 SMALLER: Final = 0.97  # share of the limit that is used after a refusal within it, again after each further
 SMALLEST: Final = 0.8
 SEARCH: Final = "search"
@@ -96,6 +96,11 @@ class Account:
     def server_now_ms(self) -> int:
         """The server's clock as far as known, epoch ms."""
         return int(self.world.now().timestamp() * 1000) + self.skew_ms
+
+    @property
+    def calls_per_second(self) -> float:
+        """What the burst limit permits, searches apart."""
+        return self._general.limit / 10.0
 
     @contextmanager
     def in_thread(self, stop: threading.Event) -> Iterator[None]:

@@ -16,6 +16,7 @@ the cursor: whenever the process dies, the next one reads exactly that. Sources:
 
 from __future__ import annotations
 
+import math
 import queue
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -42,6 +43,8 @@ SEARCH: Final = "search"
 MISSING: Final = "missing"  # in the cursor: ranges of ids that were not delivered
 LEFT: Final = "left"  # how many rows they hold, about
 GOES_ON_AT: Final = "goes_on_at"  # the id at which the cursor's token goes on
+WIDER: Final = 1.4  # times the readers that the permitted rate needs
+FEWEST: Final = 3
 LOOK_UP: Final = 0.2  # seconds after which a reader that cannot hand over its page looks whether to stop
 
 
@@ -51,7 +54,7 @@ class FirstSync:
 
     pages: int = 5  # of one cursor, before anybody asks how much there is
     rows: int = 2000  # in all; fewer are not worth it
-    listers: int = 12  # readers; the permitted rate is reached while a reply takes less than half a second
+    listers: int = 16  # readers at most; how many there are depends on how long a page takes
     searchers: int = 4
     chunk: int = 4000  # rows that searches take from a list cursor at once
     ahead: int = 12  # pages that wait for the consumer
@@ -72,7 +75,9 @@ class OddReplyError(Exception):
 
 
 class Reader(Protocol):
-    """What is asked of HubSpot; see `walk.Walk`."""
+    """What is asked of HubSpot; see `walk.Walk`. `round_trip`: seconds of the last list page."""
+
+    round_trip: float
 
     def list_page(self, after: str | None) -> Answer: ...
 
@@ -247,13 +252,18 @@ class ParallelPass:
         searches: list[Work] = [self._search] * first.searchers
         if plan.numeric:
             board = Board(spans, (LIST, SEARCH), self._left, first.chunk)
-            return board, [*[self._list] * first.listers, *searches]
+            return board, [*[self._list] * self._listers(), *searches]
         chain = next((span for span in spans if span.low == self._token_at), None)
         if chain is None or self._token is None:
             return Board(spans, (SEARCH,), self._left, first.chunk), searches
         chain.token, chain.reader = self._token, CHAIN
         board = Board(spans, (CHAIN, SEARCH), self._left, first.chunk)
         return board, [lambda board: self._follow(board, chain), *searches]
+
+    def _listers(self) -> int:
+        """As many as fill the permitted rate, and a few: more would come in bursts and then wait."""
+        wanted = WIDER * self._account.calls_per_second * self._reader.round_trip
+        return min(self._first.listers, max(FEWEST, math.ceil(wanted)))
 
     def _spans(self) -> list[Span]:
         """What is missing, with how close the ids lie where each range begins."""

@@ -71,6 +71,7 @@ class Walk:
         self._overlap = overlap
         self._first = first
         self._search_page = SEARCH_PAGES[0]
+        self.round_trip = 0.0  # seconds that the last page of the listing took
 
     def steps(self, cursor: Cursor | None) -> Iterator[Step]:
         """From `cursor` to the server's present."""
@@ -152,7 +153,10 @@ class Walk:
             query.append(("properties", ",".join(self._properties)))
         if after is not None:
             query.append(("after", after))
-        return self._account.read(ObjectPage, "objects", query=query, object=self._object)
+        started = self._account.world.monotonic()
+        answer = self._account.read(ObjectPage, "objects", query=query, object=self._object)
+        self.round_trip = self._account.world.monotonic() - started
+        return answer
 
     @property
     def _fits(self) -> bool:
