@@ -44,6 +44,7 @@ COMMANDS: Final[Mapping[str, str]] = {
     "failed": "failed",
     "conflicts": "conflicts",
     "undo": "undo",
+    "audit": "audit",
     "pause": "state",
     "resume": "state",
     "db": "database",
@@ -107,6 +108,10 @@ def _commands_of(module: str) -> typer.Typer:
             from sync.cli import undo
 
             return undo.app
+        case "audit":
+            from sync.cli import audit
+
+            return audit.app
         case "database":
             from sync.cli import database
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
-from sqlalchemy import Table, insert, select
+from sqlalchemy import Table, false, func, insert, or_, select
 
+from connectors.records import RecordRef
 from sync.mirror.engine import Connection
 from sync.mirror.tables import AuditRow
 
@@ -48,6 +49,44 @@ def append(
         rows.append(row)
     if rows:
         conn.execute(insert(AUDIT), rows)
+
+
+class Act(NamedTuple):
+    """One act as it was kept."""
+
+    n: int
+    at: int
+    run_id: str
+    actor: str
+    action: str
+    subject: str
+    detail: Mapping[str, Any]
+
+
+def acts(
+    conn: Connection, limit: int, *, run_id: str | None = None, records: Collection[RecordRef] | None = None
+) -> list[Act]:
+    """The last acts, newest first: of one run (by the beginning of its id), on some records, or all."""
+    columns = [AUDIT.c[name] for name in Act._fields]
+    query = select(*columns).order_by(AUDIT.c.n.desc()).limit(limit)
+    if run_id is not None:
+        query = query.where(AUDIT.c.run_id.startswith(run_id, autoescape=True))
+    if records is not None:
+        subjects = (f"{ref.crm}.{ref.object}.{ref.id}" for ref in sorted(records))
+        own = (
+            or_(AUDIT.c.subject == one, AUDIT.c.subject.startswith(one + ".", autoescape=True))
+            for one in subjects
+        )
+        query = query.where(or_(false(), *own))
+    return [
+        Act(row.n, row.at, row.run_id, row.actor, row.action, row.subject, json.loads(row.detail))
+        for row in conn.execute(query)
+    ]
+
+
+def head(conn: Connection) -> tuple[int, str]:
+    """How many acts there are, and the hash of the last: whoever keeps it can tell that none was cut off."""
+    return conn.execute(select(func.count()).select_from(AUDIT)).scalar_one(), _last(conn)
 
 
 def broken_at(conn: Connection) -> int | None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from sync.mirror.engine import Mirror
 from tests.unit.cli.test_on_sandbox import Site, made
 
 
@@ -94,3 +95,30 @@ def test_undoing_a_person_touches_nobody_else(written: Site) -> None:
     touched = {entry.id for entry in written.sandbox.ledger.entries(since=before, author="worker")}
     assert touched <= {record["id"] for record in person["records"]}
     assert written.run("undo", "nobody@example.com").code == 7
+
+
+def test_the_audit_tells_every_write_and_notices_a_change(written: Site) -> None:
+    runs = written.json("runs")["runs"]
+    acts = written.json("audit", "--limit", "100000")["audit"]
+    writes = [act for act in acts if act["action"] == "write"]
+    fields = written.sandbox.ledger.entries(author="worker")
+    told = {act["subject"] for act in writes}
+    assert told == {f"{entry.crm}.{entry.object}.{entry.id}.{entry.field}" for entry in fields}
+    assert {act["run_id"] for act in writes} == {runs[0]["run_id"]}
+    assert written.json("audit", "--run", runs[0]["run_id"], "--limit", "1")["audit"] == acts[:1]
+    person = next(
+        p for p in written.json("people", "--stage", "mql")["people"] if p["mql"]["entered_by"] != "crm"
+    )
+    about = written.json("audit", person["person_id"])["audit"]
+    ids = {record["id"] for record in person["records"]}
+    assert about
+    assert {act["subject"].split(".")[2] for act in about} <= ids
+    whole = written.json("audit", "--verify")
+    assert (whole["intact"], whole["acts"], whole["broken_at"]) == (True, len(acts), None)
+    mirror = Mirror(written.environ["MQLSYNC_DATABASE_URL"], written.world)
+    with mirror.write() as conn:
+        conn.exec_driver_sql("UPDATE audit SET actor = 'somebody' WHERE n = 3")
+    mirror.close()
+    broken = written.json("audit", "--verify", code=12)
+    assert (broken["intact"], broken["broken_at"]) == (False, 3)
+    assert "act 3 does not follow" in written.run("audit", "--verify").out
