@@ -12,6 +12,11 @@ from sync.stages.late import Applier
 from sync.stages.targets import Targets
 
 
+def owner_comes(conn: Connection, row: Row) -> bool:
+    """Whether another field's record is about to get a new owner."""
+    return row.purpose != "owner" and row.ref in outbox.open_owners(conn, row.person_id)
+
+
 def reroute(
     ctx: Context, conn: Connection, targets: Targets, applier: Applier, row: Row, code: str, message: str
 ) -> bool:

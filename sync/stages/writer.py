@@ -26,7 +26,7 @@ from sync.mirror.outbox import Row, Sending, scopes_of
 from sync.reports import RunProblem
 from sync.stages.late import Applier, decide_late, load_facts, read_live, worked_by_people
 from sync.stages.readback import ReadBack, Settled
-from sync.stages.reroute import reroute
+from sync.stages.reroute import owner_comes, reroute
 from sync.stages.targets import Targets
 from sync.stages.trouble import prefixed
 
@@ -342,6 +342,10 @@ class Writer:
             again.append(row.id)
         elif refusal in (RefusalClass.TRANSIENT, RefusalClass.INNOCENT):
             self._transient(conn, row, outcome, again)
+        elif refusal is RefusalClass.OWNER and together == 1 and owner_comes(conn, row):
+            # the owner who stands there spoils every save; with the new one it goes in the next round
+            self._alone.discard(row.id)
+            outbox.move(conn, row, "queued", message=outcome.message, code=outcome.code)
         elif together > 1:
             # several fields went in one request: find out which of them was refused
             outbox.move(conn, row, "queued", message=outcome.message)
