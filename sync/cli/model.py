@@ -2,34 +2,50 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
 from config.errors import nearest
 from config.world import epoch
+from scoring.explain import number
 from scoring.lint import lint as lint_lines
+from scoring.load import load_model
 from scoring.model import Model
-from sync.app import load_models
+from sync.app import load_models, named_lists
 from sync.cli.errors import NotFound, UsageFault
 from sync.cli.options import command, group
 from sync.cli.session import Session
 from sync.mirror import models as published
+from sync.mirror.comparison import Difference, compare, fires
 from sync.reports import SCHEMA_VERSION
 
+if TYPE_CHECKING:
+    from sync.context import App
+    from sync.mirror.engine import Connection
+
+USUAL: Final = 0.9
+"""A rule that gives points to a larger share of all people says little about any of them."""
+
 app = typer.Typer(rich_markup_mode=None, add_completion=False)
-commands = typer.Typer(rich_markup_mode=None, no_args_is_help=True, help="The scoring model: lint, publish.")
+commands = typer.Typer(
+    rich_markup_mode=None, no_args_is_help=True, help="The scoring model: lint, diff, publish."
+)
 app.add_typer(commands, name="model")
 group(commands)
 
 
 @command(commands, "lint")
 def lint(session: Session) -> int:
-    """Check scoring.toml and models/*.toml: every problem at once, then what can be reached."""
+    """Check scoring.toml and models/*.toml: every problem at once, then what can be reached.
+
+    With people in the mirror, rules are told that give points to nobody, or to more than 90 % of them.
+    """
     models = load_models(session.loaded.config_dir)
     with session.app() as opened, opened.mirror.read() as conn:
         published.check_unchanged(conn, models)
-    found = {model.where: lint_lines(model) for model in models}
+        found = {model.where: [*lint_lines(model), *_fires(opened, conn, model)] for model in models}
     if session.options.json:
         listed = [{**_json(model), "findings": found[model.where]} for model in models]
         session.out.json({"schema_version": SCHEMA_VERSION, "models": listed})
@@ -60,6 +76,87 @@ def publish(
         said = "is published" if is_new else "was published before, unchanged"
         session.out.line(f"{model.name} version {model.version} {said}", "ok")
     return 0
+
+
+@command(commands, "diff")
+def diff(
+    session: Session,
+    a: Annotated[str, typer.Argument(metavar="A", help="A model: a file, or name@version.")],
+    b: Annotated[str, typer.Argument(metavar="B", help="The one to compare it with.")],
+) -> int:
+    """Who would qualify under B and not under A, who the other way round, and the load of each owner.
+
+    Nothing is published, stored or written.
+    """
+    with session.app() as opened, opened.mirror.read() as conn:
+        first, second = (_meant(opened, conn, which) for which in (a, b))
+        found = compare(conn, first, second, epoch(opened.world.now()))
+    if session.options.json:
+        session.out.json({"schema_version": SCHEMA_VERSION, **_difference(first, second, found)})
+    else:
+        _tell(session, first, second, found)
+    return 0
+
+
+def _difference(first: Model, second: Model, found: Difference) -> dict[str, Any]:
+    return {
+        "a": {**_json(first), "qualify": found.qualify[0]},
+        "b": {**_json(second), "qualify": found.qualify[1]},
+        "enters": [person.to_json() for person in found.enters],
+        "leaves": [person.to_json() for person in found.leaves],
+        "owners": [{"owner": name, "a": a, "b": b} for name, (a, b) in found.owners.items()],
+    }
+
+
+def _tell(session: Session, first: Model, second: Model, found: Difference) -> None:
+    for model, count in zip((first, second), found.qualify, strict=True):
+        session.out.line(f"{model.name}@{model.version}: {count} qualify")
+    for word, people in (("enters", found.enters), ("leaves", found.leaves)):
+        session.out.line(f"{len(people)} {word}")
+        for person in people:
+            who = person.name or person.person_id
+            now = " (an MQL now)" if person.in_spell else ""
+            session.out.line(
+                f"  {who}, {person.company or 'no company'}: {number(person.total_a)} {person.grade_a} → "
+                f"{number(person.total_b)} {person.grade_b}, {person.owner}{now}"
+            )
+    for name, (before, after) in found.owners.items():
+        session.out.line(f"{name}: {before} → {after}")
+
+
+def _meant(opened: App, conn: Connection, which: str) -> Model:
+    """The model of a file, of the configuration, or of what was published."""
+    path = Path(which)
+    if path.suffix == ".toml" or path.is_file():
+        if not path.is_file():
+            raise NotFound(f"There is no file {which}.")
+        return load_model(path.read_text(encoding="utf-8"), which, named_lists(opened.config_dir))
+    name, _, version = which.partition("@")
+    if version and not version.isdecimal():
+        raise UsageFault(f"{which} is neither a file nor name@version.")
+    for model in opened.models:
+        if model.name == name and version in ("", str(model.version)):
+            return model
+    text = published.published_text(conn, name, int(version) if version else None)
+    if text is None:
+        near = nearest(name, [model.name for model in opened.models])
+        raise NotFound(f"There is no model {which}." + (f" Did you mean {near}?" if near else ""))
+    return load_model(text, which, named_lists(opened.config_dir))
+
+
+def _fires(opened: App, conn: Connection, model: Model) -> list[str]:
+    """Rules that tell nobody from anybody, by the people of the mirror."""
+    counts, people = fires(conn, model, epoch(opened.world.now()))
+    if not people:
+        return []
+    found = []
+    for rule in model.rules:
+        if counts[rule.id] == 0:
+            found.append(f"rule {rule.id} gives points to none of {people} people")
+        elif counts[rule.id] > USUAL * people:
+            share = 100 * counts[rule.id] / people
+            found.append(f"rule {rule.id} gives points to {share:.0f} % of {people} people")
+    return found
 
 
 def _chosen(models: list[Model], name: str | None) -> Model:

@@ -185,6 +185,22 @@ def test_models(synced: Site) -> None:
     assert synced.run("model", "publish", "b2b-defualt").code == 7
 
 
+def test_what_another_model_would_change(synced: Site, tmp_path: Path) -> None:
+    text = (synced.folder / "scoring.toml").read_text(encoding="utf-8")
+    stricter = tmp_path / "next.toml"
+    stricter.write_text(
+        text.replace("version = 1", "version = 2").replace("fit = 15 }]", "fit = 25 }]"), encoding="utf-8"
+    )
+    found = synced.json("model", "diff", "b2b-default@1", str(stricter))
+    assert (found["a"]["version"], found["b"]["version"]) == (1, 2)
+    assert found["enters"] == []
+    assert found["a"]["qualify"] - found["b"]["qualify"] == len(found["leaves"]) > 0
+    assert sum(owner["a"] for owner in found["owners"]) == found["a"]["qualify"]
+    said = synced.run("model", "diff", "b2b-default", str(stricter))
+    assert f"{len(found['leaves'])} leaves" in said.out
+    assert synced.run("model", "diff", "b2b-default", "b2b-default@9").code == 7
+
+
 def test_doctor_finds_nothing_wrong(synced: Site) -> None:
     answer = synced.json("doctor")
     assert answer["ok"] is True
