@@ -24,7 +24,7 @@ from config.settings import (
     parse_duration,
 )
 from config.toml import KeyPath
-from config.urls import POSTGRES, SQLITE, api_url_fault, database_url_fault
+from config.urls import POSTGRES, SQLITE, address_fault, api_url_fault, database_url_fault, web_url_fault
 
 
 class Finding(NamedTuple):
@@ -157,6 +157,11 @@ def _schedules(settings: Settings) -> Iterator[Finding]:
             yield Finding(
                 ("schedule", name), fault, 'an interval such as "5m" or a cron line such as "0 3 * * 0"'
             )
+    if settings.daemon.listen and (fault := address_fault(settings.daemon.listen)):
+        yield Finding(("daemon", "listen"), fault, '"HOST:PORT", or "" for nothing')
+    webhook = settings.alerts.webhook
+    if webhook is not None and (fault := web_url_fault(webhook.get_secret_value())):
+        yield Finding(("alerts", "webhook"), fault)
     if settings.daemon.lease < SHORTEST_LEASE:
         yield Finding(("daemon", "lease"), "is too short to be renewed in time", f"{SHORTEST_LEASE}s or more")
 

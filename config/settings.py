@@ -293,6 +293,17 @@ class DaemonSettings(Section):
     """How long the right to write is held without renewal."""
     lease_wait: Duration = 30
     """How long a command waits for another one that holds the lease."""
+    listen: str = "127.0.0.1:9464"
+    """Where `run` serves `/healthz`, `/readyz` and `/metrics`: HOST:PORT; "" serves nothing."""
+
+
+class AlertsSettings(Section):
+    """Where the daemon tells of problems: one message when one begins, one when it is over."""
+
+    webhook: SecretStr | None = None
+    """URL that gets a POST of JSON, whose `text` chat systems show."""
+    parked_over: Annotated[int, Strict(), Field(ge=0)] = 0
+    """More failed changes than this are a problem."""
 
 
 class CrmStages(Section):
@@ -336,3 +347,4 @@ class Settings(Section):
     routing: RoutingSettings = RoutingSettings()
     limits: LimitsSettings = LimitsSettings()
     daemon: DaemonSettings = DaemonSettings()
+    alerts: AlertsSettings = AlertsSettings()

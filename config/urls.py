@@ -6,6 +6,7 @@ import ipaddress
 from typing import Final
 from urllib.parse import parse_qsl, urlsplit
 
+LAST_PORT: Final = 65_535
 SQLITE: Final = "sqlite"
 POSTGRES: Final = ("postgresql+psycopg", "postgresql")
 
@@ -31,8 +32,8 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def api_url_fault(value: str) -> str:
-    """What is wrong with the root URL of an API; "" when nothing is. Never repeats the URL."""
+def web_url_fault(value: str) -> str:
+    """What is wrong with a URL that we are to talk to; "" when nothing is. Never repeats the URL."""
     try:
         parts = urlsplit(value)
         host, _ = parts.hostname, parts.port
@@ -44,8 +45,22 @@ def api_url_fault(value: str) -> str:
         return "a URL here holds no user or password"
     if parts.scheme == "http" and not is_loopback(host):
         return "plain http is accepted for this machine (loopback) only"
-    if parts.query or parts.fragment:
+    return ""
+
+
+def api_url_fault(value: str) -> str:
+    """What is wrong with the root URL of an API; "" when nothing is. Never repeats the URL."""
+    fault = web_url_fault(value)
+    if not fault and (urlsplit(value).query or urlsplit(value).fragment):
         return "a URL here has no ? or # part"
+    return fault
+
+
+def address_fault(value: str) -> str:
+    """What is wrong with HOST:PORT; "" when nothing is."""
+    host, colon, port = value.rpartition(":")
+    if not colon or not host or not port.isascii() or not port.isdecimal() or int(port) > LAST_PORT:
+        return "this is no address"
     return ""
 
 

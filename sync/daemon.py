@@ -62,7 +62,9 @@ ENDING: Final = (Interrupted, *LOST, DatabaseDamaged, DatabaseNewer)
 def run(
     app: App, switch: StopSwitch, vitals: Vitals, progress: Progress, finished: Callable[[RunReport], None]
 ) -> None:
-    """Serve until the switch is pressed. `finished` is told of every scheduled run that came to its end.
+    """Serve until the switch is pressed. `finished` is told of every scheduled run.
+
+    Of a run that an error ended it is told no more than the error: an empty `run_id`, and one problem.
 
     Raises LeaseHeld, and the errors of a database that is damaged.
     """
@@ -143,6 +145,7 @@ class Service:
             log.error(  # noqa: TRY400 (the trace is for --verbose)
                 "%s ended early: %s", what, " ".join(self._app.words(error)[1]), exc_info=_if_verbose(error)
             )
+            self._finished(RunReport("", problems=[cut_short(self._app, error)]))
 
     def _job(self, name: str) -> None:
         app = self._app

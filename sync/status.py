@@ -31,6 +31,9 @@ class Status:
     unsure: int
     books_balance: bool
     budget: Mapping[str, BudgetView] = field(default_factory=dict)
+    stale: Sequence[str] = ()
+    """CRMs that should have been pulled again long ago."""
+    waits_for_approval: bool = False
 
     def to_json(self) -> dict[str, Any]:
         """The contract of `status --json`; a quota that is not known is 0."""
@@ -65,13 +68,12 @@ def status_of(mirror: Mirror, crms: Sequence[str], now: int, settings: Settings)
     fresh = {crm: max(0, now - since[crm]) if crm in since else None for crm in crms}
     parked, conflict = open_now.pop("parked", 0), open_now.pop("conflict", 0)
     balance = last is None or bool(last.report.get("books_balance", True))
+    limit = _stale_after(settings) if _by_daemon(past) else DAILY
     states: list[tuple[str, str]] = [
         *_failures(last, balance=balance),
         *(("blocked", f"plan {plan.digest} waits for approval") for plan in waiting_plans),
         *(("paused", f"{pause.scope} is paused: {pause.reason}") for pause in pauses),
-        *_degradations(
-            last, fresh, parked + conflict + unreadable, budgets, settings, by_daemon=_by_daemon(past)
-        ),
+        *_degradations(last, fresh, parked + conflict + unreadable, budgets, limit),
     ]
     order = ("failed", "blocked", "paused", "degraded")
     worst = next((state for state in order if state in {name for name, _ in states}), "ok")
@@ -85,6 +87,8 @@ def status_of(mirror: Mirror, crms: Sequence[str], now: int, settings: Settings)
         unsure=open_now.get("unsure", 0),
         books_balance=balance,
         budget=budgets,
+        waits_for_approval=bool(waiting_plans),
+        stale=[crm for crm, seconds in fresh.items() if seconds is not None and seconds > limit],
     )
 
 
@@ -104,16 +108,13 @@ def _degradations(
     fresh: Mapping[str, int | None],
     stuck: int,
     budgets: Mapping[str, BudgetView],
-    settings: Settings,
-    *,
-    by_daemon: bool,
+    limit: int,
 ) -> list[tuple[str, str]]:
     found = []
     if last is None:
         found.append("nothing has run yet")
     elif last.state in ("partial", "deferred"):
         found.append(f"the last run was {last.state}")
-    limit = _stale_after(settings) if by_daemon else DAILY
     for crm, seconds in fresh.items():
         if seconds is None and last is not None:
             found.append(f"{crm} was never pulled to its end")

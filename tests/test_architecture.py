@@ -33,7 +33,8 @@ SYNC_LAYERS = (
     ("sync.handover",),
     ("sync.app", "sync.reload"),
     ("sync.schedule",),
-    ("sync.daemon", "sync.demo", "sync.sandbox_process"),
+    ("sync.daemon", "sync.demo", "sync.sandbox_process", "sync.alerts", "sync.metrics"),
+    ("sync.health",),
     ("sync.cli",),
 )
 

@@ -9,8 +9,10 @@ from typing import Annotated
 import typer
 
 from config.secrets import secret_values
+from config.world import epoch
 from connectors.records import Crm
 from sync import daemon
+from sync.alerts import Alerts, post_json, problems_now
 from sync.cli.handing import NoWait, carried_out, require_crm
 from sync.cli.logs import Lines, LoggedSteps, logging_to
 from sync.cli.options import command
@@ -18,10 +20,15 @@ from sync.cli.report import show_report
 from sync.cli.session import Session
 from sync.cli.times import moment
 from sync.cli.words import unknown
+from sync.context import App
+from sync.health import Pages, serving
+from sync.metrics import Metrics
+from sync.mirror.engine import DatabaseUnusable
 from sync.mirror.requests import Ask
 from sync.pipeline import STAGES, SyncRequest
 from sync.redaction import Redactor
 from sync.reports import RunReport
+from sync.status import Status, status_of
 from sync.stopping import StoppingWorld, StopSwitch
 from sync.vitals import Notifier, Vitals
 
@@ -80,10 +87,43 @@ def run(session: Session) -> int:
     with _log(session) as lines, session.app(world) as opened:
         require_crm(opened, None)
         opened.on_run = lines.set_run
-        log.info("mqlsync runs; stop it with SIGTERM or Ctrl-C")
-        daemon.run(opened, switch, vitals, LoggedSteps(world), lambda report: _finished(session, report))
+        watch = Watch(session, opened, vitals)
+        with serving(opened.settings.daemon.listen, Pages(vitals, watch.metrics)):
+            log.info("mqlsync runs; stop it with SIGTERM or Ctrl-C")
+            daemon.run(opened, switch, vitals, LoggedSteps(world), watch.finished)
         log.info("stopped")
     return 0
+
+
+class Watch:
+    """What is made of each run of the daemon: JSON, log lines, metrics, alerts."""
+
+    def __init__(self, session: Session, opened: App, vitals: Vitals) -> None:
+        self._session = session
+        self._app = opened
+        self.metrics = Metrics(self._status, vitals)
+        url = opened.settings.alerts.webhook
+        self._alerts = (
+            None if url is None else Alerts(opened.mirror, session.world, url.get_secret_value(), post_json)
+        )
+
+    def finished(self, report: RunReport) -> None:
+        """A scheduled run has ended; one without an id by an error, which has been logged."""
+        if report.run_id:
+            if self._session.options.json:
+                self._session.out.json_line(report.to_json())
+            log_report(report)
+        self.metrics.ran(report)
+        if self._alerts is not None:
+            try:
+                status = self._status()
+            except DatabaseUnusable:
+                status = None
+            self._alerts.tell(problems_now(status, report, self._app.settings.alerts.parked_over))
+
+    def _status(self) -> Status:
+        now = epoch(self._session.world.now())
+        return status_of(self._app.mirror, tuple(self._app.connectors), now, self._app.settings)
 
 
 def _log(session: Session) -> AbstractContextManager[Lines]:
@@ -93,12 +133,6 @@ def _log(session: Session) -> AbstractContextManager[Lines]:
     return logging_to(
         stderr, redactor, as_json=not stderr.isatty(), quiet=options.quiet, verbose=options.verbose
     )
-
-
-def _finished(session: Session, report: RunReport) -> None:
-    if session.options.json:
-        session.out.json_line(report.to_json())
-    log_report(report)
 
 
 def log_report(report: RunReport) -> None:

@@ -152,7 +152,7 @@ def test_a_daemon_that_is_killed_holds_up_nobody(daemons: Daemons) -> None:
 def test_a_signal_ends_the_longest_wait_for_a_crm(daemons: Daemons) -> None:
     site = daemons.site
     site.pair("anna@acme.example")
-    wait = {"Retry-After": "600"}
+    wait = {"Retry-After": "100"}
     site.sandbox.faults.arm("status", crm="hubspot", path="/contacts", count=None, status=429, headers=wait)
     daemon = daemons.start("run")
     asked = "/contacts"

@@ -49,7 +49,7 @@ BROKEN: list[tuple[str, str]] = [
     ),
     (
         "[daemon]\ncolour = 1",
-        "F:2: daemon.colour: unknown key; expected one of lease, lease_wait",
+        "F:2: daemon.colour: unknown key; expected one of lease, lease_wait, listen",
     ),
     (
         LEAD + 'status = { feild = "Status", field = "Status", values = { mql = "MQL" }, from = [""] }',
@@ -263,6 +263,16 @@ BROKEN: list[tuple[str, str]] = [
         "F:2: schedule.full: neither an interval nor a cron line of five fields; "
         'expected an interval such as "5m" or a cron line such as "0 3 * * 0"',
     ),
+    (
+        '[daemon]\nlisten = "9464"',
+        'F:2: daemon.listen: this is no address; expected "HOST:PORT", or "" for nothing',
+    ),
+    (
+        '[alerts]\nwebhook = "https://hooks.example.com/x"',
+        "F:2: alerts.webhook: a secret does not belong in this file: set the environment variable "
+        "MQLSYNC_ALERTS__WEBHOOK, or MQLSYNC_ALERTS__WEBHOOK_FILE to the path of a file that holds it",
+    ),
+    ("[alerts]\nparked_over = -1", "F:2: alerts.parked_over: -1 does not fit; expected 0 or more"),
     ('[daemon]\nlease = "1s"', "F:2: daemon.lease: is too short to be renewed in time; expected 5s or more"),
     (
         '[stages]\naccepted = { salesforce = ["SQL"] }\nrecycled = { salesforce = ["Rejected", "sql"] }',
