@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from connectors.records import Outcome, OutcomeKind, Owner, RefusalClass, Write
+from connectors.records import Outcome, OutcomeKind, Owner, RecordRef, RefusalClass, Write
 from sync.app import mapping_hash
 from sync.mirror import routing
 from tests.pipeline.write_bench import Bench, both
@@ -315,3 +315,42 @@ def test_planning_again_consumes_no_turn_and_a_holiday_needs_no_approval(make: M
     assert mapping_hash(bench.settings) == before
     bench.settings_with(routing={"pools": {"default": {"members": [member]}}})
     assert mapping_hash(bench.settings) != before
+
+
+class Killed(BaseException):
+    """The process ends here."""
+
+
+@pytest.mark.parametrize(
+    "moment",
+    ["decide.uncommitted", "decide.committed", "write.read", "write.marked_sent", "write.answered",
+     "write.outcome_committed", "write.verified_uncommitted", "write.verified"],
+)  # fmt: skip
+def test_w25_counts_differ_by_at_most_one_wherever_a_run_is_killed(
+    make: Make, monkeypatch: pytest.MonkeyPatch, moment: str
+) -> None:
+    bench = make([ann(), bob(), {"email": "rep@example.com"}])
+    leads = []
+    for number in range(7):
+        leads.append(both(bench, f"p{number}", str(number))[0])
+        if number % 2:
+            continue
+        with monkeypatch.context() as patch:
+            patch.setattr(bench.world, "reached", lambda name: _kill(name == moment))
+            with pytest.raises(Killed):
+                bench.sync()
+    for _ in range(3):
+        bench.sync()
+    counts = Counter(bench.value(lead, "OwnerId") for lead in leads)
+    assert set(counts) == {ANN, BOB, REP}
+    assert max(counts.values()) - min(counts.values()) <= 1
+    assert Counter(state for _, state in turns(bench)) == {"consumed": 7}
+    for number, lead in enumerate(leads):
+        contact = RecordRef("hubspot", "contacts", str(number))
+        same = {ANN: "11", BOB: "12", REP: "19"}[str(bench.value(lead, "OwnerId"))]
+        assert bench.value(contact, "hubspot_owner_id") == same
+
+
+def _kill(now: bool) -> None:
+    if now:
+        raise Killed
