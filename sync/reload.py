@@ -12,7 +12,7 @@ from sync.context import App
 
 
 def refresh(app: App) -> bool:
-    """Read the models again unless their files are those of the last time; True if they were read.
+    """Read the models again unless their files are those of the last time; True if they have changed.
 
     Raises ConfigError for files that cannot be used: the models stay those read before.
     """
@@ -20,8 +20,9 @@ def refresh(app: App) -> bool:
     if files == app.model_files:
         return False
     app.models = load_models(app.config_dir)
+    is_first = not app.model_files  # nobody has looked yet when they were last read
     app.model_files = files
-    return True
+    return not is_first
 
 
 def model_files(config_dir: Path) -> Mapping[str, tuple[int, int]]:

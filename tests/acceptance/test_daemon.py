@@ -164,5 +164,4 @@ def test_a_signal_ends_the_longest_wait_for_a_crm(daemons: Daemons) -> None:
     assert time.monotonic() - told < GRACE
     lines = [json.loads(line) for line in daemons.errors(0).read_text("utf-8").splitlines()]
     assert lines[-1]["message"] == "stopped"
-    assert {line["run_id"] for line in lines} != {""}
     assert site.json("runs")["runs"][0]["report"]["problems"][-1]["code"] == "INTERRUPTED"
