@@ -29,6 +29,8 @@ from sync.stages.plan import PlanView, make_plan
 from sync.stages.plan import approve as release_plan
 from sync.stages.plan import reject as drop_plan
 from sync.stages.pull import misfit, pull
+from sync.stages.reconcile import Reconciled
+from sync.stages.reconcile import reconcile as compare
 from sync.stages.score import score
 from sync.stages.trouble import judge
 from sync.stages.undo import UndoView, plan_undo
@@ -171,6 +173,14 @@ def undo(app: App, written: Sequence[Written], title: str, now: bool, progress: 
             view.write = report.write
     view.problems = report.problems
     return view
+
+
+def reconcile(app: App, sample: int | None, progress: Progress) -> Reconciled:
+    """Compare what is wanted with what stands in the CRMs, for everybody or for so many people."""
+    with one_off(app, "reconcile", progress) as (ctx, report):
+        found = compare(ctx, sample)
+        found.problems = [*report.problems, *found.problems]
+    return found
 
 
 @contextmanager

@@ -87,6 +87,11 @@ def _undo(app: App, arguments: Mapping[str, Any], progress: Progress) -> Answer:
     return Answer(view.to_json(), exit_code_of(problem.exit_code for problem in view.problems))
 
 
+def _reconcile(app: App, arguments: Mapping[str, Any], progress: Progress) -> Answer:
+    found = pipeline.reconcile(app, arguments["sample"], progress)
+    return Answer(found.to_json(), found.exit_code)
+
+
 def _of(report: RunReport) -> Answer:
     return Answer(report.to_json(), report.exit_code)
 
@@ -101,6 +106,7 @@ _KINDS: Final[Mapping[str, Callable[[App, Mapping[str, Any], Progress], Answer]]
     "apply": _apply,
     "reject": _reject,
     "undo": _undo,
+    "reconcile": _reconcile,
 }
 """Every kind of request."""
 

@@ -44,6 +44,7 @@ COMMANDS: Final[Mapping[str, str]] = {
     "failed": "failed",
     "conflicts": "conflicts",
     "undo": "undo",
+    "reconcile": "reconcile",
     "audit": "audit",
     "pause": "state",
     "resume": "state",
@@ -112,6 +113,10 @@ def _commands_of(module: str) -> typer.Typer:
             from sync.cli import audit
 
             return audit.app
+        case "reconcile":
+            from sync.cli import reconcile
+
+            return reconcile.app
         case "database":
             from sync.cli import database
 

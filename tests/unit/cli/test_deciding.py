@@ -122,3 +122,21 @@ def test_the_audit_tells_every_write_and_notices_a_change(written: Site) -> None
     broken = written.json("audit", "--verify", code=12)
     assert (broken["intact"], broken["broken_at"]) == (False, 3)
     assert "act 3 does not follow" in written.run("audit", "--verify").out
+
+
+def test_reconciling_compares_every_value_with_what_the_crms_hold(written: Site) -> None:
+    answer = written.json("reconcile")
+    assert sum(answer["classes"].values()) == answer["values"]
+    assert len(answer["findings"]) == answer["values"] - answer["classes"]["equal"]
+    assert answer["classes"]["equal"] > 0
+    assert answer["classes"]["drift"] == 0
+    (crm, record_id, field), *_ = [key for key in ours(written) if key[2] == "hs_lead_status"]
+    written.world.advance(3600)
+    written.sandbox.edit(crm, "contacts", record_id, {field: "IN_PROGRESS"})
+    again = written.json("reconcile")
+    assert again["classes"]["equal"] == answer["classes"]["equal"] - 1
+    new = [one for one in again["findings"] if one not in answer["findings"]]
+    assert [(one["id"], one["field"], one["class"], one["live"]) for one in new] == [
+        (record_id, field, "human_held", "IN_PROGRESS")
+    ]
+    assert "human_held" in written.run("reconcile", "--sample", "5").out

@@ -1,0 +1,44 @@
+"""`reconcile`: what is wanted against what stands in the CRMs."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from sync.cli.handing import carried_out
+from sync.cli.options import command
+from sync.cli.report import show_problems
+from sync.cli.session import Session
+from sync.mirror.requests import Ask
+from sync.reports import RunProblem
+
+app = typer.Typer(rich_markup_mode=None, add_completion=False)
+
+
+@command(app, "reconcile")
+def reconcile(
+    session: Session,
+    sample: Annotated[
+        int | None,
+        typer.Option("--sample", metavar="N", min=1, help="Only so many people, other ones each time."),
+    ] = None,
+) -> int:
+    """Read every linked record and compare it, value by value, with what is wanted there. Writes nothing.
+
+    Each value is in one class, and the classes add up. Ends with 3 when something is parked, missing, moved
+    or drifted.
+    """
+    answer = carried_out(session, Ask("reconcile", {"sample": sample}))
+    assert answer is not None  # it was waited for
+    found, out = answer.document, session.out
+    if session.options.json:
+        out.json(found)
+        return answer.exit_code
+    out.table(("class", "values"), list(found["classes"].items()), ("values",))
+    out.line(f"{found['values']:,} wanted values of {found['people']:,} people")
+    if found["findings"]:
+        names = ("class", "crm", "object", "id", "field", "wanted", "live", "reason")
+        out.table(names, [[one[name] for name in names] for one in found["findings"]])
+    show_problems(out, [RunProblem(**problem) for problem in found["problems"]])
+    return answer.exit_code

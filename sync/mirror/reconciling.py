@@ -1,0 +1,84 @@
+"""What every linked record is compared with: its person's score and open spell, and the changes decided."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import NamedTuple
+
+from sqlalchemy import ColumnElement, and_, exists, func, not_, select
+
+from connectors.records import RecordRef
+from sync.mirror.engine import Connection
+from sync.mirror.outbox import COLUMNS, INTENT, Row, of_records
+from sync.mirror.wants import MEMBER, PERSON, RECORD, SCORE, SPELL, open_spells
+
+
+class Linked(NamedTuple):
+    """One live record of a person, with what is wanted there; `spell_id` None: not an MQL by our word."""
+
+    person_id: str
+    ambiguous: bool
+    crm: str
+    object: str
+    id: str
+    record_type: str | None
+    total: int | None
+    grade: str | None
+    model_hash: str | None
+    spell_id: str | None
+
+    @property
+    def ref(self) -> RecordRef:
+        """The record."""
+        return RecordRef(self.crm, self.object, self.id)
+
+
+def linked(conn: Connection, crm: str, objects: Collection[str], models: Collection[str]) -> list[Linked]:
+    """Every live record of these objects, by record; of several open spells the oldest counts."""
+    older = SPELL.alias("older")
+    first: ColumnElement[bool] = not_(
+        exists(
+            select(older.c.id).where(
+                older.c.person_id == SPELL.c.person_id,
+                older.c.left_at.is_(None),
+                older.c.entered_by != "crm",
+                older.c.model.in_(sorted(models)),
+                (older.c.entered_at < SPELL.c.entered_at)
+                | ((older.c.entered_at == SPELL.c.entered_at) & (older.c.id < SPELL.c.id)),
+            )
+        )
+    )
+    member = and_(*(MEMBER.c[name] == RECORD.c[name] for name in ("crm", "object", "id")))
+    query = (
+        select(
+            PERSON.c.person_id,
+            PERSON.c.ambiguous,
+            RECORD.c.crm,
+            RECORD.c.object,
+            RECORD.c.id,
+            RECORD.c.record_type,
+            SCORE.c.total,
+            SCORE.c.grade,
+            func.coalesce(SPELL.c.model_hash, SCORE.c.model_hash),
+            SPELL.c.id,
+        )
+        .select_from(PERSON)
+        .join(MEMBER, MEMBER.c.person_id == PERSON.c.person_id)
+        .join(RECORD, member)
+        .outerjoin(SCORE, and_(SCORE.c.person_id == PERSON.c.person_id, SCORE.c.shown))
+        .outerjoin(SPELL, and_(SPELL.c.person_id == PERSON.c.person_id, *open_spells(models), first))
+        .where(RECORD.c.crm == crm, RECORD.c.object.in_(sorted(objects)), not_(RECORD.c.gone))
+        .order_by(RECORD.c.object, RECORD.c.id)
+    )
+    return [Linked._make(row) for row in conn.execute(query)]
+
+
+def newest_changes(conn: Connection, refs: Collection[RecordRef]) -> dict[tuple[RecordRef, str], list[Row]]:
+    """Per record and field, every change that was decided, newest first."""
+    found: dict[tuple[RecordRef, str], list[Row]] = {}
+    for where in of_records(refs):
+        query = select(*COLUMNS).where(where).order_by(INTENT.c.created_at.desc(), INTENT.c.id.desc())
+        for values in conn.execute(query):
+            row = Row(*values)
+            found.setdefault((row.ref, row.field), []).append(row)
+    return found

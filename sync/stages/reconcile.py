@@ -1,0 +1,266 @@
+"""Reconcile: what we want to stand in the CRMs against what stands there, value by value.
+
+Versions and cursors are not believed: every linked record is read. Each wanted value is in exactly one
+class, and the classes add up to all of them. Nothing is written.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Final
+
+from connectors.base import Connector
+from connectors.errors import ConnectorError
+from connectors.records import Live
+from sync.context import Context
+from sync.core.writes import RESTORING, AskPerson, Leave, SetField, Why, same
+from sync.mirror import reconciling, routing
+from sync.mirror.outbox import Row
+from sync.mirror.reconciling import Linked
+from sync.mirror.tables.outbox import WAITING_STATES
+from sync.mirror.wants import POINT
+from sync.reports import SCHEMA_VERSION, RunProblem, exit_code_of
+from sync.stages.late import Facts, decide_late, load_facts, read_live
+from sync.stages.targets import SCORED, Place, Targets, live_models, objects_of, our_users, places
+from sync.stages.trouble import judge
+
+CHUNK: Final = 1_000
+"""Records that are compared at a time."""
+
+
+class Class(StrEnum):
+    """What may be said of one wanted value."""
+
+    EQUAL = "equal"  # it stands there
+    PENDING = "pending"  # a change waits to be sent or judged
+    HUMAN_HELD = "human_held"  # a person set something else, or ordered it undone
+    POLICY_BLOCKED = "policy_blocked"  # the field's policy does not let us
+    PARKED = "parked"  # the CRM refused it, or it is in conflict
+    MISSING = "missing"  # the record is gone
+    DRIFT = "drift"  # it ought to stand there, nobody took it away that we know of, and it does not
+    MOVED = "moved"  # the record was merged or converted
+    AMBIGUOUS = "ambiguous"  # several records of one CRM: never written
+
+
+WORRYING: Final = (Class.PARKED, Class.MISSING, Class.DRIFT, Class.MOVED)
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One wanted value that does not stand there."""
+
+    person_id: str
+    crm: str
+    object: str
+    id: str
+    field: str
+    kind: Class
+    wanted: str | None
+    live: str | None
+    reason: str
+
+    def to_json(self) -> dict[str, Any]:
+        """As it stands in `reconcile --json`."""
+        found = {name: getattr(self, name) for name in self.__dataclass_fields__}
+        return {**{name: value for name, value in found.items() if name != "kind"}, "class": self.kind.value}
+
+
+@dataclass(slots=True)
+class Reconciled:
+    """The classes with their numbers, and everything that is not equal."""
+
+    people: int = 0
+    values: int = 0
+    classes: Counter[Class] = field(default_factory=Counter)
+    findings: list[Finding] = field(default_factory=list)
+    problems: list[RunProblem] = field(default_factory=list)
+
+    @property
+    def exit_code(self) -> int:
+        """3 when something is not as it should be and no person wanted it so."""
+        worrying = any(self.classes[kind] for kind in WORRYING)
+        codes = [*(problem.exit_code for problem in self.problems), *([3] if worrying else [])]
+        return exit_code_of(codes)
+
+    def to_json(self) -> dict[str, Any]:
+        """The contract of `reconcile --json`."""
+        return {
+            "schema_version": SCHEMA_VERSION,
+            "people": self.people,
+            "values": self.values,
+            "classes": {kind.value: self.classes[kind] for kind in Class},
+            "findings": [finding.to_json() for finding in self.findings],
+            "problems": [problem.to_json() for problem in self.problems],
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class _Item:
+    """One wanted value: as a change that would set it, and the newest change that was decided."""
+
+    linked: Linked
+    row: Row
+    newest: Row | None
+
+
+def reconcile(ctx: Context, sample: int | None = None) -> Reconciled:
+    """Compare everything, or the records of `sample` people, chosen anew each time."""
+    found = Reconciled()
+    models = [model.name for model in live_models(ctx.models)]
+    by_crm: dict[str, list[Linked]] = {}
+    with ctx.mirror.read() as conn:
+        targets = Targets(ctx.settings, routing.owners(conn), our_users(conn))
+        for crm in ctx.connectors:
+            by_crm[crm] = reconciling.linked(conn, crm, objects_of(crm), models)
+    people = {one.person_id for records in by_crm.values() for one in records}
+    chosen = _sample(people, sample, ctx.run.run_id)
+    found.people = len(chosen)
+    for crm, records in by_crm.items():
+        mine = [one for one in records if one.person_id in chosen]
+        try:
+            _compare_all(ctx, ctx.connectors[crm], targets, mine, found)
+        except ConnectorError as error:
+            found.problems.append(judge(error, crm, "reading what stands there").problem)
+    return found
+
+
+def _sample(people: set[str], size: int | None, salt: str) -> set[str]:
+    """So many of these people, other ones for another salt."""
+    if size is None or size >= len(people):
+        return people
+    shuffled = sorted(people, key=lambda one: hashlib.sha256(f"{salt}|{one}".encode()).digest())
+    return set(shuffled[:size])
+
+
+def _compare_all(
+    ctx: Context, connector: Connector, targets: Targets, records: Sequence[Linked], found: Reconciled
+) -> None:
+    configured: dict[str, list[Place]] = {}
+    for place in places(ctx.settings, [connector.crm]):
+        configured.setdefault(place.object, []).append(place)
+    for start in range(0, len(records), CHUNK):
+        part = records[start : start + CHUNK]
+        with ctx.mirror.read() as conn:
+            changes = reconciling.newest_changes(conn, [one.ref for one in part])
+            items = [
+                item
+                for one in part
+                for place in configured.get(one.object, ())
+                for item in _wanted(one, place, changes.get((one.ref, place.policy.field), ()))
+            ]
+            rows = [item.row for item in items]
+            facts = load_facts(conn, rows, connector.crm)
+        lives = read_live(connector, rows)
+        for item in items:
+            live = lives[item.row.ref]
+            kind, reason = _classify(ctx, targets, item, live, facts)
+            _count(found, item, live, kind, reason)
+        ctx.progress.step(f"compare {connector.crm}", start + len(part), len(records))
+
+
+def _wanted(one: Linked, place: Place, changes: Sequence[Row]) -> Iterator[_Item]:
+    """What is wanted in one field, if anything is."""
+    value: str | None = None
+    if place.purpose == "score" and one.total is not None:
+        value = str((one.total + POINT // 2) // POINT)
+    elif place.purpose == "grade":
+        value = one.grade
+    elif place.purpose not in SCORED and one.spell_id is not None:
+        decided = [row for row in changes if row.spell_id == one.spell_id and row.policy not in RESTORING]
+        if place.purpose in ("status", "stage"):
+            desired = place.desired()
+            value = desired.get(one.record_type or "", desired.get(""))
+        elif decided:
+            value = decided[0].desired_value
+    if value is None:
+        return
+    row = Row(
+        id="",
+        person_id=one.person_id,
+        spell_id=one.spell_id,
+        crm=one.crm,
+        object=one.object,
+        record_id=one.id,
+        purpose=place.purpose,
+        field=place.policy.field,
+        policy=place.policy.policy,
+        base_value=None,
+        desired_value=value,
+        reason="",
+        state="queued",
+        why=None,
+        attempts=0,
+        base_version=None,
+        base_ms=None,
+        sent_ms=None,
+        plan_digest=None,
+        model_hash=one.model_hash or "",
+        parent_id=None,
+    )
+    yield _Item(one, row, changes[0] if changes else None)
+
+
+def _classify(ctx: Context, targets: Targets, item: _Item, live: Live, facts: Facts) -> tuple[Class, str]:
+    """The one class of a wanted value, with the words for it."""
+    newest, row = item.newest, item.row
+    if item.linked.ambiguous:
+        return Class.AMBIGUOUS, "several live records of one CRM share this person"
+    if live.moved_to is not None:
+        return Class.MOVED, f"the record is now {live.moved_to.object} {live.moved_to.id}"
+    if not live.exists:
+        return Class.MISSING, "the record is gone"
+    if same(row.purpose, live.values.get(row.field), row.desired_value):
+        return Class.EQUAL, ""
+    if newest is not None and newest.state in WAITING_STATES:
+        return Class.PENDING, newest.reason
+    if newest is not None and newest.state in ("parked", "conflict"):
+        return Class.PARKED, newest.why or ""
+    if newest is not None and newest.policy in RESTORING and newest.state == "verified":
+        return Class.HUMAN_HELD, newest.reason
+    given_up = None
+    if newest is not None and newest.state == "superseded":
+        given_up = _BY_END.get(newest.why or "")
+    if newest is not None and given_up is not None:
+        return given_up, newest.reason
+    decision = decide_late(ctx, targets, row, live, facts)[1]
+    if isinstance(decision, SetField | AskPerson):
+        return Class.DRIFT, decision.reason
+    if isinstance(decision, Leave) and decision.why in (Why.HUMAN, Why.QUIET):
+        return Class.HUMAN_HELD, decision.reason
+    return Class.POLICY_BLOCKED, decision.reason
+
+
+_BY_END: Final[Mapping[str, Class]] = {
+    Why.HUMAN.value: Class.HUMAN_HELD,
+    Why.REJECTED.value: Class.HUMAN_HELD,
+    Why.SKIPPED.value: Class.HUMAN_HELD,
+    Why.POLICY.value: Class.POLICY_BLOCKED,
+    Why.AUTOMATION.value: Class.POLICY_BLOCKED,
+    Why.OVERRIDDEN.value: Class.POLICY_BLOCKED,
+}
+"""How a change that was given up explains that another value stands there."""
+
+
+def _count(found: Reconciled, item: _Item, live: Live, kind: Class, reason: str) -> None:
+    found.values += 1
+    found.classes[kind] += 1
+    if kind is Class.EQUAL:
+        return
+    row = item.row
+    found.findings.append(
+        Finding(
+            person_id=row.person_id,
+            crm=row.crm,
+            object=row.object,
+            id=row.record_id,
+            field=row.field,
+            kind=kind,
+            wanted=row.desired_value,
+            live=live.values.get(row.field),
+            reason=reason,
+        )
+    )
