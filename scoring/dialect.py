@@ -6,6 +6,7 @@ can be held to alike, whatever the locale. SQLite's LIKE does so by itself.
 
 from __future__ import annotations
 
+import functools
 from typing import Any, Final
 
 from sqlalchemy import BigInteger, Boolean, Text, literal
@@ -113,6 +114,7 @@ def matches_like(text: ColumnElement[Any], pattern: str) -> ColumnElement[bool]:
     return like_folded(text, literal(pattern))
 
 
+@functools.lru_cache(maxsize=4096)
 def glob_matches(text: str, glob: str) -> bool:
     """Python's side of the glob: greedy with one step back, so no text can make it slow."""
     text, glob = fold_text(text), fold_text(glob)

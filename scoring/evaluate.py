@@ -106,15 +106,18 @@ def events_of(
     rows = sorted(
         (row for row in engagements if _counts(row, as_of, known_at)), key=lambda row: row["occurred_at"]
     )
-    return {
-        event.name: _chains(event, [row for row in rows if _matches(event, row)]) for event in model.events
-    }
+    return {event.name: _chains(event, _matching(event, rows)) for event in model.events}
 
 
 def _counts(row: Row, as_of: int, known_at: int) -> bool:
     at = row["occurred_at"]
     gone = row["is_bot"] or row["deleted"]
     return at is not None and not gone and at <= as_of and row["first_seen"] <= known_at
+
+
+def _matching(event: Event, rows: Sequence[Row]) -> list[Row]:
+    kinds = {match.kind for match in event.any_of}
+    return [row for row in rows if row["kind"] in kinds and _matches(event, row)]
 
 
 def _matches(event: Event, row: Row) -> bool:

@@ -294,6 +294,11 @@ class Model:
         """Every rule, fit first; the position is the rule's number in the SQL."""
         return self.fit.rules + self.engagement.rules
 
+    @property
+    def kinds(self) -> frozenset[str]:
+        """Every kind of engagement that an event of the model counts."""
+        return frozenset(match.kind for event in self.events for match in event.any_of)
+
     def rule(self, rule_id: str) -> Rule | None:
         """The rule of that id."""
         return next((rule for rule in self.rules if rule.id == rule_id), None)

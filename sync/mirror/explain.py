@@ -179,7 +179,7 @@ def _computed(
     conn: Connection, person: Mapping[str, Any], models: Sequence[Model], as_of: int, known_at: int
 ) -> View | None:
     """The score by the first live model that applies, else by the first model."""
-    rows = _engagements(conn, person["person_id"])
+    rows = _engagements(conn, person["person_id"], models)
     found = [(m, evaluate(m, person, rows, as_of=as_of, known_at=known_at)) for m in models]
     live = [(m, e) for m, e in found if m.status == "live"]
     applying = [(m, e) for m, e in live if e.applies]
@@ -200,9 +200,13 @@ def _computed(
     )
 
 
-def _engagements(conn: Connection, person_id: str) -> list[Mapping[str, Any]]:
-    query = select(catalog.engagements(select(literal(person_id))))
-    return [dict(row) for row in conn.execute(query).mappings()]
+def _engagements(conn: Connection, person_id: str, models: Sequence[Model]) -> list[Mapping[str, Any]]:
+    """What a person did that one of the models counts."""
+    kinds = sorted(frozenset().union(*(model.kinds for model in models)))
+    rows = catalog.engagements(select(literal(person_id)))
+    found = conn.execute(select(rows).where(rows.c.kind.in_(kinds)))
+    names = tuple(found.keys())
+    return [dict(zip(names, row, strict=True)) for row in found]
 
 
 def _outlook(
@@ -212,7 +216,8 @@ def _outlook(
     if model is None:
         return {"missing": [], "missing_fields": [], "fades": None}
     gaps = missing(model.mql.enter, view.total, view.fit, view.engagement)
-    events = events_of(model, _engagements(conn, person["person_id"]), as_of=view.as_of, known_at=known_at)
+    rows = _engagements(conn, person["person_id"], [model])
+    events = events_of(model, rows, as_of=view.as_of, known_at=known_at)
     fades = fading(model, person, events, view.as_of)
     return {
         "missing": [{"axis": gap.axis, "points": points(gap.points)} for gap in gaps],
