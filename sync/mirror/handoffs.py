@@ -164,10 +164,20 @@ def record_owners(conn: Connection, person_id: str) -> list[tuple[str, str]]:
     return [(row[0], row[1]) for row in conn.execute(query)]
 
 
-def start(conn: Connection, one: Begun, owner: str | None, due_at: int | None) -> None:
-    """Start the clock of one hand-off."""
-    values = {"spell_id": one.spell_id, "person_id": one.person_id, "owner": owner}
-    conn.execute(insert(HAND_OFF).values(**values, started_at=one.at, due_at=due_at))
+def start(conn: Connection, begun_: Iterable[tuple[Begun, str | None, int | None]]) -> None:
+    """Start the clocks of hand-offs, each with its owner and when it is due."""
+    rows = [
+        {
+            "spell_id": one.spell_id,
+            "person_id": one.person_id,
+            "owner": owner,
+            "started_at": one.at,
+            "due_at": due_at,
+        }
+        for one, owner, due_at in begun_
+    ]
+    if rows:
+        conn.execute(insert(HAND_OFF), rows)
 
 
 def activities(conn: Connection, now: int) -> list[Activity]:

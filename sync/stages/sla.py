@@ -26,10 +26,13 @@ def keep_clocks(ctx: Context, conn: Connection, targets: Targets) -> None:
     """Start the clocks of new hand-offs, and stop those that the mirror knows to be touched or over."""
     models = {model.name: model.mql.first_touch for model in ctx.models}
     now = epoch(ctx.world.now())
+    begun: list[tuple[Begun, str | None, int | None]] = []
     for one in handoffs.begun(conn):
         owner = _human(targets, one.owners or handoffs.record_owners(conn, one.person_id))
         seconds = models.get(one.model)
-        handoffs.start(conn, one, owner, None if seconds is None else _due(ctx, targets, owner, one, seconds))
+        due_at = None if seconds is None else _due(ctx, targets, owner, one, seconds)
+        begun.append((one, owner, due_at))
+    handoffs.start(conn, begun)
     handoffs.close_ended(conn)
     for activity in handoffs.activities(conn, now):
         if _is_owners(targets, activity):

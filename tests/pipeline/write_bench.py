@@ -88,11 +88,13 @@ OWNERS = (
 
 
 class Bench:
-    """Everything of one test. `problems` collects what the last run reported."""
+    """Everything of one test. `problems` collects what the last run reported. `url`: another database."""
 
-    def __init__(self, folder: Path, world: SimulatedWorld, owners: bool = True, **settings: Any) -> None:
+    def __init__(
+        self, folder: Path, world: SimulatedWorld, owners: bool = True, url: str = "", **settings: Any
+    ) -> None:
         self.world = world
-        self.mirror = Mirror(f"sqlite:///{folder / 'mirror.db'}", world)
+        self.mirror = Mirror(url or f"sqlite:///{folder / 'mirror.db'}", world)
         self.mirror.migrate()
         self.sf = MemoryConnector("salesforce", world)
         self.hs = MemoryConnector("hubspot", world)
