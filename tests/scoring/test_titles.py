@@ -12,7 +12,8 @@ DIRECTOR_OR_HIGHER = """
 Director of Product Management | Director, Revenue Operations | Senior Director, Customer Success |
 Marketing Director | Sales Director EMEA | Operations Director | Technical Director | Programme Director |
 Group Director of Strategy | Director - Business Development | Director of Sales & Marketing |
-Head of Growth | Head of Engineering | Head of Digital | Head of IT Infrastructure | Head of Demand Generation |
+Head of Growth | Head of Engineering | Head of Digital | Head of IT Infrastructure |
+Head of Demand Generation |
 Head of Business Development DACH | Interim Head of Product | Senior Vice President of Sales |
 Executive Vice President | Vice President of Engineering | VP of Customer Success | VP Marketing & Growth |
 Regional Vice President | Area Vice President Sales | VP & General Manager | Chief Marketing Officer |
