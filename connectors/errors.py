@@ -1,17 +1,17 @@
 """Error families, named by what happens next.
 
-    ConnectorError                 carries crm, code, message; never a body, a token or a person's data
-    ├── Retriable(delay)           wait and do it again: 429 of a burst limit, 5xx, timeouts, lost connections
-    │   └── BrokenReply            a 2xx that is not what was asked for: HTML, cut JSON, wrong counts
-    ├── QuotaSpent(until)          the day's calls are gone: the run is deferred
-    ├── AuthFailed                 signing in failed for good
-    ├── RightMissing               signed in, but not allowed (scope, permission, API disabled)
-    ├── NotOffered(what)           this account has no such object, field or endpoint
-    ├── RecordRejected(code)       the CRM refused one record; park it
-    ├── Conflict                   somebody wrote since we read; decide again
-    ├── Moved(to)                  the record is gone; `to` is its survivor where there is one
-    ├── OutcomeUnknown             a write may or may not have happened; read back first
-    └── Fatal                      none of the above: our mistake or a broken server; stop
+ConnectorError                 carries crm, code, message; never a body, a token or a person's data
+├── Retriable(delay)           wait and do it again: 429 of a burst limit, 5xx, timeouts, lost connections
+│   └── BrokenReply            a 2xx that is not what was asked for: HTML, cut JSON, wrong counts
+├── QuotaSpent(until)          the day's calls are gone: the run is deferred
+├── AuthFailed                 signing in failed for good
+├── RightMissing               signed in, but not allowed (scope, permission, API disabled)
+├── NotOffered(what)           this account has no such object, field or endpoint
+├── RecordRejected(code)       the CRM refused one record; park it
+├── Conflict                   somebody wrote since we read; decide again
+├── Moved(to)                  the record is gone; `to` is its survivor where there is one
+├── OutcomeUnknown             a write may or may not have happened; read back first
+└── Fatal                      none of the above: our mistake or a broken server; stop
 """
 
 from __future__ import annotations
