@@ -6,7 +6,7 @@ COMPILE = $(BIN)/uv pip compile -q --upgrade --universal --generate-hashes --pyt
           --no-header --no-annotate
 
 .DEFAULT_GOAL := help
-.PHONY: help setup dev demo test lint lock clean
+.PHONY: help setup dev demo test lint lock bench-pull clean
 
 help:            ## show what can be made
 	@grep -E '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -32,6 +32,9 @@ lock: dev        ## renew the locks of run time, tests and set-up
 	$(COMPILE) pyproject.toml -o requirements.lock
 	$(COMPILE) --group dev pyproject.toml -c requirements.lock -o requirements-dev.lock
 	printf 'pip\nuv\nsetuptools\n' | $(COMPILE) - -o .ci/setup.lock
+
+bench-pull: setup ## what pulling from HubSpot costs, as ratios
+	@$(BIN)/python -m benchmarks.bench_pull
 
 clean:           ## remove everything that was made
 	rm -rf $(VENV) build *.egg-info demo-data .mypy_cache .ruff_cache .pytest_cache .hypothesis
