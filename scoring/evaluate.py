@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from scoring.decay import decayed
-from scoring.dialect import glob_matches
+from scoring.dialect import fold_text, glob_matches
 from scoring.model import Axis, Band, Event, Limit, Minimums, Model, Rule
 from scoring.operators import fact, holds
 
@@ -231,3 +231,21 @@ def _grade(model: Model, fit: int, engagement: int) -> str:
     letter = next((word for word, least in grade.fit if fit >= least), grade.fit_below)
     digit = next((word for word, least in grade.engagement if engagement >= least), grade.engagement_below)
     return letter + digit
+
+
+def account_of(model: Model, person: Row) -> str | None:
+    """The account that a person belongs to; None without one."""
+    by = model.account.by if model.account else ""
+    name = fact(person, by) if by else None
+    return None if name is None or (by == "email_domain" and person["free_mail"]) else fold_text(name)
+
+
+def account_points(model: Model, people: Iterable[tuple[Row, int]]) -> dict[str, int]:
+    """The roll-up of every account, from each person and their engagement points."""
+    engaged: dict[str, list[int]] = {}
+    for person, points in people:
+        account = account_of(model, person)
+        if account is not None:
+            engaged.setdefault(account, []).append(max(0, points))
+    top = model.account.sum_top if model.account else 0
+    return {account: sum(sorted(found, reverse=True)[:top]) for account, found in engaged.items()}

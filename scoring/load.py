@@ -20,6 +20,7 @@ from scoring.model import (
     POINT,
     STAGES,
     STATUSES,
+    Account,
     AllOf,
     Checks,
     Event,
@@ -36,6 +37,8 @@ from scoring.model import (
 from scoring.reading import Problems, Table, percent
 
 DAY: Final = 86400
+ACCOUNT_FIELDS: Final = ("company", "email_domain")
+"""What people of one account have in common."""
 _NOT_HASHED: Final = ("status", "review_by", "checks")
 
 
@@ -76,6 +79,7 @@ class _Loader:
         grade = self._grade()
         mql = self._mql([event.name for event in events], [group.name or "" for group in engagement.groups])
         timezone, review_by, checks = self._timezone(), self._review_by(), self._checks()
+        account = self._account(top.table("account"))
         top.done()
         if name is None or version is None or status is None or grade is None or mql is None:
             return None
@@ -96,6 +100,7 @@ class _Loader:
             timezone=timezone,
             review_by=review_by,
             checks=checks,
+            account=account,
             lists=lists,
             lists_hash=_digest({key: sorted(value) for key, value in lists.items()}),
             text=text,
@@ -245,6 +250,14 @@ class _Loader:
         first_touch = table.duration("first_touch", required=True)
         table.done()
         return first_touch
+
+    def _account(self, table: Table | None) -> Account | None:
+        if table is None:
+            return None
+        by = table.choice("by", ACCOUNT_FIELDS, required=True)
+        sum_top = table.integer("sum_top", low=1, high=1000, required=True)
+        table.done()
+        return None if by is None or sum_top is None else Account(by, sum_top)
 
     def _timezone(self) -> str:
         name = self._top.text("timezone") or "UTC"

@@ -242,6 +242,18 @@ class Qualification:
 
 
 @dataclass(frozen=True, slots=True)
+class Account:
+    """The roll-up of a company: the engagement of its `sum_top` most engaged people, summed.
+
+    People are of one account when the fact `by` is the same but for the case of ASCII letters; free-mail
+    domains are nobody's account, and people without engagement above 0 add nothing.
+    """
+
+    by: str
+    sum_top: int
+
+
+@dataclass(frozen=True, slots=True)
 class Checks:
     """Healthy bands, as shares from 0 to 1."""
 
@@ -273,6 +285,7 @@ class Model:
     timezone: str = "UTC"
     review_by: date | None = None
     checks: Checks = Checks()
+    account: Account | None = None
     lists: Mapping[str, frozenset[str]] = field(default_factory=dict)
     lists_hash: str = ""
     text: str = field(default="", repr=False)

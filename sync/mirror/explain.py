@@ -20,6 +20,7 @@ from scoring.explain import fading, hit_text, missing, summary
 from scoring.model import POINT, Model
 from scoring.operators import fact
 from sync.mirror import catalog
+from sync.mirror.accounts import account_roll_up
 from sync.mirror.catalog import HIT, PERSON, SCORE, SPELL
 from sync.mirror.engine import Connection
 from sync.mirror.programs import program_for, run_program, temporary
@@ -82,7 +83,13 @@ def explain_person(
         "summary": summary(view.total, view.fit, view.engagement, view.grade, view.hits),
         "spells": spells_of(conn, person["person_id"]),
     }
+    answer["account"] = _account(conn, used, person)
     return {**answer, **_outlook(conn, person, used, view, now if known_at is None else known_at)}
+
+
+def _account(conn: Connection, model: Model | None, person: Mapping[str, Any]) -> dict[str, Any] | None:
+    found = None if model is None else account_roll_up(conn, model, person)
+    return found and {"name": found[0], "points": points(found[1]), "people": found[2]}
 
 
 def _person(conn: Connection, person_id: str) -> dict[str, Any] | None:

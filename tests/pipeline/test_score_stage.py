@@ -356,6 +356,21 @@ def test_the_answers_about_a_person_agree(loop: Loop) -> None:
     assert now["fades"]["below_enter_at"] <= now["fades"]["under_leave_at"]
 
 
+def test_the_account_of_a_person_is_told_by_its_most_engaged_people(loop: Loop) -> None:
+    text = DEFAULT.replace("[events]", '[account]\nby = "company"\nsum_top = 2\n\n[events]', 1)
+    loop.models = [load_model(text, "account.toml")]
+    others = [person(f"p{n}", company="acme") for n in (2, 3)]
+    demos = [engagement("demo_requested", loop.now, f"p{n}") for n in (1, 2, 3)]
+    loop.put(person(**FIT), *others, person("p4"), engagements=demos)
+    loop.score()
+    with loop.mirror.read() as conn:
+        ann, alone = (explain_person(conn, p, loop.models, now=loop.now) for p in ("p1", "p4"))
+    assert ann is not None
+    assert alone is not None
+    assert ann["account"] == {"name": "ACME", "points": 50.0, "people": 3}
+    assert alone["account"] is None
+
+
 def test_as_of_moves_the_clock_of_the_score_only(loop: Loop) -> None:
     loop.put(person(), engagements=[engagement("webinar_attended", loop.now - 10)])
     loop.score()

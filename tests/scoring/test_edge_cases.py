@@ -6,9 +6,13 @@ from typing import Any
 
 import pytest
 
-from scoring.evaluate import Evaluation
+from scoring.compile import compile_model
+from scoring.compile.accounts import select_accounts
+from scoring.evaluate import Evaluation, account_points
 from scoring.load import load_model
 from scoring.model import Model
+from sync.mirror import catalog
+from sync.mirror.programs import run_program, temporary
 from tests.scoring.conftest import Databases
 from tests.scoring.subject import (
     DAY,
@@ -276,3 +280,48 @@ def test_bands_give_the_first_that_holds(scored: Scoring) -> None:
 def test_a_person_nobody_has_heard_of(scored: Scoring) -> None:
     found = scored()
     assert (found.total, found.grade, found.hits) == (0, "C4", ())
+
+
+ACCOUNT = DEFAULT.replace("[events]", '[account]\nby = "{}"\nsum_top = 2\n\n[events]', 1)
+
+
+@pytest.mark.parametrize("by", ["company", "email_domain"])
+def test_an_account_is_the_sum_of_its_most_engaged_people(databases: Databases, by: str) -> None:
+    model = load_model(ACCOUNT.replace("{}", by), "account.toml")
+    people = [
+        person("p1", company="ACME", email_domain="acme.test"),
+        person("p2", company="acme", email_domain="ACME.test"),
+        person("p3", company="Acme", email_domain="acme.test"),
+        person("p4", company="Other", email_domain="other.test"),
+        person("p5", company="", email_domain="gmail.com", free_mail=True),
+        person("p6", company=None, email_domain=None),
+    ]
+    engagements = [
+        engagement("demo_requested", NOW, "p1"),
+        engagement("trial_started", NOW, "p2"),
+        engagement("webinar_attended", NOW, "p3"),
+        engagement("unsubscribed", NOW, "p4"),
+        engagement("demo_requested", NOW, "p5"),
+    ]
+    scores = by_oracle(model, people, engagements)
+    expected = account_points(model, ((row, scores[row["person_id"]].engagement) for row in people))
+    names = ("acme", "other") if by == "company" else ("acme.test", "other.test")
+    assert expected == {names[0]: 55_000, names[1]: 0}
+    with databases() as conn:
+        by_sql(conn, model, people, engagements)
+        program = compile_model(model, catalog.people(), catalog.engagements())
+        with temporary(conn, program.tables):
+            run_program(conn, program, as_of=NOW, known_at=NOW)
+            assert model.account is not None
+            found = conn.execute(select_accounts(model.account, catalog.people(), program.decision)).all()
+    assert {row.account: row.points for row in found} == expected
+    assert {row.account: row.people for row in found} == {names[0]: 3, names[1]: 1}
+
+
+def test_a_list_of_names_is_compared_without_case(scored: Scoring) -> None:
+    text = DEFAULT.replace('reason = "competitor"', 'reason = "partner"').replace(
+        '"competitors"', '"partners"'
+    )
+    model = load_model(text, "lists.toml", {"partners": [" Friends.TEST ", ""]})
+    for domain, reason in (("friends.test", "partner"), ("foes.test", None)):
+        assert scored(model=model, **{**FIT, "email_domain": domain}).suppressed == reason
