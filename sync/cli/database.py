@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Annotated
+
 import typer
 
 from sync.cli.options import command, group
 from sync.cli.session import Session
 from sync.mirror import health
+from sync.mirror.backup import back_up
+from sync.mirror.backup import restore as put_back
+from sync.mirror.engine import Mirror
 from sync.reports import SCHEMA_VERSION
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False)
+BackupFile = Annotated[Path, typer.Argument(metavar="FILE", help="The copy.")]
 commands = typer.Typer(
-    rich_markup_mode=None, no_args_is_help=True, help="The mirror: migrate, verify, stats."
+    rich_markup_mode=None, no_args_is_help=True, help="The mirror: migrate, backup, restore, verify, stats."
 )
 app.add_typer(commands, name="db")
 group(commands)
@@ -26,6 +33,37 @@ def migrate(session: Session) -> int:
         session.out.json({"schema_version": SCHEMA_VERSION, "mirror": where})
     else:
         session.out.line(f"{where} is up to date", "ok")
+    return 0
+
+
+@command(commands, "backup")
+def backup(session: Session, file: BackupFile) -> int:
+    """Copy the mirror to FILE, also while the daemon runs. The copy holds personal data."""
+    with session.app() as opened:
+        where = opened.mirror.where
+        size = back_up(opened.mirror, file)
+    if session.options.json:
+        session.out.json(
+            {"schema_version": SCHEMA_VERSION, "mirror": where, "backup": str(file), "bytes": size}
+        )
+    else:
+        session.out.line(f"{where} copied to {file}, {size / 1024**2:,.1f} MiB", "ok")
+    return 0
+
+
+@command(commands, "restore")
+def restore(session: Session, file: BackupFile) -> int:
+    """Put a copy in the mirror's place. Nothing is written to a CRM before you have approved a plan again."""
+    mirror = Mirror(session.settings.database_url, session.world)
+    former = put_back(mirror, file, session.world)
+    kept = None if former is None else str(former)
+    if session.options.json:
+        session.out.json({"schema_version": SCHEMA_VERSION, "mirror": mirror.where, "former": kept})
+        return 0
+    session.out.line(f"{mirror.where} is what {file} was", "ok")
+    if kept is not None:
+        session.out.line(f"the former one is kept in {kept}")
+    session.out.say("What was on its way is read back first; the first plan waits for `mqlsync approve`.")
     return 0
 
 

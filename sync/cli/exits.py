@@ -29,6 +29,7 @@ from sync.cli.errors import NotFound, UsageFault
 from sync.cli.words import crm_name, unknown
 from sync.demo import DemoFailed
 from sync.handover import NotCarriedOut, Relayed
+from sync.mirror.backup import FileInTheWay, MirrorBusy, NotSqlite
 from sync.mirror.engine import DatabaseDamaged, DatabaseLocked, DatabaseNewer, DatabaseUnusable, DiskFull
 from sync.mirror.lease import LeaseHeld, LeaseLost
 from sync.mirror.outbox import OutboxRaced
@@ -206,6 +207,18 @@ def _unusable(error: DatabaseUnusable) -> list[str]:
     ]
 
 
+def _not_sqlite(_: NotSqlite) -> list[str]:
+    return ["The mirror is on PostgreSQL: use pg_dump and pg_restore."]
+
+
+def _in_the_way(error: FileInTheWay) -> list[str]:
+    return [f"{error.file} exists already; nothing was done."]
+
+
+def _busy(_: MirrorBusy) -> list[str]:
+    return ["Another mqlsync works on this mirror. Stop it, then run the same command again."]
+
+
 def _no_plan(error: NoSuchPlan) -> list[str]:
     if error.digest is None:
         return ["No plan waits for approval."]
@@ -280,6 +293,9 @@ _RULES: Final[tuple[tuple[type[BaseException], int, Callable[[Any], list[str]]],
     (SeveralPlans, 2, _several_plans),
     (PlanOver, 9, _plan_over),
     (OutboxRaced, 11, _raced),
+    (NotSqlite, 2, _not_sqlite),
+    (FileInTheWay, 2, _in_the_way),
+    (MirrorBusy, 11, _busy),
     (NotCarriedOut, 5, _not_carried_out),
     (CrmOff, 2, _crm_off),
     (NobodyThere, 7, _nobody),

@@ -194,6 +194,11 @@ def approved(conn: Connection, keys: tuple[str, str]) -> bool:
     return conn.execute(query).first() is not None
 
 
+def any_approval(conn: Connection) -> bool:
+    """Whether anybody's approval still counts; after a restore none does."""
+    return conn.execute(select(APPROVAL.c.at).limit(1)).first() is not None
+
+
 def choose(conn: Connection, digest: str | None) -> str:
     """The digest meant: the one given, a beginning of it, or the only one that waits."""
     if digest:

@@ -15,6 +15,7 @@ from sync.context import Context
 from sync.core.guard import Blast, Blocked, Limits, blocked_by
 from sync.core.writes import Decision, Leave, SetField, Target
 from sync.mirror import audit, books, outbox, plans, routing, wants
+from sync.mirror.backup import RESTORE_EPOCH
 from sync.mirror.engine import Connection
 from sync.mirror.outbox import Row
 from sync.mirror.plans import Item
@@ -144,7 +145,7 @@ def live_plan(ctx: Context, targets: Targets, rows: Sequence[Row]) -> PlanView:
         mine = [row for row in rows if row.crm == crm]
         lives: Mapping[RecordRef, Live] = read_live(connector, mine)
         with ctx.mirror.read() as conn:
-            facts = load_facts(conn, mine, crm)
+            facts = load_facts(conn, mine, crm, ctx.run.now)
         for row in mine:
             live = lives[row.ref]
             target, decision = decide_late(ctx, targets, row, live, facts)
@@ -167,7 +168,7 @@ def exceeded(
     """Which limits these writes exceed: (intent, its target, the value it would replace)."""
     setting = ctx.settings.limits
     limits = Limits(
-        setting.first_run_needs_approval,
+        setting.first_run_needs_approval or _is_restored(conn),
         setting.records_per_run,
         setting.share_of_people,
         setting.per_owner_per_day,
@@ -193,6 +194,11 @@ def exceeded(
         live_before=int(get_meta(conn, LIVE_BEFORE) or 0),
     )
     return blocked_by(blast, limits)
+
+
+def _is_restored(conn: Connection) -> bool:
+    """Whether the mirror was put back from a copy and nobody has approved anything since."""
+    return get_meta(conn, RESTORE_EPOCH) is not None and not plans.any_approval(conn)
 
 
 def save_plan(ctx: Context, plan: PlanView, *, pending: bool) -> None:

@@ -16,6 +16,7 @@ from sync.cli.errors import NotFound, UsageFault
 from sync.cli.exits import EXIT_CODES, ending, reference
 from sync.demo import DemoFailed
 from sync.handover import NotCarriedOut, Relayed
+from sync.mirror.backup import FileInTheWay, MirrorBusy, NotSqlite
 from sync.mirror.engine import DatabaseDamaged, DatabaseLocked, DatabaseNewer, DatabaseUnusable, DiskFull
 from sync.mirror.lease import LeaseHeld, LeaseLost
 from sync.mirror.outbox import OutboxRaced
@@ -60,6 +61,9 @@ CASES: list[tuple[BaseException, int, str]] = [
     (OutboxRaced("i1", "sent"), 11, "Another mqlsync changed the outbox"),
     (NobodyThere("ann@example.com"), 7, "Nobody is ann@example.com"),
     (NoSuchFeed("hubspot", "contact", ["contacts"]), 2, "did you mean 'contacts'?"),
+    (NotSqlite(), 2, "pg_dump"),
+    (FileInTheWay(Path("/x.db")), 2, "/x.db exists already"),
+    (MirrorBusy(), 11, "Another mqlsync"),
     (NotCarriedOut("the daemon ended while it was at it"), 5, "handed to the daemon, and the daemon ended"),
     (CrmOff("hubspot"), 2, "hubspot has no credentials and is off"),
     (Relayed(9, ["Plan a1 is expired; nothing was sent."]), 9, "Plan a1 is expired"),

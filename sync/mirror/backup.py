@@ -1,0 +1,203 @@
+"""Copies of a SQLite mirror, and going back to one.
+
+A copy is old: what it calls open may long be done, and what it calls approved was approved for another day.
+So a restored mirror is at a new restore epoch: nobody's approval counts any more, every open intent must be
+approved anew, and what was on its way is read back first (as after any crash).
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Final
+
+from sqlalchemy import text
+
+from config.world import World
+from sync.mirror import health
+from sync.mirror.engine import Connection, DatabaseDamaged, DatabaseUnusable, Mirror
+from sync.mirror.lease import NAME as LEASE_NAME
+from sync.mirror.lease import lock_file
+from sync.mirror.runs import get_meta, set_meta
+
+RESTORE_EPOCH: Final = "restore_epoch"
+BESIDE: Final = ("-wal", "-shm")
+OPEN: Final = "('queued', 'quiet', 'awaiting_approval', 'sent', 'unsure')"
+
+
+class NotSqlite(Exception):
+    """The mirror is on PostgreSQL, which has tools of its own for this. Exit code 2."""
+
+
+class FileInTheWay(Exception):
+    """`file` exists already. Exit code 2."""
+
+    def __init__(self, file: Path) -> None:
+        super().__init__(str(file))
+        self.file = file
+
+
+class MirrorBusy(Exception):
+    """Another mqlsync works on the mirror. Exit code 11."""
+
+
+def path_of(mirror: Mirror) -> Path:
+    """The mirror's file. Raises NotSqlite."""
+    if mirror.path is None:
+        raise NotSqlite
+    return mirror.path
+
+
+def back_up(mirror: Mirror, file: Path) -> int:
+    """Copy the mirror as it is at this moment, whoever writes to it; the size in bytes.
+
+    The copy is one file that only its owner may read, complete or not there. Raises FileInTheWay, NotSqlite.
+    """
+    path_of(mirror)
+    if file.exists():
+        raise FileInTheWay(file)
+    part = file.with_name(file.name + ".part")
+    part.unlink(missing_ok=True)
+    os.close(os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+    try:
+        with mirror.read() as conn:
+            raw = conn.connection.driver_connection
+            assert isinstance(raw, sqlite3.Connection)  # the engine of a mirror with a file
+            _copy(raw, part)
+        os.link(part, file)  # unlike a rename it does not replace what came in between
+    except FileExistsError:
+        raise FileInTheWay(file) from None
+    finally:
+        part.unlink(missing_ok=True)
+    return file.stat().st_size
+
+
+def restore(mirror: Mirror, file: Path, world: World) -> Path | None:
+    """Put a copy in the mirror's place, at a new restore epoch; where the former file is kept.
+
+    The copy is checked and migrated aside first. Raises DatabaseDamaged, DatabaseNewer, MirrorBusy and
+    NotSqlite.
+    """
+    path = path_of(mirror)
+    if not file.is_file():
+        raise DatabaseUnusable(str(file), "there is no such file")
+    with _alone(path):
+        epochs = _epochs(mirror)
+        mirror.close()
+        aside = path.with_name(path.name + ".restoring")
+        for suffix in ("", *BESIDE):
+            Path(f"{aside}{suffix}").unlink(missing_ok=True)
+        os.close(os.open(aside, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+        try:
+            _prepare(file, aside, world, epochs)
+            return _swap(aside, path)
+        finally:
+            aside.unlink(missing_ok=True)
+
+
+def _prepare(file: Path, aside: Path, world: World, epochs: tuple[int, int]) -> None:
+    """Make the copy fit to be the mirror: whole, of today's schema, at its new epochs."""
+    try:
+        source = sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True)
+        try:
+            _copy(source, aside)
+        finally:
+            source.close()
+    except sqlite3.DatabaseError as error:
+        raise DatabaseDamaged(str(file), str(error)) from error
+    copy = Mirror(f"sqlite:///{aside}", world)
+    try:
+        with copy.read() as conn:
+            found = health.damage(conn) if _has_schema(conn) else ["it is no mirror of mqlsync"]
+        if found:
+            raise DatabaseDamaged(str(file), "; ".join(found))
+        copy.migrate()
+        with copy.write(durable=True) as conn:
+            _begin_epoch(conn, *epochs)
+    finally:
+        copy.close()
+    plain = sqlite3.connect(aside)
+    plain.execute("PRAGMA journal_mode=DELETE").close()  # everything in the one file
+    plain.close()
+
+
+def _has_schema(conn: Connection) -> bool:
+    query = text("SELECT 1 FROM sqlite_master WHERE name = 'alembic_version'")
+    return conn.execute(query).first() is not None
+
+
+def _begin_epoch(conn: Connection, lease_epoch: int, restore_epoch: int) -> None:
+    """Take back every approval; epochs go on from the later ones, so no former holder of a lease matches."""
+    number = max(restore_epoch, int(get_meta(conn, RESTORE_EPOCH) or 0)) + 1
+    set_meta(conn, RESTORE_EPOCH, str(number))
+    conn.execute(text("DELETE FROM approval"))
+    conn.execute(text("DELETE FROM request"))
+    conn.execute(text(f"UPDATE intent SET plan_digest = NULL WHERE state IN {OPEN}"))  # noqa: S608 (ours)
+    conn.execute(text("UPDATE intent SET state = 'queued' WHERE state = 'awaiting_approval'"))
+    conn.execute(text("UPDATE plan SET state = 'dropped' WHERE state IN ('pending', 'saved', 'approved')"))
+    known = conn.execute(text("SELECT max(epoch) FROM lease")).scalar() or 0
+    conn.execute(text("DELETE FROM lease"))
+    conn.execute(
+        text("INSERT INTO lease (name, holder, epoch, expires_at) VALUES (:name, 'restore', :epoch, 0)"),
+        {"name": LEASE_NAME, "epoch": max(known, lease_epoch) + 1},
+    )
+
+
+def _epochs(mirror: Mirror) -> tuple[int, int]:
+    """Lease and restore epoch of the present mirror; zeros when it is not there or cannot be read."""
+    if mirror.path is None or not mirror.path.exists():
+        return 0, 0
+    try:
+        with mirror.read() as conn:
+            if not _has_schema(conn):
+                return 0, 0
+            lease = conn.execute(text("SELECT max(epoch) FROM lease")).scalar()
+            return int(lease or 0), int(get_meta(conn, RESTORE_EPOCH) or 0)
+    except DatabaseUnusable:
+        return 0, 0
+
+
+def _swap(aside: Path, path: Path) -> Path | None:
+    """The prepared file becomes the mirror; at every moment there is one. The former one is kept beside."""
+    former = path.with_name(path.name + ".before-restore")
+    for suffix in BESIDE:  # first: the log of one database must never be taken for another's
+        with suppress(FileNotFoundError):
+            Path(f"{path}{suffix}").replace(f"{former}{suffix}")
+    kept = path.exists()
+    if kept:
+        former.unlink(missing_ok=True)
+        os.link(path, former)
+    aside.replace(path)
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+    return former if kept else None
+
+
+def _copy(source: sqlite3.Connection, file: Path) -> None:
+    target = sqlite3.connect(file)
+    try:
+        source.backup(target)
+        target.execute("PRAGMA journal_mode=DELETE").close()
+    finally:
+        target.close()
+
+
+@contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    """Hold the file lock of whoever may write. Raises MirrorBusy."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    file = os.open(lock_file(path), os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    except BlockingIOError:
+        raise MirrorBusy from None
+    finally:
+        os.close(file)

@@ -1,0 +1,114 @@
+"""A copy of the mirror, and going back to it: nothing is written to a CRM before somebody approves again."""
+
+from __future__ import annotations
+
+import sqlite3
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from sync.mirror.engine import Mirror
+from sync.mirror.lease import Lease, current_epoch
+from tests.acceptance.site import Site, made
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Iterator[Site]:
+    """A site that writes unasked: a restore makes it ask all the same."""
+    for site in made(tmp_path / "site"):
+        site.unasked()
+        yield site
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path) -> None:
+    (tmp_path / "site").mkdir()
+
+
+def test_an_old_copy_writes_nothing_before_an_approval(site: Site, tmp_path: Path) -> None:
+    copy = tmp_path / "copy.db"
+    anna = site.pair("anna@acme.example")
+    site.sync("--only", "pull,match,score,decide", after=3600)
+    assert site.json("db", "backup", str(copy))["bytes"] == copy.stat().st_size
+    assert stat.S_IMODE(copy.stat().st_mode) == 0o600
+    site.sync()
+    site.edit_lead(anna.lead, Status="New")  # a rep takes it back; the copy knows nothing of it all
+    site.world.advance(3600)
+    entries = len(site.sandbox.ledger)
+    answer = site.json("db", "restore", str(copy))
+    assert Path(answer["former"]).exists()
+    assert site.json("db", "verify")["ok"]
+    ben = site.pair("ben@acme.example")
+    report = site.sync(code=6)
+    assert report["outcome"] == "blocked"
+    assert site.written(entries) == []
+    site.ok("approve", "--yes")
+    assert site.of_lead(ben.lead)[0] == "MQL"
+    site.pair("carl@acme.example")
+    assert site.sync()["write"]["verified"] > 0, "once approved, the settings hold again"
+
+
+def test_epochs_go_on_from_the_later_ones(site: Site, tmp_path: Path) -> None:
+    site.ok("db", "backup", str(tmp_path / "copy.db"))
+    mirror = Mirror(site.environ["MQLSYNC_DATABASE_URL"], site.world)
+    for _ in range(3):
+        with Lease(mirror, site.world, 30, "sync").held():
+            pass
+    with mirror.read() as conn:
+        before = current_epoch(conn)
+    mirror.close()
+    site.ok("db", "restore", str(tmp_path / "copy.db"))
+    with Lease(mirror, site.world, 30, "sync").held() as epoch:
+        assert epoch > before
+    mirror.close()
+
+
+def test_a_copy_never_replaces_a_file(site: Site, tmp_path: Path) -> None:
+    (tmp_path / "copy.db").write_text("mine")
+    assert "exists already" in site.ok("db", "backup", str(tmp_path / "copy.db"), code=2).err
+    assert (tmp_path / "copy.db").read_text() == "mine"
+    assert list(tmp_path.glob("*.part")) == []
+
+
+def test_no_restore_under_somebody_at_work(site: Site, tmp_path: Path) -> None:
+    site.ok("db", "backup", str(tmp_path / "copy.db"))
+    mirror = Mirror(site.environ["MQLSYNC_DATABASE_URL"], site.world)
+    with Lease(mirror, site.world, 30, "daemon").held():
+        site.ok("db", "restore", str(tmp_path / "copy.db"), code=11)
+    mirror.close()
+
+
+@pytest.mark.parametrize("kind", ["text", "other", "cut", "none"])
+def test_what_is_no_whole_mirror_is_not_put_back(site: Site, tmp_path: Path, kind: str) -> None:
+    site.pair("anna@acme.example")
+    site.sync("--only", "pull,match", after=3600)
+    copy = tmp_path / "copy.db"
+    if kind == "text":
+        copy.write_text("no database at all, but long enough to be looked at" * 100)
+    elif kind == "other":
+        other = sqlite3.connect(copy)
+        other.execute("CREATE TABLE x (y)")
+        other.close()
+    elif kind == "cut":
+        site.ok("db", "backup", str(copy))
+        copy.write_bytes(copy.read_bytes()[: copy.stat().st_size // 2])
+    ran = site.run("db", "restore", str(copy))
+    assert ran.code == (2 if kind == "none" else 12), ran.err
+    assert str(copy) in ran.err
+    assert len(site.json("people")["people"]) == 1, "the mirror is as it was"
+
+
+def test_a_damaged_mirror_can_be_put_back(site: Site, tmp_path: Path) -> None:
+    site.pair("anna@acme.example")
+    site.sync("--only", "pull,match", after=3600)
+    site.ok("db", "backup", str(tmp_path / "copy.db"))
+    path = site.folder / "mirror.db"
+    for suffix in ("-wal", "-shm"):
+        Path(f"{path}{suffix}").unlink(missing_ok=True)
+    path.write_bytes(b"garbage" * 10_000)
+    site.ok("status", code=12)
+    site.ok("db", "restore", str(tmp_path / "copy.db"))
+    assert len(site.json("people")["people"]) == 1
+    assert (site.folder / "mirror.db.before-restore").read_bytes().startswith(b"garbage")
