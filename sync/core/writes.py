@@ -64,6 +64,7 @@ class Why(StrEnum):
     OVERRIDDEN = "overridden_by_automation"
     REPEATED = "repeated"
     UNDONE = "undone"
+    QUARREL = "quarrel"
     REFUSED = "refused"
     SILENT = "refused_silently"
     CANNOT_TELL = "cannot_tell"

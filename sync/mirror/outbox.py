@@ -370,6 +370,7 @@ REMEDIES: Final[Mapping[str, str]] = {
     Why.SILENT.value: "the CRM accepted the write and kept the old value; look for a rule on that field",
     Why.REPAIR_FAILED.value: "put the person's value back by hand; the reason names it",
     Why.CANNOT_TELL.value: "look at the record; retry if the change is still right",
+    Why.QUARREL.value: "find out who else writes this field and agree on one writer; then retry",
     Why.KEPT_CHANGING.value: "the record changed again and again while we tried; retry later",
 }
 

@@ -53,6 +53,19 @@ def verified_values(conn: Connection, refs: Collection[RecordRef]) -> dict[tuple
     return found
 
 
+def recent_writes(
+    conn: Connection, refs: Collection[RecordRef], since: int
+) -> dict[tuple[RecordRef, str], list[tuple[str | None, str | None]]]:
+    """Per record and field, what each proved write since then replaced, and with what; oldest first."""
+    found: dict[tuple[RecordRef, str], list[tuple[str | None, str | None]]] = {}
+    for where in of_records(refs):
+        proved = (INTENT.c.state == "verified", INTENT.c.done_at >= since)
+        query = select(*COLUMNS).where(where, *proved).order_by(INTENT.c.sent_ms, INTENT.c.id)
+        for row in (Row(*values) for values in conn.execute(query)):
+            found.setdefault((row.ref, row.field), []).append((row.base_value, row.desired_value))
+    return found
+
+
 def put_verified(conn: Connection, proved: Sequence[tuple[Row, str, int]]) -> None:
     """Remember that our values were read back: per intent the record's version and the moment.
 

@@ -14,6 +14,7 @@ from connectors.base import Connector
 from connectors.records import Live, RecordRef
 from sync.context import Context
 from sync.core.authors import OurWrite
+from sync.core.oscillation import WITHIN, quarrel
 from sync.core.owner import may_own
 from sync.core.writes import (
     MACHINE,
@@ -48,6 +49,9 @@ class Facts:
     ours: Mapping[tuple[RecordRef, str], Sequence[tuple[str, OurWrite]]] = field(default_factory=dict)
     before: Mapping[str, str | None] = field(default_factory=dict)
     our_source: str = ""
+    recent: Mapping[tuple[RecordRef, str], Sequence[tuple[str | None, str | None]]] = field(
+        default_factory=dict
+    )
 
     def known(self, row: Row, quiet_seconds: int, *, without: str = "") -> Known:
         """The facts of one intent; `without` leaves one of our writes out."""
@@ -61,8 +65,8 @@ class Facts:
         )
 
 
-def load_facts(conn: Connection, rows: Sequence[Row], crm: str) -> Facts:
-    """The facts of these intents, all of one CRM."""
+def load_facts(conn: Connection, rows: Sequence[Row], crm: str, now: int | None = None) -> Facts:
+    """The facts of these intents, all of one CRM; what is to be decided `now` also needs the last day's."""
     refs = {row.ref for row in rows}
     verified = proofs.verified_values(conn, refs)
     owners = {row.ref: row.spell_id for row in rows if row.purpose == "owner" and row.policy != REPAIR}
@@ -73,6 +77,7 @@ def load_facts(conn: Connection, rows: Sequence[Row], crm: str) -> Facts:
         proofs.our_writes(conn, refs),
         plans.shown_before(conn, rows),
         get_meta(conn, f"{crm}.our_source") or "",
+        {} if now is None else proofs.recent_writes(conn, refs, now - WITHIN),
     )
 
 
@@ -126,6 +131,10 @@ def decide_late(
         owner = targets.by_id(row.crm, row.desired_value)
         if owner is not None and not may_own(row.crm, row.object, owner.kind, active=owner.active):
             return target, Leave(Why.STALE, "this owner is not active any more")
+    if row.policy not in RESTORING:
+        sequence = quarrel(row.purpose, facts.recent.get((row.ref, row.field), ()), value)
+        if sequence:
+            return target, AskPerson(f"two writers undo each other within a day: {sequence}", Why.QUARREL)
     return target, decision
 
 

@@ -153,7 +153,7 @@ def _compare_all(
                 for item in _wanted(one, place, changes.get((one.ref, place.policy.field), ()))
             ]
             rows = [item.row for item in items]
-            facts = load_facts(conn, rows, connector.crm)
+            facts = load_facts(conn, rows, connector.crm, ctx.run.now)
         lives = read_live(connector, rows)
         for item in items:
             live = lives[item.row.ref]

@@ -183,7 +183,7 @@ class Writer:
         lives = read_live(self._connector, rows)
         self._ctx.world.reached("write.read")
         with self._ctx.mirror.read() as conn:
-            facts = load_facts(conn, rows, self._connector.crm)
+            facts = load_facts(conn, rows, self._connector.crm, self._ctx.run.now)
         waited = 0.0
         while True:
             decisions = {
