@@ -8,6 +8,7 @@ import pytest
 
 from scoring.compile import compile_model
 from scoring.compile.accounts import select_accounts
+from scoring.domains import is_student
 from scoring.evaluate import Evaluation, account_points
 from scoring.load import load_model
 from scoring.model import Model
@@ -318,10 +319,17 @@ def test_an_account_is_the_sum_of_its_most_engaged_people(databases: Databases, 
     assert {row.account: row.people for row in found} == {names[0]: 3, names[1]: 1}
 
 
-def test_a_list_of_names_is_compared_without_case(scored: Scoring) -> None:
-    text = DEFAULT.replace('reason = "competitor"', 'reason = "partner"').replace(
-        '"competitors"', '"partners"'
-    )
-    model = load_model(text, "lists.toml", {"partners": [" Friends.TEST ", ""]})
-    for domain, reason in (("friends.test", "partner"), ("foes.test", None)):
+@pytest.mark.parametrize("name", ["employees", "partners", "competitors", "customers"])
+def test_employees_partners_and_competitors_come_from_lists_whatever_their_case(
+    scored: Scoring, name: str
+) -> None:
+    text = DEFAULT.replace('"competitors"', f'"{name}"')
+    model = load_model(text, "lists.toml", {name: [" Friends.TEST ", ""]})
+    for domain, reason in (("friends.test", "competitor"), ("foes.test", None)):
         assert scored(model=model, **{**FIT, "email_domain": domain}).suppressed == reason
+
+
+def test_staff_of_a_university_hospital_are_no_students(scored: Scoring) -> None:
+    for domain, fit in (("med.cornell.edu", 0), ("cornell.edu", -50_000)):
+        facts = {"email_domain": domain, "student_domain": is_student(domain)}
+        assert scored(**facts).fit == fit
