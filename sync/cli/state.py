@@ -24,6 +24,7 @@ app = typer.Typer(rich_markup_mode=None, add_completion=False)
 
 CHECK_CODES = {"ok": 0, "paused": 3, "degraded": 3, "blocked": 6, "failed": 5}
 """State → exit code of `status --check`."""
+WATCH_EVERY = 5.0  # seconds
 STYLES = {"ok": "ok", "failed": "error"}
 
 
@@ -33,17 +34,27 @@ def status(
     check: Annotated[
         bool, typer.Option("--check", help="End with 3, 5 or 6 when not all is well (for monitoring).")
     ] = False,
+    watch: Annotated[
+        bool,
+        typer.Option("--watch", help="Again every 5 s until Ctrl-C; with --check until not all is well."),
+    ] = False,
 ) -> int:
     """Fresh? Complete? Written? Nothing stuck?"""
     with session.app() as opened:
-        found = status_of(
-            opened.mirror, tuple(opened.connectors), epoch(session.world.now()), opened.settings
-        )
-    if session.options.json:
-        session.out.json(found.to_json())
-    else:
-        _show(session, found)
-    return CHECK_CODES[found.state] if check else 0
+        while True:
+            now = epoch(session.world.now())
+            found = status_of(opened.mirror, tuple(opened.connectors), now, opened.settings)
+            if session.options.json and watch:
+                session.out.json_line(found.to_json())
+            elif session.options.json:
+                session.out.json(found.to_json())
+            else:
+                if watch:
+                    session.out.line(f"{shown(now)} UTC", "note")
+                _show(session, found)
+            if not watch or (check and found.state != "ok"):
+                return CHECK_CODES[found.state] if check else 0
+            session.world.sleep(WATCH_EVERY)
 
 
 def _show(session: Session, found: Status) -> None:

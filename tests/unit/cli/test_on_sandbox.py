@@ -153,6 +153,17 @@ def test_nobody_is_7(synced: Site) -> None:
         assert "mqlsync resync nobody@nowhere.example" in ran.err
 
 
+def test_watching_ends_when_not_all_is_well(synced: Site) -> None:
+    class Hasty(SimulatedWorld):
+        def sleep(self, seconds: float) -> None:
+            super().sleep(seconds * 20_000)
+
+    world = Hasty(start=synced.world.now())
+    ran = run("status", "--watch", "--check", "--json", environ=synced.environ, world=world)
+    states = [json.loads(line)["state"] for line in ran.out.splitlines()]
+    assert (ran.code, states) == (3, ["ok", "degraded"])
+
+
 def test_status_runs_and_budget(synced: Site) -> None:
     status = synced.json("status")
     assert status["state"] == "ok"
