@@ -268,6 +268,19 @@ def test_the_score_is_shown_as_a_whole_number_and_only_when_it_changed(bench: Be
     assert all(write.guarded is False for write in bench.all_writes())
 
 
+def test_our_own_fields_go_in_large_batches_and_those_of_people_first(bench: Bench) -> None:
+    scored(bench)
+    for number in range(150):
+        bench.person(f"p{number}", bench.contact(str(number), mql_grade="D4"), mql=number >= 145)
+    bench.decide()
+    before = bench.hs.calls
+    assert bench.write().verified == 160
+    # five MQLs, then 100 and 45 grades; each batch is read, written and read back
+    assert bench.hs.calls - before == 9
+    assert [write.guarded for write in bench.hs.writes] == [True] * 5 + [False] * 145
+    assert {len(write.fields) for write in bench.hs.writes[:5]} == {3}
+
+
 # -- configuration
 
 
