@@ -61,7 +61,7 @@ def _written(conn: Connection, which: ColumnElement[bool]) -> list[Written]:
     query = (
         select(*COLUMNS, again, ambiguous)
         .where(which, INTENT.c.state == "verified", INTENT.c.policy.not_in(RESTORING))
-        .where(INTENT.c.why != Why.UNDONE.value)
+        .where(INTENT.c.why.is_distinct_from(Why.UNDONE.value))
         .order_by(INTENT.c.crm, INTENT.c.object, INTENT.c.record_id, INTENT.c.field, INTENT.c.done_at)
     )
     return [Written(Row(*row[:-2]), bool(row[-2]), bool(row[-1])) for row in conn.execute(query)]
