@@ -17,6 +17,7 @@ from scoring.fields import DOMAIN_LISTS, FIELDS
 from scoring.load_rules import RuleReader
 from scoring.model import (
     MAX_EVENTS,
+    MAX_TRACKS,
     POINT,
     STAGES,
     STATUSES,
@@ -196,6 +197,8 @@ class _Loader:
         if enter:
             enter.done()
         fast_track = tuple(self._fast_track(item, events) for item in table.tables("fast_track"))
+        if len(fast_track) > MAX_TRACKS:
+            table.wrong("fast_track", f"has {len(fast_track)} fast tracks", f"at most {MAX_TRACKS}")
         for index, track in enumerate(fast_track):
             if track.id in [other.id for other in fast_track[:index]]:
                 path = (*table.path, "fast_track", index, "id")

@@ -28,6 +28,8 @@ FIT: Final = "fit"
 ENGAGEMENT: Final = "engagement"
 MAX_EVENTS: Final = 60
 """Events are bits of one 64-bit integer while they are told apart."""
+MAX_TRACKS: Final = 60
+"""So are fast tracks, while it is decided which of them hold."""
 
 ConditionValue = str | int | bool | tuple[str, ...] | tuple[int, ...]
 

@@ -78,8 +78,6 @@ DECISION: Final = _table(
 
 NEVER: Final = 2**62
 """Later than any moment."""
-MAX_TRACKS: Final = 60
-"""Fast tracks are bits of one 64-bit integer."""
 
 
 @functools.cache

@@ -135,3 +135,9 @@ def test_too_many_events() -> None:
     assert ":5: events: has 63 events; expected at most 60" in problems(
         SMALL.replace("[events]", f"[events]\n{events}")
     )
+
+
+def test_too_many_fast_tracks() -> None:
+    tracks = ", ".join(f'{{ id = "t{n}", event = "demo" }}' for n in range(61))
+    text = SMALL + f"fast_track = [{tracks}]\n"
+    assert problems(text) == [":22: mql.fast_track: has 61 fast tracks; expected at most 60"]
