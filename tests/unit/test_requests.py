@@ -15,6 +15,7 @@ from sync.mirror.engine import Mirror
 from sync.mirror.lease import Lease
 from sync.mirror.requests import Ask
 from sync.requests import Answer
+from tests.postgres import Postgres
 from tests.world import SimulatedWorld
 
 ASK = Ask("resync_person", {"who": "ann@acme.example"})
@@ -202,6 +203,25 @@ def test_an_asker_that_is_stopped_takes_it_back(app: App, clock: Serving) -> Non
     with pytest.raises(KeyboardInterrupt):
         hand_over(app, ASK, Silent())
     assert take(app) is None
+
+
+def test_on_postgresql_too(postgres: Postgres, clock: Serving, tmp_path: Path) -> None:
+    mirror = Mirror(postgres.new_mirror(), clock)
+    with App(Settings(), clock, tmp_path, mirror, (), "", heartbeat=False) as app:
+        daemon = Lease(app.mirror, clock, 60, "daemon")
+        daemon.acquire()
+        assert daemon_at_work(app) == daemon.holder
+
+        def serve() -> None:
+            view = take(app, daemon.epoch)
+            if view is not None:
+                assert take(app, daemon.epoch) is None
+                finish(app, view.id, {"document": {"n": 1}}, epoch=daemon.epoch)
+
+        clock.act = serve
+        assert hand_over(app, ASK, Silent()) == Answer({"n": 1}, 0)
+        clock.act = lambda: None
+        assert hand_over(app, ASK, Silent()) is None, "it died: its lease ran out"
 
 
 def test_a_lease_of_a_dead_daemon_is_no_daemon(app: App, daemon: Lease) -> None:
