@@ -52,7 +52,7 @@ RETRY_AFTER: Final = 3_600.0  # seconds until a job that failed is tried again, 
 FAILED: Final = frozenset({1, 4, 5, 12, 13})
 """Exit codes of runs that did not do their work; the others wait for a person or for nobody."""
 PROGRESS_EVERY: Final = 2.0  # seconds between two notes of a request's progress
-BREATH: Final = 5.0  # seconds before the lease is asked for again
+BREATH: Final = 5.0  # seconds before the lease, or a mirror that failed, is asked again
 LOST: Final = (LeaseLost, OutboxRaced)
 """Somebody else works on this database."""
 ENDING: Final = (Interrupted, *LOST, DatabaseDamaged, DatabaseNewer)
@@ -128,14 +128,18 @@ class Service:
         """One turn: the job that is due, if any, then what was asked for."""
         self._vitals.beat()
         if name is not None and name in JOBS:
-            self._attempt(f"the run {name}", partial(self._job, name))
-        self._attempt("looking for requests", self._requests)
+            error = self._attempt(f"the run {name}", partial(self._job, name))
+            if error is not None:
+                self._finished(RunReport("", problems=[cut_short(self._app, error)]))
+        if self._attempt("looking for requests", self._requests) is not None:
+            self._app.world.sleep(BREATH)
         now = self._app.world.monotonic()
         for job in [job for job, at in self._retries.items() if at <= now]:
             del self._retries[job]
             self._clockwork.wake(job)
 
-    def _attempt(self, what: str, act: Callable[[], None]) -> None:
+    def _attempt(self, what: str, act: Callable[[], None]) -> Exception | None:
+        """Do it; what went wrong, once that is logged."""
         try:
             act()
         except ENDING:
@@ -145,7 +149,8 @@ class Service:
             log.error(  # noqa: TRY400 (the trace is for --verbose)
                 "%s ended early: %s", what, " ".join(self._app.words(error)[1]), exc_info=_if_verbose(error)
             )
-            self._finished(RunReport("", problems=[cut_short(self._app, error)]))
+            return error
+        return None
 
     def _job(self, name: str) -> None:
         app = self._app
