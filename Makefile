@@ -6,7 +6,7 @@ COMPILE = $(BIN)/uv pip compile -q --upgrade --universal --generate-hashes --pyt
           --no-header --no-annotate
 
 .DEFAULT_GOAL := help
-.PHONY: help setup dev demo test lint lock bench-pull clean
+.PHONY: help setup dev demo test lint lock prove-score bench-score bench-pull clean
 
 help:            ## show what can be made
 	@grep -E '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -32,6 +32,12 @@ lock: dev        ## renew the locks of run time, tests and set-up
 	$(COMPILE) pyproject.toml -o requirements.lock
 	$(COMPILE) --group dev pyproject.toml -c requirements.lock -o requirements-dev.lock
 	printf 'pip\nuv\nsetuptools\n' | $(COMPILE) - -o .ci/setup.lock
+
+prove-score: dev ## SQL on SQLite and PostgreSQL against the Python oracle, on many more drawn models
+	SCORE_EXAMPLES=500 $(BIN)/pytest -n auto tests/scoring/test_agreement.py tests/pipeline/test_score_incremental.py
+
+bench-score: dev ## what scoring costs, as ratios
+	@$(BIN)/python -m benchmarks.bench_score --people 200000
 
 bench-pull: setup ## what pulling from HubSpot costs, as ratios
 	@$(BIN)/python -m benchmarks.bench_pull
