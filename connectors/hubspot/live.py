@@ -102,11 +102,15 @@ class LiveReader:
         server_ms: int,
         owners: Mapping[str, Owner],
     ) -> Live:
+        history = row.propertiesWithHistory or {}
+        versions = {name: self._versions(history.get(name, ())) for name in names}
         try:
             modified_ms, version = modified_of(row, object_name)
-        except UnreadableError as error:
-            raise BrokenReply(f"{object_name}: {error}", crm=CRM, code="broken_reply") from None
-        history = row.propertiesWithHistory or {}
+        except UnreadableError:  # one such record must not hold up its whole batch: its versions have times
+            modified_ms, version = (
+                max((one.at_ms for each in versions.values() for one in each), default=0),
+                "",
+            )
         owner_id = fields.text(row.properties.get(OWNER))
         owner = owners.get(owner_id or "")
         return Live(
@@ -116,7 +120,7 @@ class LiveReader:
             version=version,
             modified_ms=modified_ms,
             created_ms=created_of(row) or 0,
-            versions={name: self._versions(history.get(name, ())) for name in names},
+            versions=versions,
             has_history={name: name in history or self._value(row, name) is None for name in names},
             owner_id=owner_id,
             owner_kind=owner.kind if owner is not None else "",

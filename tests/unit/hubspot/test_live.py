@@ -166,8 +166,9 @@ def test_who_is_a_person(world: SimulatedWorld) -> None:
 
 @responses.activate
 def test_a_row_that_cannot_be_read_is_no_live_state(world: SimulatedWorld) -> None:
+    responses.post(READ, json={"results": [{"id": "1", "properties": "none"}]})
     with pytest.raises(BrokenReply):
-        read_versions(world, [], properties={"lastmodifieddate": None})
+        LiveReader(account(world), lambda: (), ()).read("contacts", ["1"], ["city"])
 
 
 @responses.activate
@@ -187,3 +188,21 @@ def test_history_alone_has_the_value_too(world: SimulatedWorld) -> None:
     responses.post(READ, json={"results": [row]})
     live = LiveReader(account(world), lambda: (), ()).read("contacts", ["1"], ["city"])[0]
     assert live.values == {"city": "2"}
+
+
+@responses.activate
+def test_a_record_without_a_modification_time_does_not_hold_up_its_batch(world: SimulatedWorld) -> None:
+    history = [version("1", "CRM_UI", "userId:5"), version("2", "CRM_UI", "userId:5")]
+    known = {"lastmodifieddate": "2026-11-01T00:00:09Z", "city": "here"}
+    rows = [
+        {"id": "1", "properties": {"city": "2"}, "propertiesWithHistory": {"city": history}},
+        {"id": "2", "properties": known, "propertiesWithHistory": {"city": []}},
+    ]
+    responses.post(READ, json={"results": rows})
+    odd, good = LiveReader(account(world), lambda: (), ("CRM_UI",)).read("contacts", ["1", "2"], ["city"])
+    assert (odd.exists, odd.version, odd.modified_ms) == (
+        True,
+        "",
+        max(v.at_ms for v in odd.versions["city"]),
+    )
+    assert good.values == {"city": "here"}
