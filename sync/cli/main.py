@@ -8,6 +8,7 @@ import sys
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from types import FrameType
 from typing import Annotated, Any, Final
@@ -56,76 +57,8 @@ COMMANDS: Final[Mapping[str, str]] = {
 
 def _commands_of(module: str) -> typer.Typer:
     """The commands of a module. Imported on demand: most of them bring the database or the CRMs along."""
-    match module:
-        case "setup":
-            from sync.cli import setup
-
-            return setup.app
-        case "check":
-            from sync.cli import check
-
-            return check.app
-        case "passes":
-            from sync.cli import passes
-
-            return passes.app
-        case "again":
-            from sync.cli import again
-
-            return again.app
-        case "plans":
-            from sync.cli import plans
-
-            return plans.app
-        case "state":
-            from sync.cli import state
-
-            return state.app
-        case "sla":
-            from sync.cli import sla
-
-            return sla.app
-        case "people":
-            from sync.cli import people
-
-            return people.app
-        case "person":
-            from sync.cli import person
-
-            return person.app
-        case "model":
-            from sync.cli import model
-
-            return model.app
-        case "failed":
-            from sync.cli import failed
-
-            return failed.app
-        case "conflicts":
-            from sync.cli import conflicts
-
-            return conflicts.app
-        case "undo":
-            from sync.cli import undo
-
-            return undo.app
-        case "audit":
-            from sync.cli import audit
-
-            return audit.app
-        case "reconcile":
-            from sync.cli import reconcile
-
-            return reconcile.app
-        case "database":
-            from sync.cli import database
-
-            return database.app
-        case "demo":
-            from sync.cli import demo
-
-            return demo.app
-    raise LookupError(module)
+    found: typer.Typer = import_module(f"sync.cli.{module}").app
+    return found
 
 
 class Root(TyperGroup):
