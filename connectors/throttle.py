@@ -1,6 +1,8 @@
 """Not calling too often: burst limits, which live in the process, and the daily budget behind a protocol.
 
-A burst limiter waits (`world.sleep`) until a call is allowed; it never refuses. The daily budget is an
+The burst limiter waits (`world.sleep`) until a call is allowed; it never refuses. It keeps a window and not a
+token bucket, because the limits are rolling ones: a bucket that fills at the permitted rate and holds the
+permitted burst lets almost twice the limit through in its first window. The daily budget is an
 account's and is kept elsewhere (in the mirror); here is what connectors need of it.
 """
 
@@ -41,72 +43,6 @@ class UnlimitedBudget:
 
     def spent(self, until: datetime | None) -> None:
         """Nothing to remember."""
-
-
-class Limiter(Protocol):
-    """Something that makes callers wait their turn."""
-
-    def acquire(self, n: int = 1) -> float:
-        """Wait until `n` more calls are allowed; the seconds waited."""
-        ...
-
-    def pause(self, seconds: float) -> None:
-        """Let nobody through for so many seconds from now (the server said so)."""
-        ...
-
-
-class TokenBucket:
-    """`rate` calls a second on average, up to `burst` at once. Safe in any thread.
-
-    A caller takes its tokens at once, into debt if need be, and sleeps off the debt: callers are served
-    in the order in which they came.
-    """
-
-    def __init__(self, rate: float, burst: int, world: World) -> None:
-        if rate <= 0 or burst < 1:
-            raise ValueError("a bucket needs a rate above 0 and a burst of at least 1")
-        self._world = world
-        self._lock = threading.Lock()
-        self._rate = rate
-        self._burst = float(burst)
-        self._tokens = float(burst)
-        self._at = world.monotonic()
-        self._closed_until = self._at
-
-    @property
-    def rate(self) -> float:
-        """Calls a second."""
-        return self._rate
-
-    def set_rate(self, rate: float) -> None:
-        """From now on, so many calls a second."""
-        if rate <= 0:
-            raise ValueError("a rate is above 0")
-        with self._lock:
-            self._refill(self._world.monotonic())
-            self._rate = rate
-
-    def acquire(self, n: int = 1) -> float:
-        with self._lock:
-            now = self._world.monotonic()
-            self._refill(now)
-            self._tokens -= n
-            debt = max(0.0, -self._tokens / self._rate)
-            wait = max(debt, self._closed_until - now + debt if self._closed_until > now else 0.0)
-        if wait > 0:
-            self._world.sleep(wait)
-        return wait
-
-    def pause(self, seconds: float) -> None:
-        with self._lock:
-            now = self._world.monotonic()
-            self._refill(now)
-            self._tokens = min(self._tokens, 1.0)  # no burst right after a refusal
-            self._closed_until = max(self._closed_until, now + seconds)
-
-    def _refill(self, now: float) -> None:
-        self._tokens = min(self._burst, self._tokens + max(0.0, now - self._at) * self._rate)
-        self._at = max(self._at, now)
 
 
 class SlidingWindow:
