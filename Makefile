@@ -29,8 +29,8 @@ lint: dev        ## ruff and mypy alone
 	$(BIN)/mypy
 
 lock: dev        ## renew the locks of run time, tests and set-up
-	$(COMPILE) pyproject.toml -o requirements.lock
-	$(COMPILE) --group dev pyproject.toml -c requirements.lock -o requirements-dev.lock
+	$(COMPILE) --extra scale pyproject.toml -o requirements.lock
+	$(COMPILE) --extra scale --group dev pyproject.toml -c requirements.lock -o requirements-dev.lock
 	printf 'pip\nuv\nsetuptools\n' | $(COMPILE) - -o .ci/setup.lock
 
 prove-score: dev ## SQL on SQLite and PostgreSQL against the Python oracle, on many more drawn models
