@@ -1,0 +1,61 @@
+"""What happens in the CRMs, and to the clock, between the commands of a page."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from tests.acceptance.site import Site
+
+SCENES: dict[str, Callable[..., None]] = {}
+
+
+def scene(function: Callable[..., None]) -> Callable[..., None]:
+    """Something that pages may ask for by its name."""
+    SCENES[function.__name__.replace("_", "-")] = function
+    return function
+
+
+@scene
+def later(site: Site, number: str, unit: str) -> None:
+    """Time passes."""
+    seconds = {"minutes": 60, "hours": 3600, "days": 86_400}[unit]
+    site.world.advance(int(number) * seconds)
+
+
+@scene
+def demo_request(site: Site, email: str) -> None:
+    """Somebody in both CRMs asks for a demo."""
+    site.pair(email)
+
+
+@scene
+def rep_sets(site: Site, email: str, field: str, *words: str) -> None:
+    """A sales person changes the Lead of that address."""
+    site.edit_lead(lead_of(site, email), **{field: " ".join(words)})
+
+
+@scene
+def refused(site: Site, email: str) -> None:
+    """An administrator's validation rule refuses changes to one Lead."""
+    record = lead_of(site, email)
+    site.sandbox.faults.status(
+        crm="salesforce", method="PATCH|POST", path=f"/Lead/{record}|/composite", body=record, status=400
+    )
+
+
+def lead_of(site: Site, email: str) -> str:
+    """The id of the Lead with that address."""
+    for record in site.sandbox.store.table("salesforce", "Lead").alive():
+        if record.values.get("Email") == email:
+            return record.id
+    raise LookupError(email)
+
+
+def named(site: Site, name: str) -> str:
+    """A word in angle brackets of a command: an id that differs from run to run."""
+    kind, _, what = name.partition(" ")
+    if kind == "digest":
+        return str(site.json("plan")["digest"])
+    if kind == "run":
+        return str(site.json("runs")["runs"][0]["run_id"])
+    raise LookupError(name + what)

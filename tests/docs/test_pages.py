@@ -1,0 +1,50 @@
+"""Every page of docs/ that has commands is gone through from top to bottom, as its reader would."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.acceptance.site import made
+from tests.docs.page import DOCS, Page, differs, read
+from tests.docs.shell import take
+
+NOT_RUN = ("mqlsync run", "mqlsync demo", "mqlsync worker")
+"""Commands that go on until somebody stops them: the pages show them outside of console blocks."""
+PAGES = {page.name: page for page in map(read, sorted(DOCS.glob("**/*.md")))}
+
+
+def people(page: Page) -> int:
+    """How many people the CRMs of a page hold: `<!-- site people=200 -->` at its top."""
+    found = re.search(r"<!-- site people=(\d+) -->", page.lines[0] if page.lines else "")
+    return int(found[1]) if found else 0
+
+
+@pytest.mark.parametrize("name", [name for name, page in PAGES.items() if page.steps])
+def test_a_page_does_what_it_says(name: str, tmp_path: Path) -> None:
+    page = PAGES[name]
+    for site in made(tmp_path, people=people(page)):
+        taken = take(page, site)
+        wrong = []
+        for number, (command, printed, code) in enumerate(taken):
+            if differs(command.expected, printed):
+                wrong.append(f"{name}:{command.line + 1}: $ {command.text}\n" + "\n".join(printed))
+            following = taken[number + 1][0].text if number + 1 < len(taken) else ""
+            if code and following != "echo $?" and command.text != "echo $?":
+                wrong.append(
+                    f"{name}:{command.line + 1}: $ {command.text}\nended with {code}, and the page is silent"
+                )
+        assert not wrong, "\n\n".join([*wrong, f"run: python -m tests.docs {name}"])
+
+
+def test_every_command_of_the_pages_is_executed() -> None:
+    """A call of mqlsync stands in a console block, unless it goes on until somebody stops it."""
+    for name, page in PAGES.items():
+        text = "\n".join(page.lines)
+        for kind, block in re.findall(r"^ *```(\w*)\n(.*?)^ *```", text, re.DOTALL | re.MULTILINE):
+            for line in block.splitlines():
+                call = line.strip().removeprefix("$ ").removeprefix(".venv/bin/")
+                if call.startswith("mqlsync ") and not call.startswith(NOT_RUN):
+                    assert kind == "console", f"{name}: {line.strip()}"
