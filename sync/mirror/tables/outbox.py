@@ -5,6 +5,9 @@ queued ──approve──▶ (queued) ──late decision──▶ sent ──r
   ├─ limit ──▶ awaiting_approval ──approve──▶ queued         ├─ 412 ×3 ──▶ conflict
   ├─ a person just touched it ──▶ quiet ──time──▶ queued     └─ refused ──▶ parked
   └─ newer intent, human changed it, moved, not needed ──▶ superseded
+
+A lifecycle stage goes back in two steps, each sent and read back: sent (step clear) ──▶ queued (cleared)
+──▶ sent (set) ──▶ verified.
 """
 
 from sqlalchemy import BigInteger, CheckConstraint, Index, Text
@@ -60,6 +63,7 @@ class Intent(SQLModel, table=True):
     done_at: int | None = Field(default=None, sa_type=BigInteger)
     ended_run: str | None = Field(default=None, index=True)  # the run in which it reached an end state
     parent_id: str | None = None  # the intent it follows: repaired, moved to the survivor
+    step: str | None = None  # of a value that goes back in two steps: "clear", "cleared" (proved), "set"
 
 
 class VerifiedValue(SQLModel, table=True):
