@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
+from functools import partial
 from typing import Any, Final, NamedTuple, TypeVar
 
 from config.settings import HubSpotSettings
@@ -14,7 +15,7 @@ from connectors.errors import AuthFailed, BrokenReply, NotOffered, QuotaSpent, R
 from connectors.fields import from_json
 from connectors.hubspot.client import Query, Transport
 from connectors.hubspot.paths import Paths
-from connectors.hubspot.replies import CRM, SECONDLY, Reply, failure
+from connectors.hubspot.replies import CRM, SECONDLY, Reply, code_of, failure, problem
 from connectors.hubspot.threads import StoppableWorld
 from connectors.hubspot.tokens import Tokens
 from connectors.records import Limits
@@ -31,6 +32,7 @@ GENERAL_SLACK: Final = 0.3  # seconds in ten
 SMALLER: Final = 0.97  # share of the limit that is used after a refusal within it, again after each further
 SMALLEST: Final = 0.8
 SEARCH: Final = "search"
+ASSOCIATIONS: Final = "associations"
 REFUSALS: Final = frozenset({400, 403, 404, 405, 409, 413, 415, 422})
 """Statuses that say for certain that a write was not carried out, and why."""
 
@@ -56,10 +58,13 @@ class Account:
         self.calls = 0
         self.limits = Limits()
         self._budget = budget
+        self._token_paths: tuple[str, ...] = self.paths.token_paths()
         self._tokens = Tokens(settings, world, self._exchange_token)
         self._retrier = Retrier(world)
         self._fixed_rate = settings.rate_limit.per_10s is not None
         self._general = SlidingWindow(settings.rate_limit.per_10s or PER_10S, 10.0, world, GENERAL_SLACK)
+        self._links = SlidingWindow(self._general.limit, 10.0, world, GENERAL_SLACK)
+        self._links_exempt = not self._fixed_rate  # until the server says otherwise
         self._search = _search_window(settings.rate_limit.search_per_second or SEARCH_PER_SECOND, world)
         self._per_10s = self._general.limit  # as far as known
         self._share = 1.0  # of it that we use: others call too, and the way there may be uneven
@@ -150,7 +155,7 @@ class Account:
         """The 2xx reply to one request, by the dated path and, where the server lacks it, the older one."""
         older = self.paths.older(name, **parts)
         path = self.paths.path(name, **parts)
-        window = self._search if name == SEARCH else self._general
+        window = self._window_of(name)
 
         def send(path: str) -> Reply:
             return self._authorised(method, path, query, body, what, "read", window)
@@ -167,6 +172,13 @@ class Account:
             reply = send(older)
             self._older.add(name)
             return reply
+
+    def _window_of(self, name: str) -> SlidingWindow:
+        """Searches have a limit of their own; reading associations is exempt from the ten seconds as well
+        (HubSpot's OpenAPI: `x-hubspot-rate-limit-exemptions`), which a configured limit overrules."""
+        if name == SEARCH:
+            return self._search
+        return self._links if name == ASSOCIATIONS and self._links_exempt else self._general
 
     def _authorised(
         self,
@@ -212,7 +224,7 @@ class Account:
         most, interval = _number(reply, "max"), _number(reply, "interval-milliseconds")
         if most and interval and not self._fixed_rate:
             self._per_10s = max(1, most * 10_000 // interval)
-            self._general.set_limit(max(1, int(self._per_10s * self._share)))
+            self._set_general()
         limit, remaining = _number(reply, "daily"), _number(reply, "daily-remaining")
         if limit is None or remaining is None:
             return
@@ -227,6 +239,9 @@ class Account:
             self._budget.spent(error.until)
         elif isinstance(error, Retriable) and error.status == 429:
             window.pause(error.delay or 0.0)
+            if window is self._links:  # this server counts them with the rest
+                self._links_exempt = False
+                self._general.pause(error.delay or 0.0)
             if window is self._general:
                 self._use_less()
             if window is self._search and error.code == SECONDLY:
@@ -244,21 +259,45 @@ class Account:
             if self._refused_at is None or now - self._refused_at > 5.0:
                 self._share = max(SMALLEST, self._share * SMALLER)
             self._refused_at = now
+        self._set_general()
+
+    def _set_general(self) -> None:
         self._general.set_limit(max(1, int(self._per_10s * self._share)))
+        self._links.set_limit(self._per_10s)
 
     def _exchange_token(self, client_id: str, client_secret: str, refresh_token: str) -> Reply:
+        """By the dated endpoint; by the numbered one where the server lacks that, and then for good."""
+        for path in self._token_paths:
+            reply = self._retrier.read(
+                partial(self._exchange_at, path, client_id, client_secret, refresh_token)
+            )
+            if path == self._token_paths[-1] or not _lacks_endpoint(reply):
+                self._token_paths = (path,)
+                break
+        return reply
+
+    def _exchange_at(self, path: str, client_id: str, client_secret: str, refresh_token: str) -> Reply:
         with self._lock:
             self.calls += 1
-        exchange: Callable[[], Reply] = lambda: self.transport.exchange_token(  # noqa: E731
-            client_id, client_secret, refresh_token
-        )
-        return self._retrier.read(exchange)
+        return self.transport.exchange_token(path, client_id, client_secret, refresh_token)
 
 
 def _search_window(per_second: float, world: World) -> SlidingWindow:
     if per_second < 1:
         return SlidingWindow(1, 1.0 / per_second, world, SLACK)
     return SlidingWindow(int(per_second), 1.0, world, SLACK)
+
+
+def _lacks_endpoint(reply: Reply) -> bool:
+    """Whether a token endpoint's reply says that there is none here: a refusal without a word of OAuth.
+
+    A gateway asks for a bearer token at paths that it does not know."""
+    if reply.status in (404, 405, 410, 501):
+        return True
+    said = problem(reply)
+    words = (code_of(said), str(said.get("status") or "").upper())
+    by_oauth = said.get("error") or any(word.startswith("BAD_") for word in words)
+    return reply.status in (400, 401, 403) and not by_oauth
 
 
 def _number(reply: Reply, name: str) -> int | None:

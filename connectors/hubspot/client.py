@@ -1,8 +1,8 @@
 """The way to HubSpot: requests built by hubspot-api-client, sent through one pooled session.
 
 The only home of `hubspot`, `requests` and `urllib3` for this CRM. The package's own sending opens a
-connection per call, has no timeout and prints errors; its request builder is what is used. Its typed
-token exchange is used as it is, with the reply left raw: otherwise the package would log the new token.
+connection per call, has no timeout and prints errors; its request builder is what is used. Its typed token
+exchange knows the oldest endpoint only and logs the new token; that exchange is a form sent by ourselves.
 
 Nothing is retried or judged here: a reply is returned whatever its status, and what went wrong on the way
 becomes one of our families. The token goes to `base_url` alone: redirects are not followed, links in
@@ -19,25 +19,16 @@ from urllib.parse import urlsplit
 
 import requests
 import urllib3
-from hubspot import oauth
 from hubspot.utils.requests.http_request_builder import Request
 from requests.adapters import HTTPAdapter
-from requests.utils import DEFAULT_CA_BUNDLE_PATH
 
 from config.errors import ConfigError, Problem
 from config.urls import is_loopback
 from config.world import World
-from connectors.errors import (
-    AuthFailed,
-    BrokenReply,
-    ConnectorError,
-    Fatal,
-    NotOffered,
-    Retriable,
-    RightMissing,
-)
+from connectors.errors import BrokenReply, ConnectorError, Fatal, Retriable
 from connectors.hubspot.replies import CRM, Reply
 from connectors.retry import NOT_SENT
+from connectors.tls import authorities
 
 CONNECT_TIMEOUT: Final = 10.0  # seconds
 READ_TIMEOUT: Final = 60.0  # seconds between two pieces of a reply
@@ -107,22 +98,6 @@ FAMILIES: Final[Mapping[type[BaseException], tuple[type[ConnectorError], str]]] 
 }
 """What went wrong on the way → (family, code). A test walks both libraries: a new class fails it."""
 
-PACKAGE_FAMILIES: Final[Mapping[str, type[ConnectorError]]] = {
-    "OpenApiException": Fatal,
-    "ApiTypeError": Fatal,
-    "ApiValueError": Fatal,
-    "ApiAttributeError": Fatal,
-    "ApiKeyError": Fatal,
-    "ApiException": Retriable,  # any status: judged by its reply where there is one
-    "UnauthorizedException": AuthFailed,
-    "ForbiddenException": RightMissing,
-    "NotFoundException": NotOffered,
-    "ServiceException": Retriable,
-    "InvalidSignatureVersionError": Fatal,
-    "InvalidSignatureTimestampError": Fatal,
-}
-"""Every exception class name of hubspot-api-client (each of its sub-packages has its own copies)."""
-
 
 class Transport:
     """A connection pool to one origin for each thread that sends: requests promises nothing about sharing.
@@ -134,7 +109,7 @@ class Transport:
         self.base_url = checked_base_url(base_url)
         parts = urlsplit(self.base_url)
         self.origin = f"{parts.scheme}://{parts.netloc}"
-        self._ca_file = ca_file
+        self._authorities = authorities(ca_file)
         self._world = world
         self._mine = threading.local()
         self._sessions: set[requests.Session] = set()
@@ -166,7 +141,7 @@ class Transport:
         if known is None:
             known = self._mine.session = requests.Session()
             known.trust_env = False
-            known.verify = str(self._ca_file) if self._ca_file is not None else True
+            known.verify = self._authorities
             adapter = HTTPAdapter(pool_connections=1, pool_maxsize=1, max_retries=0)
             known.mount("https://", adapter)
             known.mount("http://", adapter)
@@ -175,14 +150,31 @@ class Transport:
         return known
 
     def _exchange(self, request: Request) -> Reply:
+        return self._sent(request.get_method(), request.get_url(), request.get_options_for_sending())
+
+    def exchange_token(self, path: str, client_id: str, client_secret: str, refresh_token: str) -> Reply:
+        """Ask the token endpoint `path` for a new access token; the reply is raw, whatever its status."""
+        form = {
+            "grant_type": "refresh_token",
+            "client_id": client_id,
+            "client_secret": client_secret,
+            "refresh_token": refresh_token,
+        }
+        options = {"data": form, "headers": {"User-Agent": USER_AGENT, "Accept": "application/json"}}
+        try:
+            return self._sent("POST", self.base_url + path, options)
+        except (requests.exceptions.RequestException, urllib3.exceptions.HTTPError) as error:
+            raise family_of(error, "the token exchange") from None
+
+    def _sent(self, method: str, url: str, options: Mapping[str, Any]) -> Reply:
         deadline = self._world.monotonic() + TOTAL_TIMEOUT
         response = self._session.request(
-            request.get_method(),
-            request.get_url(),
+            method,
+            url,
             timeout=(CONNECT_TIMEOUT, READ_TIMEOUT),
             allow_redirects=False,
             stream=True,
-            **request.get_options_for_sending(),
+            **options,
         )
         with response:
             pieces = []
@@ -192,37 +184,6 @@ class Transport:
                     raise requests.exceptions.ReadTimeout
             headers = {name.lower(): value for name, value in response.headers.items()}
             return Reply(response.status_code, headers, b"".join(pieces))
-
-    def exchange_token(self, client_id: str, client_secret: str, refresh_token: str) -> Reply:
-        """Ask the token endpoint for a new access token; the reply is raw, whatever its status."""
-        configuration = oauth.Configuration(host=self.base_url)
-        configuration.ssl_ca_cert = str(self._ca_file or DEFAULT_CA_BUNDLE_PATH)  # as the session has it
-        configuration.retries = False
-        what = "the token exchange"
-        with oauth.ApiClient(configuration) as client:
-            client.user_agent = USER_AGENT
-            try:
-                raw = oauth.TokensApi(client).create(
-                    grant_type="refresh_token",
-                    client_id=client_id,
-                    client_secret=client_secret,
-                    refresh_token=refresh_token,
-                    _preload_content=False,
-                    _request_timeout=(CONNECT_TIMEOUT, READ_TIMEOUT),
-                )
-                headers = {name.lower(): value for name, value in raw.headers.items()}
-                return Reply(raw.status, headers, raw.data)
-            except oauth.ApiException as error:
-                return _reply_of(error, what)
-            except (AttributeError, UnicodeDecodeError) as error:
-                # the package decodes the body of its own error: a TLS failure has none, HTML may be latin-1
-                if not isinstance(error.__context__, oauth.ApiException):
-                    raise
-                return _reply_of(error.__context__, what)
-            except urllib3.exceptions.HTTPError as error:
-                raise family_of(error, what) from None
-            finally:
-                client.rest_client.pool_manager.clear()
 
     def let_go(self) -> None:
         """Close this thread's connections; it gets new ones when it sends again."""
@@ -258,8 +219,6 @@ def family_of(error: BaseException, what: str) -> ConnectorError:
     cause = _innermost(error)
     family, code = next(FAMILIES[known] for known in type(cause).__mro__ if known in FAMILIES)
     message = f"{type(cause).__name__} on the way to HubSpot ({what})"
-    if issubclass(family, NotOffered):
-        return NotOffered(message, what=what, crm=CRM, code=code)
     return family(message, crm=CRM, code=code)
 
 
@@ -275,12 +234,3 @@ def _innermost(error: BaseException) -> BaseException:
             return error
         error = inner
     return error
-
-
-def _reply_of(error: oauth.ApiException, what: str) -> Reply:
-    """The reply inside an error of the package; a TLS failure has none (status 0)."""
-    if not error.status:
-        raise Retriable(f"TLS failed on the way to HubSpot ({what})", crm=CRM, code="tls") from None
-    body = error.body if isinstance(error.body, bytes) else str(error.body or "").encode()
-    headers = {str(name).lower(): str(value) for name, value in dict(error.headers or {}).items()}
-    return Reply(int(error.status), headers, body)

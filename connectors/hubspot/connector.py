@@ -49,7 +49,8 @@ ARCHIVED: Final = ".archived"
 
 
 def _feed(name: str, kind: FeedKind, *, object_name: str = "", optional: bool = False) -> Feed:
-    return Feed(f"{CRM}.{name}", CRM, object_name or name, kind, optional)
+    swept = kind is FeedKind.PEOPLE
+    return Feed(f"{CRM}.{name}", CRM, object_name or name, kind, optional, swept)
 
 
 FEEDS: Final[tuple[Feed, ...]] = (
@@ -206,7 +207,7 @@ class HubSpotConnector:
         rows = [read_row(raw, CONTACTS) for raw in answer.value.results]
         return [row for row in rows if isinstance(row, Row) and not row.archived]
 
-    def ids(self, object_name: str) -> Iterator[Sequence[str]]:
+    def ids(self, object_name: str, after: str = "") -> Iterator[Sequence[str]]:  # noqa: ARG002
         return self._objects.ids(object_name)
 
     def read(

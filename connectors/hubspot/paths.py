@@ -5,6 +5,10 @@ occurrences"; "Owners"; "Read all properties"; "Batch read associations"; "Get s
 "Get email events"; "Account information API") and the paths in hubspot-api-client 12.
 
 Forms, form submissions and e-mail events have no 2026-03 form and keep their numbered paths.
+
+Tokens: "Migrate from the OAuth v1 API to the latest date-based versioned API" and the changelog "v1 OAuth API
+Deprecation": `/oauth/v1/token` ends on 16 February 2027 in favour of `/oauth/2026-03/token`, a form in the
+body at both. So the dated one is asked first, whatever the version of the other paths.
 """
 
 from __future__ import annotations
@@ -33,6 +37,9 @@ NUMBERED: Final[Mapping[str, str]] = {
     "campaign": "/email/public/v1/campaigns/{campaign}",
     "web_events": "/events/v3/events",
     "account": "/account-info/v3/details",
+    "lists": "/crm/v3/lists/search",
+    "memberships": "/crm/v3/lists/{list}/memberships",
+    "token": "/oauth/v1/token",
 }
 
 DATED: Final[Mapping[str, str]] = {
@@ -49,7 +56,13 @@ DATED: Final[Mapping[str, str]] = {
     "pipelines": "/crm/pipelines/{version}/{object}",
     "web_events": "/events/event-occurrences/{version}",
     "account": "/account-info/{version}/details",
+    "lists": "/crm/lists/{version}/search",
+    "memberships": "/crm/lists/{version}/{list}/memberships",
+    "token": "/oauth/{version}/token",
 }
+
+OAUTH_VERSION: Final = "2026-03"
+"""The dated version of the token endpoint where `hubspot.api_version` is a numbered one."""
 
 OBJECT_PATHS: Final = frozenset({"objects", "object", "search", "batch_read", "batch_update"})
 """Paths whose 404 speaks of a record or an object type, never of the API version."""
@@ -76,6 +89,11 @@ class Paths:
         if name in OBJECT_PATHS or self._table[name] == NUMBERED[name]:
             return None
         return self._fill(NUMBERED[name], parts)
+
+    def token_paths(self) -> tuple[str, str]:
+        """Where a token is exchanged: the dated endpoint, then the numbered one for a server without it."""
+        dated = self.version if self._table is DATED else OAUTH_VERSION
+        return DATED["token"].format(version=dated), NUMBERED["token"]
 
     def _fill(self, template: str, parts: Mapping[str, str]) -> str:
         quoted = {name: quote(value, safe="") for name, value in parts.items()}

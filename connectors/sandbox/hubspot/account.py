@@ -53,13 +53,32 @@ class Account:
             raise unauthorised(self._tokens.known(token))
         return app
 
-    # -- OAuth (docs: OAuth quickstart; OpenAPI: Auth OAuth v1) ----------------------------------------------
+    # -- OAuth (docs: OAuth quickstart; OpenAPI: OAuth v1, 2026-03) ---------------------------------------
 
-    def token(self, request: Request) -> Response:
-        """POST /oauth/v1/token: refresh_token or authorization_code."""
+    def oauth(self, request: Request, what: str) -> Response:
+        """POST /oauth/{v1, v3, 2026-03}/token, and /introspect and /revoke below it: forms in the body."""
         form = request.form()
         if any(form.get(name) != value for name, value in self._client.items()):
             raise error(400, "missing or unknown client id or secret", "BAD_CLIENT_ID")
+        if what == "/introspect":
+            return self._introspect(form.get("token", ""))
+        if what == "/revoke":
+            return Response(200)
+        return self._grant(form)
+
+    def _introspect(self, token: str) -> Response:
+        if token == self._refresh:
+            shown = {**self._who(token), "token_use": "refresh_token", "active": True}
+            return Response.json({**shown, "client_id": self._client["client_id"]})
+        app = self._tokens.owner(token)
+        if app is None:
+            return Response.json({"active": False})
+        lifetime = round(self._core.switches.hs_token_lifetime)
+        shown = {**self._who(token), "token_use": "access_token", "active": True, "app_id": int(app)}
+        return Response.json({**shown, "expires_in": lifetime, "client_id": self._client["client_id"]})
+
+    def _grant(self, form: dict[str, str]) -> Response:
+        """refresh_token or authorization_code."""
         grant = form.get("grant_type")
         if grant == "refresh_token" and form.get("refresh_token") != self._refresh:
             raise error(400, "missing or unknown refresh token", "BAD_REFRESH_TOKEN")

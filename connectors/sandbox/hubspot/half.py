@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -21,6 +22,7 @@ from connectors.sandbox.hubspot.schema_types import ObjectType
 from connectors.sandbox.hubspot.search import Searcher
 from connectors.sandbox.store import Record
 
+_TOKEN_PATH = re.compile(r"/oauth/(?:v1|v3|20\d\d-\d\d)/token(/introspect|/revoke)?")
 _ACTORS = {"person": PERSON_USER, "automation": "enrollmentId:55501;actionExecutionIndex:0"}
 
 
@@ -77,9 +79,11 @@ class HubSpot:
 
     def _oauth(self, request: Request, path: str) -> Response:
         """Not rate limited, no bearer token needed."""
+        if any(path.startswith(absent) for absent in self._core.switches.hs_absent):
+            raise no_such_path()
         where = (request.method, path.rstrip("/"))
-        if where == ("POST", "/oauth/v1/token"):
-            return self.account.token(request)
+        if request.method == "POST" and (named := _TOKEN_PATH.fullmatch(where[1])):
+            return self.account.oauth(request, named[1] or "")
         if where == ("POST", "/oauth/v2/private-apps/get/access-token-info"):
             return self.account.private_app_info(request)
         head, _, token = path.rpartition("/")

@@ -24,7 +24,7 @@ from connectors.errors import (
     RightMissing,
 )
 from connectors.hubspot.account import Account
-from connectors.hubspot.reader import Batch, ObjectPage
+from connectors.hubspot.reader import AssociationBatch, Batch, ObjectPage
 from connectors.records import Limits
 from connectors.sandbox.sandbox import Sandbox
 from connectors.throttle import UnlimitedBudget
@@ -287,7 +287,7 @@ def refreshing(sandbox: Sandbox, world: SimulatedWorld, **changes: Any) -> Accou
 
 
 def exchanges(sandbox: Sandbox) -> int:
-    return sum(1 for logged in sandbox.requests if logged.path == "/oauth/v1/token")
+    return sum(1 for logged in sandbox.requests if logged.path == "/oauth/2026-03/token")
 
 
 def test_a_token_is_got_once_and_renewed_before_its_end(sandbox: Sandbox, world: SimulatedWorld) -> None:
@@ -349,8 +349,45 @@ def test_a_wrong_secret_is_final_and_stays_secret(
 
 def test_a_broken_token_endpoint_is_asked_again(sandbox: Sandbox, world: SimulatedWorld) -> None:
     for kind in ({"kind": "status", "status": 503}, {"kind": "html", "status": 200}, {"kind": "empty"}):
-        sandbox.faults.arm(crm="hubspot", path="/oauth/v1/token", count=1, **kind)
+        sandbox.faults.arm(crm="hubspot", path="/oauth/2026-03/token", count=1, **kind)
         read(refreshing(sandbox, world))
+
+
+@responses.activate
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        (404, "<html>no such path</html>"),
+        (405, ""),
+        (401, '{"status": "error", "category": "INVALID_AUTHENTICATION", "message": "no credentials"}'),
+    ],
+)
+def test_a_server_without_the_dated_token_endpoint_is_asked_by_the_older_one(
+    world: SimulatedWorld, status: int, body: str
+) -> None:
+    responses.post(f"{API}/oauth/2026-03/token", status=status, body=body)
+    granted = {"access_token": "new", "expires_in": 100, "refresh_token": "next"}
+    older = responses.post(f"{API}/oauth/v1/token", json=granted)
+    responses.get(OWNERS, json=EMPTY)
+    made = account(
+        world, access_token=None, client_id="id", client_secret=SecretStr("s"), refresh_token=SecretStr("r")
+    )
+    read(made)
+    world.advance(60)
+    read(made)
+    paths = [call.request.url for call in responses.calls if "oauth" in str(call.request.url)]
+    assert paths == [f"{API}/oauth/2026-03/token", f"{API}/oauth/v1/token", f"{API}/oauth/v1/token"]
+    assert "refresh_token=next" in str(older.calls[1].request.body)
+
+
+@responses.activate
+def test_a_refused_refresh_token_is_not_tried_elsewhere(world: SimulatedWorld) -> None:
+    said = {"error": "invalid_grant", "status": "BAD_REFRESH_TOKEN"}
+    responses.post(f"{API}/oauth/2026-09/token", status=400, json=said)
+    changes = {"client_id": "id", "client_secret": SecretStr("s"), "refresh_token": SecretStr("r")}
+    with pytest.raises(AuthFailed):
+        read(account(world, access_token=None, api_version="2026-09", **changes))
+    assert len(responses.calls) == 1
 
 
 @responses.activate
@@ -381,3 +418,47 @@ def test_after_a_burst_refusal_less_than_the_limit_is_used(world: SimulatedWorld
         moments.append(world.monotonic())
     in_ten_seconds = max(sum(start <= at < start + 10.0 for at in moments) for start in moments)
     assert in_ten_seconds == 97
+
+
+ASSOCIATIONS = f"{API}/crm/v4/associations/contacts/companies/batch/read"
+
+
+def associate(made: Account) -> None:
+    made.read(AssociationBatch, "associations", body={"inputs": []}, object="contacts", to="companies")
+
+
+@responses.activate
+def test_associations_take_no_turn_of_the_others(world: SimulatedWorld) -> None:
+    responses.post(ASSOCIATIONS, json=EMPTY)
+    responses.get(OWNERS, json=EMPTY)
+    made = account(world)
+    started = world.monotonic()
+    for _ in range(90):
+        read(made)
+        associate(made)
+    assert world.monotonic() - started < 1.0
+
+
+@responses.activate
+def test_a_server_that_counts_associations_with_the_rest_is_believed(world: SimulatedWorld) -> None:
+    responses.post(ASSOCIATIONS, status=429, json={"policyName": "TEN_SECONDLY_ROLLING"})
+    responses.post(ASSOCIATIONS, json=EMPTY)
+    responses.get(OWNERS, json=EMPTY)
+    made = account(world)
+    moments = []
+    for _ in range(150):
+        associate(made)
+        read(made)
+        moments += [world.monotonic()] * 2
+    after = moments[2:]
+    assert max(sum(start <= at < start + 10.0 for at in after) for start in after) <= 100
+
+
+@responses.activate
+def test_a_configured_limit_holds_for_associations_too(world: SimulatedWorld) -> None:
+    responses.post(ASSOCIATIONS, json=EMPTY)
+    made = account(world, rate_limit=slow_limits())
+    started = world.monotonic()
+    for _ in range(21):
+        associate(made)
+    assert world.monotonic() - started >= 20.0

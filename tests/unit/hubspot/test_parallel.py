@@ -383,7 +383,7 @@ def test_a_token_that_expires_under_way_is_renewed_once(sandbox: Sandbox, world:
     )
     sandbox.steps.before(Match("hubspot", "", "contacts", skip=9), lambda _: sandbox.expire_tokens("hubspot"))
     assert set(ids(passed(made))) == wanted
-    tokens = [logged for logged in sandbox.requests if logged.path == "/oauth/v1/token"]
+    tokens = [logged for logged in sandbox.requests if logged.path == "/oauth/2026-03/token"]
     assert len(tokens) == 2
     assert 1 <= [logged.status for logged in sandbox.requests].count(401) <= 6
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.server
 import ipaddress
+import shutil
 import ssl
 import threading
 from collections.abc import Iterator
@@ -19,6 +20,7 @@ from cryptography.x509.oid import NameOID
 
 from connectors.errors import Retriable
 from connectors.hubspot.client import Transport
+from connectors.tls import authorities
 from tests.world import SimulatedWorld
 
 
@@ -93,7 +95,7 @@ def test_an_unknown_certificate_gets_nothing(server: Server, world: SimulatedWor
         transport.send("GET", "/crm/v3/owners", (), None, "token", "owners")
     assert caught.value.code == "tls"
     with pytest.raises(Retriable) as caught:
-        transport.exchange_token("id", "client-secret", "refresh-secret")
+        transport.exchange_token("/oauth/2026-03/token", "id", "client-secret", "refresh-secret")
     assert caught.value.code == "tls"
     assert "secret" not in f"{caught.value!r}"
     assert server.seen == []
@@ -102,5 +104,21 @@ def test_an_unknown_certificate_gets_nothing(server: Server, world: SimulatedWor
 def test_a_ca_file_makes_it_known(server: Server, world: SimulatedWorld) -> None:
     transport = Transport(server.url, server.certificate, world)
     assert transport.send("GET", "/crm/v3/owners", (), None, "token", "owners").status == 200
-    assert transport.exchange_token("id", "client-secret", "refresh-secret").status == 200
-    assert server.seen == ["GET /crm/v3/owners", "POST /oauth/v1/token"]
+    assert (
+        transport.exchange_token("/oauth/2026-03/token", "id", "client-secret", "refresh-secret").status
+        == 200
+    )
+    assert server.seen == ["GET /crm/v3/owners", "POST /oauth/2026-03/token"]
+
+
+def test_without_a_file_the_systems_store_is_trusted(
+    server: Server, world: SimulatedWorld, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", str(server.certificate))
+    transport = Transport(server.url, None, world)
+    assert transport.send("GET", "/crm/v3/owners", (), None, "token", "owners").status == 200
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "absent"))
+    monkeypatch.setenv("SSL_CERT_DIR", str(tmp_path))
+    shutil.rmtree(tmp_path, ignore_errors=True)
+    assert authorities(None) is True  # a machine without a store: the bundle that comes with requests
+    assert authorities(server.certificate) == str(server.certificate)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 import requests
 
 from connectors.sandbox.hubspot import HubSpot
@@ -40,6 +41,18 @@ def test_expired_tokens_and_a_refresh(api: Api, half: HubSpot, sandbox: Sandbox)
     api.session.headers["Authorization"] = f"Bearer {half.account.new_access_token()}"
     api.get(CONTACTS)
     assert api.status == 200
+
+
+@pytest.mark.parametrize("version", ["v1", "v3", "2026-03"])
+def test_tokens_at_every_endpoint(api: Api, half: HubSpot, version: str) -> None:
+    known, url = half.credentials, f"{api.base}/oauth/{version}/token"
+    client = {name: known[name] for name in ("client_id", "client_secret")}
+    form = {**client, "grant_type": "refresh_token", "refresh_token": known["refresh_token"]}
+    token = requests.post(url, data=form, timeout=10).json()["access_token"]
+    told = requests.post(f"{url}/introspect", data={**client, "token": token}, timeout=10).json()
+    assert (told["active"], told["token_use"], told["expires_in"]) == (True, "access_token", 1800)
+    told = requests.post(f"{url}/introspect", data={**client, "token": "nonsense"}, timeout=10).json()
+    assert told == {"active": False}
 
 
 def test_wrong_secrets_get_no_token(api: Api, half: HubSpot) -> None:
