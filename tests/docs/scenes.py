@@ -35,12 +35,16 @@ def rep_sets(site: Site, email: str, field: str, *words: str) -> None:
 
 
 @scene
-def refused(site: Site, email: str) -> None:
-    """An administrator's validation rule refuses changes to one Lead."""
-    record = lead_of(site, email)
-    site.sandbox.faults.status(
-        crm="salesforce", method="PATCH|POST", path=f"/Lead/{record}|/composite", body=record, status=400
-    )
+def unasked(site: Site) -> None:
+    """The admin has said that the first plan need not wait."""
+    site.unasked()
+
+
+@scene
+def quietly(site: Site, *words: str) -> None:
+    """A command whose output the page does not show."""
+    ran = site.run(*words)
+    assert ran.code in (0, 6), ran.err
 
 
 def lead_of(site: Site, email: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import re
 import shlex
@@ -73,7 +74,8 @@ class Shell:
         screen, before = io.StringIO(), (sys.stdout, sys.stderr)
         sys.stdout = sys.stderr = screen
         try:
-            self.code = main(words, world=self.site.world, environ=environ)
+            with contextlib.chdir(self.site.folder):
+                self.code = main(words, world=self.site.world, environ=environ)
         finally:
             sys.stdout, sys.stderr = before
         return screen.getvalue()
