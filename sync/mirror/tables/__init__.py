@@ -2,6 +2,7 @@
 
 from sync.mirror.tables.outbox import Approval, Intent, PauseRow, Plan, PlanItem, Turn, VerifiedValue
 from sync.mirror.tables.people import MatchKey, Person, PersonAlias, PersonFormer, PersonMember, RecordApart
+from sync.mirror.tables.privacy import DataCopy, ErasedMark
 from sync.mirror.tables.records import (
     CompanyRow,
     DealRow,
@@ -15,17 +16,29 @@ from sync.mirror.tables.records import (
     TombstoneRow,
 )
 from sync.mirror.tables.routing import HandOff, RefusedOwner, UnroutedRecord
-from sync.mirror.tables.runs import AuditRow, BudgetRow, FeedCursor, LeaseRow, Meta, RequestRow, Run
+from sync.mirror.tables.runs import (
+    AuditDetail,
+    AuditRow,
+    BudgetRow,
+    FeedCursor,
+    LeaseRow,
+    Meta,
+    RequestRow,
+    Run,
+)
 from sync.mirror.tables.scores import ModelVersion, Score, ScoreHit, Spell, SpellReading
 
 __all__ = [
     "Approval",
+    "AuditDetail",
     "AuditRow",
     "BudgetRow",
     "CompanyRow",
+    "DataCopy",
     "DealRow",
     "EmailDomainRow",
     "EngagementRow",
+    "ErasedMark",
     "FeedCursor",
     "HandOff",
     "Intent",

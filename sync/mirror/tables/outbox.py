@@ -63,6 +63,7 @@ class Intent(SQLModel, table=True):
     done_at: int | None = Field(default=None, sa_type=BigInteger)
     ended_run: str | None = Field(default=None, index=True)  # the run in which it reached an end state
     parent_id: str | None = None  # the intent it follows: repaired, moved to the survivor
+    row_hash: int | None = Field(default=None, sa_type=BigInteger)  # set by the database, see `rowhash`
     step: str | None = None  # of a value that goes back in two steps: "clear", "cleared" (proved), "set"
 
 

@@ -27,6 +27,7 @@ class FeedCursor(SQLModel, table=True):
     cursor: str = Field(sa_type=Text)
     stored_at: int = Field(sa_type=BigInteger)
     completed_at: int | None = Field(default=None, sa_type=BigInteger)  # last time the feed was finished
+    row_hash: int | None = Field(default=None, sa_type=BigInteger)  # set by the database, see `rowhash`
 
 
 class LeaseRow(SQLModel, table=True):
@@ -75,7 +76,11 @@ class BudgetRow(SQLModel, table=True):
 
 
 class AuditRow(SQLModel, table=True):
-    """What was done to the CRMs and by whom: append-only, each row hashes the one before."""
+    """What was done to the CRMs and by whom: append-only, each row hashes the one before.
+
+    It names nobody: `subject` is a keyed pseudonym, `detail` the SHA-256 of the salted words in
+    `audit_detail`, whose rows may go without a trace in the chain.
+    """
 
     __tablename__ = "audit"
 
@@ -88,6 +93,18 @@ class AuditRow(SQLModel, table=True):
     detail: str = Field(default="{}", sa_type=Text)
     previous: str
     hash: str
+    row_hash: int | None = Field(default=None, sa_type=BigInteger)  # set by the database, see `rowhash`
+
+
+class AuditDetail(SQLModel, table=True):
+    """What an audit row is about, in plain words, as long as it is kept."""
+
+    __tablename__ = "audit_detail"
+
+    n: int = Field(primary_key=True)
+    subject: str = Field(index=True)
+    detail: str = Field(default="{}", sa_type=Text)
+    salt: str = ""
 
 
 class Meta(SQLModel, table=True):
