@@ -150,7 +150,7 @@ def live_plan(ctx: Context, targets: Targets, rows: Sequence[Row]) -> PlanView:
             live = lives[row.ref]
             target, decision = decide_late(ctx, targets, row, live, facts)
             if isinstance(decision, SetField):
-                changes.append(_change(row, live.values.get(row.field), f"{row.reason}; {decision.reason}"))
+                changes.append(_change(row, live.values.get(row.field), _why(row, decision)))
                 kept.append((row, target, live.values.get(row.field)))
             else:
                 left.append(Left(row, decision, live))
@@ -297,6 +297,11 @@ def _remember_size(ctx: Context) -> None:
 def _needs_approval(digest: str, reasons: Sequence[str]) -> RunProblem:
     remedy = f"look at it with `mqlsync plan`, then `mqlsync approve {digest}`"
     return RunProblem("APPROVAL_NEEDED", "", "; ".join(reasons), remedy, 6)
+
+
+def _why(row: Row, decision: SetField) -> str:
+    """Why it was decided, and, where the record has changed since, why it still holds."""
+    return row.reason if row.reason.endswith(decision.reason) else f"{row.reason}; {decision.reason}"
 
 
 def _change(row: Row, before: str | None, reason: str) -> Change:
