@@ -234,6 +234,14 @@ def _mapping(settings: Settings) -> Iterator[Finding]:
             )
 
 
+def _pulled_objects(settings: Settings) -> Iterator[Finding]:
+    for name in settings.pull.objects:
+        crm, dot, rest = name.partition(".")
+        if crm not in ("salesforce", "hubspot") or not dot or not re.fullmatch(r"\w+", rest, re.ASCII):
+            expected = "salesforce.OBJECT or hubspot.OBJECT, such as salesforce.EmailMessage"
+            yield Finding(("pull", "objects", name), "this names no object", expected)
+
+
 def _engagement(settings: Settings) -> Iterator[Finding]:
     for position, rule in enumerate(settings.engagement.rules):
         path: KeyPath = ("engagement", "rules", position)
@@ -375,6 +383,7 @@ _CHECKS: Final[tuple[Callable[[Settings], Iterator[Finding]], ...]] = (
     _schedules,
     _stages,
     _mapping,
+    _pulled_objects,
     _engagement,
     _writeback,
     _routing,

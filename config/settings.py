@@ -8,6 +8,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, SecretStr, Strict, field_validator, model_validator
 
+from config.pulling import PulledObject as PulledObject
+from config.pulling import PullSettings as PullSettings
 from config.routing import Pool as Pool
 from config.routing import PoolMember as PoolMember
 from config.routing import RoutingRule as RoutingRule
@@ -114,19 +116,6 @@ class ScheduleSettings(Section):
     """Pull, match, score, decide and write."""
     full: str = "0 3 * * 0"
     """The same with every record read again and the id sweep."""
-
-
-class PullSettings(Section):
-    """What is pulled."""
-
-    fields: Literal["needed", "all"] = "needed"
-    """`needed`: fields that matching, model, mapping or write-back use; `all`: every readable field."""
-    reserve: Annotated[float, Strict(), Field(ge=0, lt=1)] = 0.2
-    """Share of the daily calls that pulling leaves for writing and for others."""
-    sweep_limit: Share = 0.05
-    """A sweep that would mark more than this share of an object as gone stops and asks."""
-    overlap: dict[str, Duration] = Field(default={})
-    """Per feed name: how much to read again before the last cursor, over the built-in overlap."""
 
 
 class MappingSettings(Section):

@@ -71,8 +71,11 @@ class Connector(Protocol):
         """Live person records with this address (exact, case-folded), for one-off look-ups only."""
         ...
 
-    def ids(self, object_name: str) -> Iterator[Sequence[str]]:
-        """Every live id of an object, in batches, for sweeps."""
+    def ids(self, object_name: str, after: str = "") -> Iterator[Sequence[str]]:
+        """Every live id of an object, in batches, for sweeps. Raises NotOffered and RightMissing.
+
+        `after`: the last id of a listing that was cut short; only what followed it need come.
+        """
         ...
 
     def read(

@@ -168,7 +168,10 @@ class MemoryConnector:
         kinds: list[tuple[str, FeedKind]] = [("owners", FeedKind.OWNERS), ("companies", FeedKind.COMPANIES)]
         kinds += [(name, FeedKind.PEOPLE) for name in PEOPLE[self._crm]]
         kinds += [("deals", FeedKind.DEALS), ("links", FeedKind.LINKS), ("engagements", FeedKind.ENGAGEMENTS)]
-        return [Feed(f"{self._crm}.{name}", self._crm, name, kind) for name, kind in kinds]
+        return [
+            Feed(f"{self._crm}.{name}", self._crm, name, kind, swept=kind is FeedKind.PEOPLE)
+            for name, kind in kinds
+        ]
 
     def changes(self, feed: Feed, cursor: Cursor | None) -> Iterator[Page]:
         if feed.kind is FeedKind.OWNERS:
@@ -205,11 +208,14 @@ class MemoryConnector:
             if record.gone is None and (record.fields.get("email") or "").casefold() == wanted
         ]
 
-    def ids(self, object_name: str) -> Iterator[Sequence[str]]:
-        self._calls += 1
-        yield [
+    def ids(self, object_name: str, after: str = "") -> Iterator[Sequence[str]]:
+        live = [
             ref.id for ref, record in self.records.items() if ref.object == object_name and not record.gone
         ]
+        wanted = sorted(id_ for id_ in live if id_ > after)
+        for start in range(0, max(1, len(wanted)), self._page_size):
+            self._calls += 1
+            yield wanted[start : start + self._page_size]
 
     def read(
         self, object_name: str, ids: Sequence[str], fields: Sequence[str], *, history: bool = True

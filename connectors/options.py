@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from config.pulling import PulledObject
 from connectors.mapping import EngagementMapper
+
+_AS_SHIPPED = PulledObject()
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +19,9 @@ class PullOptions:
     (a JSON object keyed by the name in the model). `also`: per object, further CRM fields kept in `raw`
     (write-back targets). `status_field`: per object, the CRM field whose value is the record's `status`;
     an object that is not in it has no status. `overlap`: per feed name, seconds to read again, over the
-    connector's default.
+    connector's default. `objects`: per object, what the configuration says of it alone; its `on` and `every`
+    are the pull stage's, but for objects that are off as shipped. `refresh_calculated`: seconds between two
+    readings for the sake of calculated fields, 0: never.
     """
 
     engagement: EngagementMapper
@@ -27,3 +32,14 @@ class PullOptions:
         default_factory=lambda: {"Lead": "Status", "contacts": "hs_lead_status"}
     )
     overlap: Mapping[str, int] = field(default_factory=dict)
+    objects: Mapping[str, PulledObject] = field(default_factory=dict)
+    refresh_calculated: int = 86_400
+
+    def of(self, object_name: str) -> PulledObject:
+        """What the configuration says of one object."""
+        return self.objects.get(object_name, _AS_SHIPPED)
+
+    def everything(self, object_name: str) -> bool:
+        """Whether every readable field of that object is read."""
+        chosen = self.of(object_name).fields
+        return self.all_fields if chosen is None else chosen == "all"

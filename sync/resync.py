@@ -125,8 +125,8 @@ def resync_object(
     with one_off(app, "resync", progress) as (ctx, run):
         with ctx.mirror.write() as conn:
             for feed in feeds:
-                if object_name not in (None, feed.object):
-                    continue
+                if object_name not in (None, feed.object) or (since_ms is not None and feed.every):
+                    continue  # what reads everything again knows no "since"
                 if since_ms is None and feed.kind is FeedKind.DELETIONS:
                     cursors.rewind(conn, feed, 0, ctx.run.now)  # a log has no beginning: all that it tells
                 elif since_ms is None:

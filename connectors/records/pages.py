@@ -31,6 +31,8 @@ class Feed:
     `name` is unique and stable (the cursor is stored under it), for example `salesforce.Lead` or
     `hubspot.contacts.archived`; `object` is the heading under which its counts are reported.
     `optional` feeds that the account does not offer are reported and skipped, never an error.
+    `swept`: the ids of the object can be listed, and a full pass compares them with ours.
+    `every`: a feed that reads again what others have read, at most once in so many seconds (0: at each pull).
     """
 
     name: str
@@ -38,6 +40,8 @@ class Feed:
     object: str
     kind: FeedKind
     optional: bool = False
+    swept: bool = False
+    every: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,16 @@ import msgspec
 
 from config.settings import SalesforceSettings
 from config.world import World
-from connectors.errors import AuthFailed, ConnectorError, Fatal, NotOffered, QuotaSpent, Retriable
+from connectors.errors import (
+    AuthFailed,
+    ConnectorError,
+    Fatal,
+    NotOffered,
+    QuotaSpent,
+    RecordRejected,
+    Retriable,
+    RightMissing,
+)
 from connectors.records import Identity, Limits
 from connectors.retry import NOT_SENT, Retrier, RetryPolicy
 from connectors.salesforce.auth import choose_flow, ids_in_identity_url, origin_of
@@ -28,6 +37,12 @@ from connectors.salesforce.http import CRM, Reply, api_usage, decode, error_of, 
 from connectors.throttle import Budget
 
 T = TypeVar("T")
+
+OF_THE_QUERY: Final = frozenset(
+    {"INVALID_FIELD", "INVALID_TYPE", "MALFORMED_QUERY", "MALFORMED_ID", "QUERY_TOO_COMPLICATED"}
+    | {"INVALID_QUERY_FILTER_OPERATOR", "OPERATION_TOO_LARGE", "EXTERNAL_OBJECT_EXCEPTION"}
+)
+"""Error codes that a query has, whatever it is sent to."""
 
 LONGEST_URL: Final = 15_000
 """Bytes. URI and headers together may hold 16,384 (Status Codes and Error Responses: 414, 431)."""
@@ -62,6 +77,7 @@ class Api:
         self._unreported = 0
         self._limits = Limits()
         self.calls = 0
+        self.without_bin = False  # found to be refused queryAll
 
     def __repr__(self) -> str:
         return f"Api({self._origin or 'not signed in'})"
@@ -182,9 +198,22 @@ class Api:
         return self._retrier.read(call)
 
     def query(self, soql: str, *, deleted: bool = False) -> bytes:
-        """The body of the first page of a query, asked once; `deleted`: what is in the bin as well."""
-        kind = "queryAll" if deleted else "query"
-        return self._body(f"{kind}?{urlencode({'q': soql}, quote_via=quote)}")
+        """The body of the first page of a query, asked once; `deleted`: what is in the bin as well.
+
+        Where queryAll is refused although `query` is not, it is not asked again: what was deleted is then
+        known by getDeleted and the sweep alone (`without_bin`).
+        """
+        asked = urlencode({"q": soql}, quote_via=quote)
+        if not deleted or self.without_bin:
+            return self._body(f"query?{asked}")
+        try:
+            return self._body(f"queryAll?{asked}")
+        except (NotOffered, RightMissing, RecordRejected) as error:
+            if error.code in OF_THE_QUERY:
+                raise
+            body = self._body(f"query?{asked}")
+        self.without_bin = True
+        return body
 
     def follow(self, url: str) -> bytes:
         """The body of a further page, asked once; `url` as the last one gave it. Another host is an error."""

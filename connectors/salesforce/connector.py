@@ -43,6 +43,8 @@ from connectors.salesforce.writer import WRITE_BATCH, Writer
 from connectors.throttle import Budget
 
 PEOPLE: Final = ("Lead", "Contact")
+ARCHIVED: Final = ("Task", "Event")
+"""Objects of which old rows are archived, where `query` does not see them (Object Reference, Task)."""
 
 
 class SalesforceConnector:
@@ -143,16 +145,23 @@ class SalesforceConnector:
             ]
         return found
 
-    def ids(self, object_name: str) -> Iterator[Sequence[str]]:
-        conditions = ["IsConverted = false"] if self._schema.has_path(object_name, "IsConverted") else []
+    def ids(self, object_name: str, after: str = "") -> Iterator[Sequence[str]]:
+        """With those in the archive of activities, which only queryAll shows; without what is in the bin."""
         spec = SPEC_OF.get(object_name)
+        in_bin = spec is not None and spec.in_bin and self._schema.has_path(object_name, "IsDeleted")
+        conditions = ["IsDeleted = false"] if in_bin else []
+        if self._schema.has_path(object_name, "IsConverted"):
+            conditions.append("IsConverted = false")
         if spec is not None and spec.where:
             conditions.append(spec.where)
-        last = ""
+        last = id18(after)
         while True:
             where = [*conditions, f"Id > {soql.quoted(last)}"] if last else conditions
             text = soql.select(("Id",), object_name, where, ("Id",), soql.PAGE_ROWS)
-            rows, done = query_page(self._api, text)
+            rows, done = query_page(self._api, text, deleted=in_bin)
+            if self._api.without_bin and object_name in ARCHIVED:
+                what = f"archived {object_name} rows"
+                raise NotOffered(f"the org does not show {what} to us", what=what, crm=CRM)
             batch = [row["Id"] for row in fields_of(rows) if isinstance(row.get("Id"), str)]
             if batch:
                 yield batch

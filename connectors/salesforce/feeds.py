@@ -39,9 +39,14 @@ class Spec:
     deletions: bool = True  # hard deletes are asked for by getDeleted
 
     @property
+    def swept(self) -> bool:
+        """Whether a full pass compares all ids with ours."""
+        return self.deletions
+
+    @property
     def feed(self) -> Feed:
         """The feed of its changes."""
-        return Feed(f"{CRM}.{self.object}", CRM, self.object, self.kind, self.optional)
+        return Feed(f"{CRM}.{self.object}", CRM, self.object, self.kind, self.optional, self.swept)
 
     @property
     def deletion_feed(self) -> Feed:

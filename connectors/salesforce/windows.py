@@ -103,11 +103,13 @@ class State:
 def open_window(cursor: Cursor | None, server_ms: int, fields: Sequence[str]) -> tuple[Cursor, bool]:
     """The cursor to go on from, and whether it resumes a window that an earlier pass opened.
 
-    A field that was not asked for before makes everything be read again, once.
+    A field that was not asked for before makes everything be read again, once. A cursor without a state was
+    not stored by us: it says since when to read, whatever was read before.
     """
     state = State.of(cursor)
     wanted = tuple(sorted(fields))
-    if cursor is None or not set(wanted) <= set(state.fields):
+    given = cursor is not None and cursor.state is None and cursor.since_ms is not None
+    if cursor is None or not (given or set(wanted) <= set(state.fields)):
         return Cursor(None, server_ms, None, State(fields=wanted).to_json()), False
     if cursor.until_ms is not None:
         return cursor, True

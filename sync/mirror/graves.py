@@ -30,8 +30,15 @@ SOURCE_OF: Final[Mapping[str, str]] = {
     "Task": "salesforce.task",
     "Event": "salesforce.event",
     "CampaignMember": "salesforce.campaign_member",
+    "EmailMessage": "salesforce.email_message",
 }
 """Object → engagement source, where it is not simply `crm.object`."""
+
+
+def source_of(crm: str, object_name: str) -> str:
+    """The engagement source of an object."""
+    return SOURCE_OF.get(object_name, f"{crm}.{object_name}")
+
 
 SURVIVING: Final = (GoneReason.MERGED, GoneReason.CONVERTED)
 """A record that went into another one does not come back by an older row."""
@@ -122,7 +129,7 @@ def _not_outlived(conn: Connection, tombstones: Sequence[Tombstone]) -> list[Tom
 def _delete_engagements(
     conn: Connection, crm: str, object_name: str, ids: Sequence[str], round_: int
 ) -> None:
-    source = SOURCE_OF.get(object_name, f"{crm}.{object_name}")
+    source = source_of(crm, object_name)
     conn.execute(
         sql(
             conn,

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from sync.mirror.dialect import sql
 from sync.mirror.engine import Connection
+from sync.mirror.graves import TABLE_OF, source_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,28 +40,36 @@ def note(conn: Connection, crm: str, object_name: str, ids: Sequence[str]) -> No
 
 
 def compare(conn: Connection, crm: str, object_name: str) -> Differences:
-    """What differs between the noted ids and our person records of that object."""
+    """What differs between the noted ids and our rows of that object.
+
+    Of engagements none is unknown: rows that no rule makes one are not kept.
+    """
+    table = TABLE_OF.get(object_name)
     where = {"crm": crm, "object": object_name}
+    if table is None:
+        where["source"] = source_of(crm, object_name)
     names = {
-        "live": "FROM person_record p WHERE p.crm = :crm AND p.object = :object AND NOT p.gone",
-        "same": "s.crm = p.crm AND s.object = p.object AND s.id = p.id",
+        "live": f"FROM {table} p WHERE p.crm = :crm AND p.object = :object AND NOT p.gone"
+        if table is not None
+        else "FROM engagement p WHERE p.crm = :crm AND p.source = :source AND NOT p.deleted",
+        "seen": "SELECT 1 FROM sweep_id s WHERE s.crm = p.crm AND s.object = :object AND s.id = p.id",
     }
-    missing = conn.execute(
-        sql(
-            conn,
-            "SELECT p.id [[live]] AND NOT EXISTS (SELECT 1 FROM sweep_id s WHERE [[same]]) ORDER BY p.id",
-            **names,
-        ),
-        where,
-    ).scalars()
-    unknown = conn.execute(
-        sql(
-            conn,
-            "SELECT s.id FROM sweep_id s WHERE s.crm = :crm AND s.object = :object AND NOT EXISTS "
-            "(SELECT 1 FROM person_record p WHERE [[same]] AND NOT p.gone) ORDER BY s.id",
-            **names,
-        ),
-        where,
-    ).scalars()
+    question = "SELECT p.id [[live]] AND NOT EXISTS ([[seen]]) ORDER BY p.id"
+    missing = conn.execute(sql(conn, question, **names), where).scalars()
     total = conn.execute(sql(conn, "SELECT count(*) [[live]]", **names), where).scalar_one()
-    return Differences(int(total), tuple(missing), tuple(unknown))
+    unknown = _unknown(conn, crm, object_name, table) if table is not None else ()
+    return Differences(int(total), tuple(missing), unknown)
+
+
+def _unknown(conn: Connection, crm: str, object_name: str, table: str) -> tuple[str, ...]:
+    found = conn.execute(
+        sql(
+            conn,
+            "SELECT s.id FROM sweep_id s WHERE s.crm = :crm AND s.object = :object AND NOT EXISTS (SELECT 1 "
+            "FROM [[table]] p WHERE p.crm = s.crm AND p.object = s.object AND p.id = s.id AND NOT p.gone) "
+            "ORDER BY s.id",
+            table=table,
+        ),
+        {"crm": crm, "object": object_name},
+    )
+    return tuple(found.scalars())

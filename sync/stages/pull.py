@@ -31,6 +31,9 @@ OnProblem = Callable[[RunProblem], None]
 FETCH_BATCH: Final = 100
 """Records that are asked for by id in one go."""
 
+REPLACED_BY: Final = {"Task": "EmailMessage"}
+"""Object → the one that tells the same e-mails in more detail, where that is pulled as well."""
+
 LARGEST_SKEW: Final = 600.0
 """Seconds between the CRM's clock and ours beyond which times cannot be compared any more."""
 
@@ -110,7 +113,22 @@ def _feeds(this: Pass) -> Sequence[Feed]:
         if identity.account_id:
             set_meta(conn, f"account:{crm}", identity.account_id)
         set_meta(conn, f"skew:{crm}", f"{identity.skew_seconds:.1f}")
-    return this.connector.feeds()
+    return [feed for feed in this.connector.feeds() if _due(this, feed)]
+
+
+def _due(this: Pass, feed: Feed) -> bool:
+    """Whether a feed is on, and its time has come; one that was not read to its end is always due."""
+    chosen = this.ctx.settings.pull.objects.get(f"{feed.crm}.{feed.object}")
+    if chosen is not None and chosen.on is False:
+        return False
+    every = max(feed.every, chosen.every if chosen is not None else 0)
+    if every == 0 or this.full:
+        return True
+    with this.ctx.mirror.read() as conn:
+        stored = cursors.load(conn, feed)
+    if stored is None or stored.completed_at is None or stored.stored_at > stored.completed_at:
+        return True
+    return this.ctx.run.now - stored.completed_at >= every
 
 
 def misfit(ctx: Context, crm: str, identity: Identity) -> RunProblem | None:
@@ -136,7 +154,7 @@ def _pull_feed(this: Pass, feed: Feed) -> Trouble | None:
     try:
         with this.calling(feed.object):
             _turn_pages(this, feed)
-            if this.full and feed.kind is FeedKind.PEOPLE:
+            if this.full and feed.swept:
                 this.problems += sweep.sweep(
                     this.ctx, this.connector, feed, this.of(feed.object), this.on_problem
                 )
@@ -208,15 +226,22 @@ def _what_is_read(ctx: Context, feed: Feed) -> dict[str, object]:
     """The settings that decide what a row of this feed becomes."""
     if feed.kind is FeedKind.ENGAGEMENTS:
         rules = [rule for rule in ctx.settings.engagement.rules if rule.source.startswith(feed.crm)]
-        return {"rules": [rule.model_dump(mode="json") for rule in rules]}
+        read: dict[str, object] = {"rules": [rule.model_dump(mode="json") for rule in rules]}
+        if feed.object in REPLACED_BY:
+            other = ctx.settings.pull.objects.get(f"{feed.crm}.{REPLACED_BY[feed.object]}")
+            read |= {"replaced": True} if other is not None and other.on else {}
+        chosen = ctx.settings.pull.objects.get(f"{feed.crm}.{feed.object}")
+        return read | ({"people": chosen.people} if chosen is not None and chosen.people else {})
     if feed.kind not in (FeedKind.PEOPLE, FeedKind.COMPANIES, FeedKind.DEALS):
         return {}
     mapped = ctx.settings.mapping.fields.get(f"{feed.crm}.{feed.object}", {})
+    chosen = ctx.settings.pull.objects.get(f"{feed.crm}.{feed.object}")
     if feed.kind is not FeedKind.PEOPLE:
-        return {"mapped": mapped} if mapped else {}
+        own = {"fields": chosen.fields} if chosen is not None and chosen.fields is not None else {}
+        return {**own, **({"mapped": mapped} if mapped else {})}
     targets = ctx.settings.writeback.targets(feed.crm, feed.object)
     return {
-        "fields": ctx.settings.pull.fields,
+        "fields": (chosen.fields if chosen is not None else None) or ctx.settings.pull.fields,
         "mapped": mapped,
         "targets": [policy.field for _, policy in targets.items()],
     }
