@@ -26,7 +26,7 @@ from sync.mirror.tables.runs import (
     RequestRow,
     Run,
 )
-from sync.mirror.tables.scores import ModelVersion, Score, ScoreHit, Spell, SpellReading
+from sync.mirror.tables.scores import ModelVersion, PersonOverride, Score, ScoreHit, Spell, SpellReading
 
 __all__ = [
     "Approval",
@@ -54,6 +54,7 @@ __all__ = [
     "PersonAlias",
     "PersonFormer",
     "PersonMember",
+    "PersonOverride",
     "PersonRow",
     "Plan",
     "PlanItem",

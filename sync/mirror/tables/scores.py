@@ -81,6 +81,7 @@ class Spell(SQLModel, table=True):
     entered_by: str  # "threshold", "fast_track:ID", "crm"
     left_at: int | None = Field(default=None, sa_type=BigInteger)
     left_why: str | None = None
+    stage_before: str | None = None  # what the CRMs said when it was opened, as long as they go on saying so
     snapshot: str = Field(default="{}", sa_type=Text)  # hits, facts and hash it was decided on
 
 
@@ -92,3 +93,29 @@ class SpellReading(SQLModel, table=True):
     spell_id: str = Field(primary_key=True)
     day: int = Field(primary_key=True)  # whole UTC days since 1970
     below: bool
+
+
+class PersonOverride(SQLModel, table=True):
+    """An administrator's word about a person, over the model's and the CRMs', until it ends."""
+
+    __tablename__ = "person_override"
+    __table_args__ = (
+        Index(
+            "one_override",
+            "person_id",
+            unique=True,
+            sqlite_where=text("ended_at IS NULL"),
+            postgresql_where=text("ended_at IS NULL"),
+        ),
+    )
+
+    id: str = Field(primary_key=True)
+    person_id: str = Field(index=True)
+    verdict: str  # "mql", "not_mql", "stage"
+    stage: str | None = None  # for "stage": what the CRMs are taken to say
+    reason: str = Field(sa_type=Text)
+    by: str
+    at: int = Field(sa_type=BigInteger)
+    until: int = Field(sa_type=BigInteger)
+    ended_at: int | None = Field(default=None, sa_type=BigInteger)
+    ended_why: str | None = None  # "expired", "cleared", "replaced", "merged"
