@@ -11,8 +11,8 @@ from typing import Any, Final
 
 from connectors import fields
 from connectors.errors import BrokenReply, Fatal, NotOffered, RecordRejected, RightMissing
-from connectors.hubspot.account import Account
-from connectors.hubspot.reader import Batch, Row, Version, row_of
+from connectors.hubspot.account import Account, Answer
+from connectors.hubspot.reader import Batch, Row, Version, id_of, row_of
 from connectors.hubspot.records import UnreadableError, created_of, modified_of, modified_property
 from connectors.hubspot.replies import CRM
 from connectors.records import Author, FieldVersion, Live, Owner, RecordRef
@@ -53,16 +53,35 @@ class LiveReader:
         if history:
             body["propertiesWithHistory"] = list(names)
         answer = self._account.read(Batch, "batch_read", body=body, object=object_name)
-        found: dict[str, Live] = {}
-        for raw in answer.value.results:
-            row = row_of(raw)
-            if isinstance(row, str):
-                raise BrokenReply(f"a row of {object_name} cannot be read", crm=CRM, code="broken_reply")
-            if not row.archived:
-                found[str(row.id)] = self._live(object_name, row, names, answer.server_ms, owners)
+        found = self._lives(object_name, answer, names, owners)
         return [
             found.get(record_id) or self._single(object_name, record_id, names, owners) for record_id in ids
         ]
+
+    def _lives(
+        self, object_name: str, answer: Answer, names: Sequence[str], owners: Mapping[str, Owner]
+    ) -> dict[str, Live]:
+        """The records of a reply by id. One that cannot be read is alive without values, and the others go
+        on; rows of which none says whose it is are no reply at all."""
+        found: dict[str, Live] = {}
+        lost = 0
+        for raw in answer.value.results:
+            row = row_of(raw)
+            if isinstance(row, str):
+                record_id = id_of(raw)
+                lost += not record_id
+                if record_id:
+                    found[record_id] = self._unreadable(object_name, record_id, answer.server_ms)
+            elif not row.archived:
+                found[str(row.id)] = self._live(object_name, row, names, answer.server_ms, owners)
+        if lost and not found:
+            raise BrokenReply(f"no row of {object_name} can be read", crm=CRM, code="broken_reply")
+        return found
+
+    def _unreadable(self, object_name: str, record_id: str, server_ms: int) -> Live:
+        read_at = self._account.world.monotonic()
+        ref = RecordRef(CRM, object_name, record_id)
+        return Live(ref, exists=True, server_ms=server_ms, read_at=read_at)
 
     def _single(
         self, object_name: str, record_id: str, names: Sequence[str], owners: Mapping[str, Owner]
@@ -77,6 +96,8 @@ class LiveReader:
             answer = self._account.read(Row, "object", query=query, object=object_name, id=record_id)
         except (NotOffered, RecordRejected):
             return self._gone(ref, None, self._account.server_now_ms())
+        except BrokenReply:
+            return self._unreadable(object_name, record_id, self._account.server_now_ms())
         row: Row = answer.value
         if str(row.id) != record_id:
             survivor = None if row.archived else RecordRef(CRM, object_name, str(row.id))

@@ -32,7 +32,8 @@ class FieldVersion:
 class Live:
     """A record as the CRM shows it this moment.
 
-    `values` holds exactly the fields asked for; None is empty ("" is read as None). `version` is the
+    `values` holds exactly the fields asked for; None is empty ("" is read as None); a field that is not
+    among them was not in the answer, none is of a record that could not be read. `version` is the
     token for a guarded write. `versions` are known versions per field, newest first; where the CRM
     keeps no history per field they are empty and `modified_by` is all there is.
     """

@@ -99,6 +99,8 @@ def judge_read_back(
     """
     if live.moved_to is not None or not live.exists:
         return Verdict(Fate.DECIDE_AGAIN, Why.MOVED, "the record moved")
+    if target.field not in live.values:
+        return Verdict(Fate.WAIT, Why.UNKNOWN, "the field was not in the answer")
     ours = (*known.ours, OurWrite(sent.desired, sent.sent_ms))
     source = "" if sent.accepted else known.our_source
     value = live.values.get(target.field) or None

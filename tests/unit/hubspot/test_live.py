@@ -164,11 +164,30 @@ def test_who_is_a_person(world: SimulatedWorld) -> None:
     assert [v.value for v in live.versions["city"]] == list("987654321")
 
 
+def good_row(record_id: str) -> dict[str, Any]:
+    known = {"lastmodifieddate": "2026-11-01T00:00:09Z", "city": "here"}
+    return {"id": record_id, "properties": known, "propertiesWithHistory": {"city": []}}
+
+
 @responses.activate
-def test_a_row_that_cannot_be_read_is_no_live_state(world: SimulatedWorld) -> None:
-    responses.post(READ, json={"results": [{"id": "1", "properties": "none"}]})
+def test_a_row_that_cannot_be_read_is_no_live_state_and_the_others_are(world: SimulatedWorld) -> None:
+    responses.post(READ, json={"results": [{"id": "1", "properties": "none"}, None, good_row("2")]})
+    single = responses.get(f"{READ.removesuffix('/batch/read')}/3", json=good_row("3"))
+    responses.get(f"{READ.removesuffix('/batch/read')}/4", json=[4])
+    asked = ["1", "2", "3", "4"]
+    lives = LiveReader(account(world), lambda: (), ()).read("contacts", asked, ["city"])
+    assert [live.ref.id for live in lives] == asked
+    assert [live.exists for live in lives] == [True] * 4
+    assert [dict(live.values) for live in lives] == [{}, {"city": "here"}, {"city": "here"}, {}]
+    assert single.call_count == 1
+
+
+@responses.activate
+@pytest.mark.parametrize("rows", [[None], [1, 2], ["text", {}]])
+def test_rows_of_which_none_is_a_record_are_no_reply(world: SimulatedWorld, rows: list[Any]) -> None:
+    responses.post(READ, json={"results": rows})
     with pytest.raises(BrokenReply):
-        LiveReader(account(world), lambda: (), ()).read("contacts", ["1"], ["city"])
+        LiveReader(account(world), lambda: (), ()).read("contacts", ["1", "2"], ["city"])
 
 
 @responses.activate
