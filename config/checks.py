@@ -240,6 +240,11 @@ def _pulled_objects(settings: Settings) -> Iterator[Finding]:
         if crm not in ("salesforce", "hubspot") or not dot or not re.fullmatch(r"\w+", rest, re.ASCII):
             expected = "salesforce.OBJECT or hubspot.OBJECT, such as salesforce.EmailMessage"
             yield Finding(("pull", "objects", name), "this names no object", expected)
+    sources = {rule.source for rule in settings.engagement.rules}
+    for name, chosen in settings.pull.objects.items():
+        if chosen.on and name.startswith("salesforce.") and name.endswith("__c") and name not in sources:
+            message = "no rule makes an engagement of its rows"
+            yield Finding(("pull", "objects", name), message, f'[[engagement.rules]] with source = "{name}"')
 
 
 def _engagement(settings: Settings) -> Iterator[Finding]:

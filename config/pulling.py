@@ -22,7 +22,7 @@ class PulledObject(Section):
     every: Duration = 0
     """At least so long between two pulls of it; 0: at every pull."""
     people: tuple[str, ...] = ()
-    """Of a custom object: its look-ups or address fields that name the person; unset: those to Contact, Lead."""
+    """Of a custom object: the fields that name the person; unset: its look-ups to Contact, then Lead."""
 
 
 class PullSettings(Section):
@@ -37,6 +37,6 @@ class PullSettings(Section):
     overlap: dict[str, Duration] = Field(default={})
     """Per feed name: how much to read again before the last cursor, over the built-in overlap."""
     refresh_calculated: Duration = 86_400
-    """How often all records are read again for formula fields in use, whose changes move no time; 0: never."""
+    """How often all is read again for formula fields that are used: they move no time stamp. 0: never."""
     objects: dict[str, PulledObject] = Field(default={})
     """`[pull.objects."salesforce.Opportunity"]`: what differs for one object."""

@@ -74,6 +74,30 @@ SOURCES: Final[Mapping[str, Source]] = {
         "hs_communication_channel_type",
         "hs_timestamp",
     ),
+    # Read when a rule names them. Of notes there is nothing but when and whose: their text is never read.
+    "hubspot.notes": Source(("hs_timestamp", "hs_createdate", "hubspot_owner_id"), "", "hs_timestamp"),
+    "hubspot.tasks": Source(
+        (
+            "hs_task_subject", "hs_task_status", "hs_task_type", "hs_task_completion_date", "hs_timestamp",
+            "hubspot_owner_id",
+        ),
+        "hs_task_subject",
+        "hs_task_completion_date|hs_timestamp",
+    ),
+    # The `leads` object: a lead of sales beside its contact, in a pipeline of its own.
+    "hubspot.leads": Source(
+        (
+            "hs_lead_name", "hs_lead_type", "hs_lead_label", "hs_pipeline", "hs_pipeline_stage",
+            "hs_createdate", "hubspot_owner_id",
+        ),
+        "hs_lead_name",
+        "hs_createdate",
+    ),
+    # Lists and memberships v3, read when a rule names them: one row when a contact joins a list (`action` is
+    # joined) and one when it is found to have left (left; the time is when that was seen).
+    "hubspot.list_membership": Source(
+        ("listName", "listId", "processingType", "action", "occurredAt"), "listName", "occurredAt"
+    ),
     # Booleans are "true" or "false"; dates without a time mean 00:00 UTC.
     "salesforce.campaign_member": Source(
         (
@@ -96,7 +120,23 @@ SOURCES: Final[Mapping[str, Source]] = {
         "Subject",
         "StartDateTime|ActivityDateTime|ActivityDate",
     ),
+    # Headers only, never a body. `Status` "5" is a draft (Object Reference, EmailMessage).
+    "salesforce.email_message": Source(
+        ("Subject", "Incoming", "Status", "IsBounced", "MessageDate", "CreatedDate", "RelatedToId"),
+        "Subject",
+        "MessageDate|CreatedDate",
+    ),
 }  # fmt: skip
+
+CUSTOM: Final = Source(("Name", "CreatedDate"), "Name", "CreatedDate")
+"""Of `salesforce.OBJECT`, a custom object that the configuration pulls; its rules name the rest."""
+
+
+def source_of(name: str) -> Source:
+    """What is known about the rows of a source."""
+    unknown = CUSTOM if name.startswith("salesforce.") else Source((), "", "")
+    return SOURCES.get(name, unknown)
+
 
 _BY_NAME: Final[tuple[tuple[str, str], ...]] = (
     ("*demo*", "demo_requested"),
@@ -166,6 +206,10 @@ def _salesforce_rules() -> Iterable[EngagementRule]:
     yield _when(event, "call", {"Type": "Call"})
     yield _when(event, "email_logged", {"Type": "Email"})
     yield _rule(event, "meeting")
+    message = "salesforce.email_message"
+    yield _when(message, IGNORE, {"Status": "5"})
+    yield _when(message, "email_replied", {"Incoming": "true"})
+    yield _rule(message, "email_logged")
 
 
 SHIPPED_RULES: Final[tuple[EngagementRule, ...]] = (*_hubspot_rules(), *_salesforce_rules())
@@ -222,6 +266,10 @@ class EngagementMapper:
                 return Mapped(rule.kind, _first(rule.asset, row), _first(rule.time, row))
         return None
 
+    def uses(self, source: str) -> bool:
+        """Whether some rule makes an engagement of rows of that source."""
+        return any(rule.kind != IGNORE for rule in self._by_source.get(source, ()))
+
     def fields(self, source: str) -> tuple[str, ...]:
         """Every field that the rules of `source` look at, sorted: what its rows must hold."""
         named: set[str] = set()
@@ -247,7 +295,7 @@ class EngagementMapper:
 
 
 def _compile(rule: EngagementRule) -> _Compiled:
-    source = SOURCES.get(rule.source, Source((), "", ""))
+    source = source_of(rule.source)
     tests = tuple((name, _tests(condition)) for name, condition in rule.when.items())
     return _Compiled(tests, rule.kind, _fields(rule.asset or source.asset), _fields(rule.time or source.time))
 

@@ -19,9 +19,10 @@ class PullOptions:
     (a JSON object keyed by the name in the model). `also`: per object, further CRM fields kept in `raw`
     (write-back targets). `status_field`: per object, the CRM field whose value is the record's `status`;
     an object that is not in it has no status. `overlap`: per feed name, seconds to read again, over the
-    connector's default. `objects`: per object, what the configuration says of it alone; its `on` and `every`
-    are the pull stage's, but for objects that are off as shipped. `refresh_calculated`: seconds between two
-    readings for the sake of calculated fields, 0: never.
+    connector's default. `objects`: per CRM and object
+    (`salesforce.Lead`), what the configuration says of it alone; its `on` and `every` are the pull stage's,
+    but for objects that are off as shipped. `refresh_calculated`: seconds between two readings for
+    the sake of calculated fields, 0: never.
     """
 
     engagement: EngagementMapper
@@ -35,11 +36,11 @@ class PullOptions:
     objects: Mapping[str, PulledObject] = field(default_factory=dict)
     refresh_calculated: int = 86_400
 
-    def of(self, object_name: str) -> PulledObject:
-        """What the configuration says of one object."""
-        return self.objects.get(object_name, _AS_SHIPPED)
+    def of(self, name: str) -> PulledObject:
+        """What the configuration says of one object, such as `salesforce.Lead`."""
+        return self.objects.get(name, _AS_SHIPPED)
 
-    def everything(self, object_name: str) -> bool:
+    def everything(self, name: str) -> bool:
         """Whether every readable field of that object is read."""
-        chosen = self.of(object_name).fields
+        chosen = self.of(name).fields
         return self.all_fields if chosen is None else chosen == "all"

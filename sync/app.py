@@ -69,7 +69,7 @@ def pull_options(settings: Settings) -> PullOptions:
         also=also,
         status_field=status,
         overlap=settings.pull.overlap,
-        objects={name.partition(".")[2]: chosen for name, chosen in settings.pull.objects.items()},
+        objects=settings.pull.objects,
         refresh_calculated=settings.pull.refresh_calculated,
     )
 

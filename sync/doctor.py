@@ -330,6 +330,8 @@ def _feeds(patient: Patient, connector: Connector, identity: Identity) -> Iterat
     since = epoch(patient.world.now()) + int(identity.skew_seconds) - RECENT
     readable = 0
     for feed in connector.feeds():
+        if feed.every:
+            continue  # reads again what another feed reads
         try:
             next(iter(connector.changes(feed, Cursor(since_ms=since * 1000))), None)
         except (AuthFailed, QuotaSpent, Retriable):

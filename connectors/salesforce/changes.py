@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 from urllib.parse import quote
 
 from connectors.errors import NotOffered, RecordRejected, RightMissing
@@ -35,6 +35,7 @@ from connectors.salesforce import records, soql, windows
 from connectors.salesforce.api import LONGEST_URL, Api
 from connectors.salesforce.bulk import Bulk, Refused
 from connectors.salesforce.feeds import Plan, Spec, make_plan
+from connectors.salesforce.http import CRM
 from connectors.salesforce.links import Links
 from connectors.salesforce.reader import Row, query_page
 from connectors.salesforce.schema import Schema
@@ -45,6 +46,8 @@ LOOK_BACK_MS: Final = 3600 * 1000
 
 OLDEST_TRANSACTION_MS: Final = 24 * 3600 * 1000
 """A latestDateCovered further back than this is no answer."""
+
+T = TypeVar("T")
 
 _ORDER: Final = (windows.STAMP, "Id")
 
@@ -183,15 +186,19 @@ class Changes:
 
     def _rows(self, plan: Plan, cursor: Cursor) -> tuple[Plan, list[Row], bool]:
         """One page of rows, and whether it is the window's last; with a new plan if a field vanished."""
+        plan, (rows, done) = self.with_fields(plan, lambda plan: self._ask(plan, cursor))
+        return plan, rows, done and len(rows) < soql.PAGE_ROWS
+
+    def with_fields(self, plan: Plan, ask: Callable[[Plan], T]) -> tuple[Plan, T]:
+        """What `ask` says, and the plan that was asked with: a new one if a field of the first vanished."""
         try:
-            rows, done = self._ask(plan, cursor)
+            return plan, ask(plan)
         except NotOffered as error:
             if error.code != "INVALID_FIELD":
                 raise
-            self._schema.forget()
-            plan = self.plan(plan.spec)
-            rows, done = self._ask(plan, cursor)
-        return plan, rows, done and len(rows) < soql.PAGE_ROWS
+        self._schema.forget()
+        plan = self.plan(plan.spec)
+        return plan, ask(plan)
 
     def _ask(self, plan: Plan, cursor: Cursor) -> tuple[list[Row], bool]:
         spec = plan.spec
@@ -277,9 +284,20 @@ class Changes:
             )
             found.owners.append(owner)
         elif fields.get("IsChild") is not True:  # an invitee's copy of a meeting is not another meeting
-            record, taken = records.engagement(spec.source, row, self._options.engagement, plan.paths)
+            mapper = None if _told_elsewhere(spec, fields, self._options) else self._options.engagement
+            record, taken = records.engagement(spec.source, row, mapper, plan.paths, plan.people)
             if taken or not first:
                 found.engagements.append(record)
+
+
+def _told_elsewhere(spec: Spec, fields: Mapping[str, Any], options: PullOptions) -> bool:
+    """The task of an e-mail, where the message itself is pulled: it would count twice.
+
+    Salesforce makes such a task for each message (Object Reference, EmailMessage, `ActivityId`).
+    """
+    if spec.object != "Task" or fields.get("TaskSubtype") != "Email":
+        return False
+    return options.of(f"{CRM}.EmailMessage").on is True
 
 
 def fitting(

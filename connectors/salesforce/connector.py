@@ -33,10 +33,11 @@ from connectors.salesforce.bulk import BULK_ABOVE, Bulk
 from connectors.salesforce.changes import Changes
 from connectors.salesforce.client import Timeouts
 from connectors.salesforce.deletions import Deletions
-from connectors.salesforce.feeds import GROUP_FIELDS, SPEC_OF, USER_FIELDS, Spec, all_feeds
+from connectors.salesforce.feeds import GROUP_FIELDS, USER_FIELDS, Spec, all_feeds, specs_of
 from connectors.salesforce.http import CRM
 from connectors.salesforce.live import READ_BATCH, LiveReader
 from connectors.salesforce.reader import fields_of, query_page
+from connectors.salesforce.refresh import Refresh
 from connectors.salesforce.schema import Schema
 from connectors.salesforce.values import id18
 from connectors.salesforce.writer import WRITE_BATCH, Writer
@@ -68,7 +69,10 @@ class SalesforceConnector:
         self._api = Api(settings, world, budget, timeouts, retries)
         self._schema = Schema(self._api, world)
         bulk = Bulk(self._api, self._schema, world, bulk_above)
+        self._specs = specs_of(options)
         self._changes = Changes(self._api, self._schema, options, bulk)
+        self._every = options.refresh_calculated
+        self._refresh = Refresh(self._api, self._changes, self._every)
         self._deletions = Deletions(self._api, self._schema)
         self._live = LiveReader(self._api, self._schema, world)
         self._writer = Writer(self._api, self._schema, composite=composite)
@@ -98,12 +102,14 @@ class SalesforceConnector:
         return self._api.sign_in()
 
     def feeds(self) -> Sequence[Feed]:
-        return all_feeds()
+        return all_feeds(self._specs.values(), self._every)
 
     def changes(self, feed: Feed, cursor: Cursor | None) -> Iterator[Page]:
         spec = self._spec(feed.object)
         if feed.kind is FeedKind.DELETIONS:
             return self._deletions.pages(spec, cursor)
+        if feed.every:
+            return self._refresh.pages(spec, cursor)
         return self._changes.pages(spec, cursor)
 
     def fetch(self, object_name: str, ids: Sequence[str]) -> Page:
@@ -147,7 +153,7 @@ class SalesforceConnector:
 
     def ids(self, object_name: str, after: str = "") -> Iterator[Sequence[str]]:
         """With those in the archive of activities, which only queryAll shows; without what is in the bin."""
-        spec = SPEC_OF.get(object_name)
+        spec = self._specs.get(object_name)
         in_bin = spec is not None and spec.in_bin and self._schema.has_path(object_name, "IsDeleted")
         conditions = ["IsDeleted = false"] if in_bin else []
         if self._schema.has_path(object_name, "IsConverted"):
@@ -202,7 +208,7 @@ class SalesforceConnector:
         self._api.close()
 
     def _spec(self, object_name: str) -> Spec:
-        spec = SPEC_OF.get(object_name)
+        spec = self._specs.get(object_name)
         if spec is None:
             raise NotOffered(f"no feed of {object_name}", what=object_name, crm=CRM)
         return spec
@@ -212,7 +218,7 @@ class SalesforceConnector:
         asked = self._schema.existing(object_name, fields)
         rows: list[dict[str, str]] = []
         while True:
-            where = [SPEC_OF[object_name].where]
+            where = [self._specs[object_name].where]
             if rows:
                 where.append(f"Id > {soql.quoted(rows[-1]['Id'])}")
             text = soql.select(asked, object_name, where, ("Id",), soql.PAGE_ROWS)

@@ -7,12 +7,12 @@ configuration check names that).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from connectors.errors import NotOffered
-from connectors.mapping import SOURCES
+from connectors.mapping import SOURCES, source_of
 from connectors.options import PullOptions
 from connectors.records import Feed, FeedKind
 from connectors.salesforce import records
@@ -22,8 +22,14 @@ from connectors.salesforce.schema import ObjectInfo, Schema
 _NEVER_PULLED: Final = frozenset({"address", "location", "base64"})
 """Types that a query cannot give as one value, or that are documents."""
 
-_LONG_TEXT: Final = frozenset({"Description"})
+_LISTS: Final = frozenset({"JunctionIdList", "junctionidlist", "complexvalue", "anyType"})
+"""Types that no Bulk query gives."""
+
+_LONG_TEXT: Final = frozenset({"Description", "TextBody", "HtmlBody", "Headers"})
 """Bodies: never pulled unless a mapping names them."""
+
+_BODIES: Final = frozenset({"TextBody", "HtmlBody", "Headers"})
+"""Never pulled, whatever names them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +59,11 @@ class Spec:
         """The feed of what was deleted for good."""
         return Feed(f"{CRM}.{self.object}.deleted", CRM, self.object, FeedKind.DELETIONS, optional=True)
 
+    def refresh_feed(self, every: int) -> Feed:
+        """The feed of what is read again for its formula fields, once in so many seconds."""
+        name = f"{CRM}.{self.object}.calculated"
+        return Feed(name, CRM, self.object, self.kind, optional=True, every=every)
+
 
 SPECS: Final = (
     Spec("User", FeedKind.OWNERS, in_bin=False, deletions=False),
@@ -67,30 +78,60 @@ SPECS: Final = (
     Spec("Event", FeedKind.ENGAGEMENTS, optional=True, source="salesforce.event"),
 )
 
-SPEC_OF: Final = {spec.object: spec for spec in SPECS}
+EMAIL_MESSAGES: Final = Spec(
+    "EmailMessage", FeedKind.ENGAGEMENTS, optional=True, source=records.EMAIL_MESSAGE
+)
+"""Pulled only where the configuration says so."""
 
 LINK_FIELDS: Final = ("Id", "SystemModstamp", "IsDeleted", "ContactId", "OpportunityId", "Role", "IsPrimary")
 USER_FIELDS: Final = ("Id", "SystemModstamp", "Name", "Username", "Email", "IsActive", "UserType")
 GROUP_FIELDS: Final = ("Id", "SystemModstamp", "Name", "DeveloperName", "Email", "Type")
-WHOSE_FIELDS: Final = {
+PEOPLE_OF: Final = {
     "CampaignMember": ("ContactId", "LeadId"),
     "Task": ("WhoId",),
-    "Event": ("WhoId", "IsChild"),
+    "Event": ("WhoId",),
+    "EmailMessage": tuple(dict.fromkeys((*records.INCOMING_FROM, *records.OUTGOING_TO))),
 }
+"""Which fields of an engagement name its person."""
+
+REREAD: Final = (FeedKind.COMPANIES, FeedKind.PEOPLE, FeedKind.DEALS, FeedKind.ENGAGEMENTS)
+"""Kinds of objects whose rows may hold what is calculated."""
 
 
-def all_feeds() -> list[Feed]:
-    """Every feed, in pulling order."""
-    return [spec.feed for spec in SPECS] + [spec.deletion_feed for spec in SPECS if spec.deletions]
+def specs_of(options: PullOptions) -> dict[str, Spec]:
+    """Every object that is pulled, in pulling order: the usual ones, e-mails, custom objects."""
+    found = {spec.object: spec for spec in SPECS}
+    for name, chosen in options.objects.items():
+        crm, _, object_name = name.partition(".")
+        if crm == CRM and chosen.on and object_name not in found:
+            custom = Spec(object_name, FeedKind.ENGAGEMENTS, optional=True, source=name)
+            found[object_name] = EMAIL_MESSAGES if object_name == EMAIL_MESSAGES.object else custom
+    return found
+
+
+def all_feeds(specs: Iterable[Spec], refresh: int) -> list[Feed]:
+    """Every feed, in pulling order; `refresh`: seconds between two readings for formula fields, 0: none."""
+    kinds, found = list(FeedKind), list[Feed]()
+    for spec in specs:
+        found.append(spec.feed)
+        if refresh and spec.kind in REREAD:
+            found.append(spec.refresh_feed(refresh))
+        if spec.deletions:
+            found.append(spec.deletion_feed)
+    return sorted(found, key=lambda feed: kinds.index(feed.kind))
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What is asked of one object in this pass. `paths`: what an engagement rule may look at."""
+    """What is asked of one object in this pass. `paths`: what an engagement rule may look at; `people`: what
+    names an engagement's person; `calculated`: the formula fields among what something uses.
+    """
 
     spec: Spec
     fields: tuple[str, ...]
     paths: tuple[str, ...] = ()
+    people: tuple[str, ...] = ()
+    calculated: tuple[str, ...] = ()
 
 
 def make_plan(spec: Spec, schema: Schema, options: PullOptions) -> Plan:
@@ -98,22 +139,28 @@ def make_plan(spec: Spec, schema: Schema, options: PullOptions) -> Plan:
     info = schema.describe(spec.object)
     mapped = options.mapped.get(spec.object, {})
     for path in mapped.values():
-        if not schema.has_path(spec.object, path):
-            what = f"{spec.object}.{path}"
-            raise NotOffered(f"the org has no field {what}, or we may not see it", what=what, crm=CRM)
-    paths = _engagement_paths(spec, options)
-    wanted = [*_standard(spec), *mapped.values(), *options.also.get(spec.object, ()), *paths]
+        _insist(schema, spec, path)
+    paths, people = _engagement_paths(spec, schema, options), _people_paths(spec, schema, options)
+    wanted = [*_standard(spec), *mapped.values(), *options.also.get(spec.object, ()), *paths, *people]
     status = options.status_field.get(spec.object)
     if status:
         wanted.append(status)
-    if options.all_fields and spec.kind in (FeedKind.PEOPLE, FeedKind.COMPANIES, FeedKind.DEALS):
-        wanted += _everything(info)
+    used = schema.existing(spec.object, wanted)
+    if options.everything(f"{CRM}.{spec.object}") and spec.kind in REREAD:
+        wanted += _everything(info, spec)
     fields = schema.existing(spec.object, wanted)
     for needed in ("Id", "SystemModstamp"):
         if needed not in fields:
             what = f"{spec.object}.{needed}"
             raise NotOffered(f"{what} cannot be read", what=what, crm=CRM)
-    return Plan(spec, fields, tuple(path for path in paths if path in fields))
+    calculated = tuple(path for path in used if schema.is_calculated(spec.object, path))
+    return Plan(spec, fields, tuple(path for path in paths if path in fields), people, calculated)
+
+
+def _insist(schema: Schema, spec: Spec, path: str) -> None:
+    if not schema.has_path(spec.object, path):
+        what = f"{spec.object}.{path}"
+        raise NotOffered(f"the org has no field {what}, or we may not see it", what=what, crm=CRM)
 
 
 def _standard(spec: Spec) -> Sequence[str]:
@@ -128,18 +175,46 @@ def _standard(spec: Spec) -> Sequence[str]:
         return LINK_FIELDS
     if spec.kind is FeedKind.OWNERS:
         return USER_FIELDS if spec.object == "User" else GROUP_FIELDS
-    return (*stamps, *WHOSE_FIELDS[spec.object])
+    return (*stamps, "IsChild") if spec.object == "Event" else stamps
 
 
-def _engagement_paths(spec: Spec, options: PullOptions) -> tuple[str, ...]:
+def _engagement_paths(spec: Spec, schema: Schema, options: PullOptions) -> tuple[str, ...]:
+    """What the engagement rules look at; what those of a custom object name must be there."""
     if not spec.source:
         return ()
-    return tuple(dict.fromkeys((*SOURCES[spec.source].fields, *options.engagement.fields(spec.source))))
+    named = [path for path in options.engagement.fields(spec.source) if path not in _BODIES]
+    known = source_of(spec.source).fields
+    if spec.source not in SOURCES:
+        for path in named:
+            if path not in known:
+                _insist(schema, spec, path)
+    return tuple(dict.fromkeys((*known, *named)))
 
 
-def _everything(info: ObjectInfo) -> list[str]:
+def _people_paths(spec: Spec, schema: Schema, options: PullOptions) -> tuple[str, ...]:
+    """What names the person of an engagement: as configured, else every look-up to Contact, then to Lead."""
+    if not spec.source:
+        return ()
+    if spec.object in PEOPLE_OF:
+        return schema.existing(spec.object, PEOPLE_OF[spec.object])
+    named = options.of(f"{CRM}.{spec.object}").people
+    for path in named:
+        _insist(schema, spec, path)
+    if named:
+        return named
+    fields = schema.describe(spec.object).fields.values()
+    found = [field.name for to in ("Contact", "Lead") for field in fields if to in field.refers_to]
+    if not found:
+        what = f"a look-up of {spec.object} to Contact or Lead"
+        raise NotOffered(f"the org has no {what}; name one as its `people`", what=what, crm=CRM)
+    return tuple(dict.fromkeys(found))
+
+
+def _everything(info: ObjectInfo, spec: Spec) -> list[str]:
+    """Every readable field; of activities and messages none that may be their body."""
+    kept = _NEVER_PULLED if spec.kind is not FeedKind.ENGAGEMENTS else _NEVER_PULLED | {"textarea"}
     return [
         field.name
         for field in info.fields.values()
-        if field.type not in _NEVER_PULLED and field.name not in _LONG_TEXT
+        if field.type not in kept | _LISTS and field.name not in _LONG_TEXT
     ]

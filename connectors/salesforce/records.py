@@ -23,7 +23,7 @@ from connectors.records import (
 )
 from connectors.salesforce.http import CRM
 from connectors.salesforce.reader import Row
-from connectors.salesforce.values import as_int, as_str, as_text, at_path, parse_ms
+from connectors.salesforce.values import as_int, as_str, as_text, at_path, id18, is_id, parse_ms
 
 PERSON_FACTS: Final[Mapping[str, Mapping[str, str]]] = {
     "Lead": {
@@ -79,6 +79,11 @@ GONE_FIELDS: Final[Mapping[str, tuple[str, ...]]] = {
     "Contact": ("MasterRecordId",),
     "Account": ("MasterRecordId",),
 }
+
+EMAIL_MESSAGE: Final = "salesforce.email_message"
+INCOMING_FROM: Final = ("Activity.WhoId", "FromId", "FromAddress")
+OUTGOING_TO: Final = ("Activity.WhoId", "ToAddress")
+"""Which fields of an EmailMessage name the person (Object Reference, EmailMessage)."""
 
 INTEGRATION_USERS: Final = frozenset({"AutomatedProcess", "CloudIntegrationUser", "Guest", "PlatformUser"})
 """`User.UserType` of users that are no people (Object Reference, User)."""
@@ -222,24 +227,30 @@ def deal(row: Row, mapped: Mapping[str, str]) -> DealRecord:
 
 
 def engagement(
-    source: str, row: Row, mapper: EngagementMapper, paths: tuple[str, ...]
+    source: str,
+    row: Row,
+    mapper: EngagementMapper | None,
+    paths: tuple[str, ...],
+    people: tuple[str, ...],
 ) -> tuple[EngagementRecord, bool]:
     """An engagement, and whether a rule made it one. Raises BadRow.
 
-    A row that no rule takes comes back as deleted: it may have been an engagement before it changed.
+    A row that no rule takes (or with no mapper) comes back as deleted: it may have been an engagement before
+    it changed. `people`: the fields that name whose it is.
     """
     modified_ms, record_id = key_of(row)
     fields = row.fields or {}
-    mapped = mapper.map(source, {path: as_text(at_path(fields, path)) for path in paths})
+    values = {path: as_text(at_path(fields, path)) for path in paths}
+    mapped = mapper.map(source, values) if mapper is not None else None
     time_ms = parse_ms(mapped.time) if mapped is not None else None
-    person_object, person_id = _whose(source, fields)
+    person_object, person_id, email = _whose(source, fields, people)
     record = EngagementRecord(
         crm=CRM,
         source=source,
         id=record_id,
         person_object=person_object,
         person_id=person_id,
-        person_email=None,
+        person_email=email,
         kind=mapped.kind if mapped is not None else "none",
         asset=mapped.asset if mapped is not None else None,
         occurred_at=time_ms // 1000 if time_ms is not None else None,
@@ -251,16 +262,29 @@ def engagement(
     return record, mapped is not None
 
 
-def _whose(source: str, fields: Mapping[str, Any]) -> tuple[str | None, str | None]:
-    """The Contact, else the Lead, that an engagement is of; (None, None) for nobody."""
-    if source == "salesforce.campaign_member":
-        for object_name, name in (("Contact", "ContactId"), ("Lead", "LeadId")):
-            if isinstance(found := fields.get(name), str) and found:
-                return object_name, found
-        return None, None
-    who = fields.get("WhoId")
-    kind = {"003": "Contact", "00Q": "Lead"}.get(who[:3]) if isinstance(who, str) else None
-    return (kind, who) if kind is not None else (None, None)
+PERSON_PREFIXES: Final[Mapping[str, str]] = {"003": "Contact", "00Q": "Lead"}
+"""First characters of an id → the object, as far as it is one of people."""
+
+
+def _whose(
+    source: str, fields: dict[str, Any], people: tuple[str, ...]
+) -> tuple[str | None, str | None, str | None]:
+    """(object, id, None) of the record that an engagement is of, or (None, None, address); else all None.
+
+    An e-mail's is whom it came from or went to, whichever of them is outside.
+    """
+    if source == EMAIL_MESSAGE:
+        people = INCOMING_FROM if fields.get("Incoming") is True else OUTGOING_TO
+    for path in people:
+        value = as_str(at_path(fields, path))
+        if not value:
+            continue
+        if is_id(value):
+            if (kind := PERSON_PREFIXES.get(value[:3])) is not None:
+                return kind, id18(value), None
+        elif "@" in value:
+            return None, None, value.partition(";")[0].strip()
+    return None, None, None
 
 
 def owner_of_user(fields: Mapping[str, Any], our_user: str) -> Owner:

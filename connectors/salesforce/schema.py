@@ -32,6 +32,7 @@ class FieldInfo:
     values: tuple[str, ...] | None
     compound: bool
     length: int | None = None  # of a text; 0 in a describe means that the field has none
+    calculated: bool = False  # a formula: its changes move no timestamp
 
     @property
     def is_number(self) -> bool:
@@ -121,6 +122,17 @@ class Schema:
         if relation.refers_to == ("RecordType",) or len(relation.refers_to) > 1:
             return "string"
         return self.type_of(relation.refers_to[0], rest)
+
+    def is_calculated(self, object_name: str, path: str) -> bool:
+        """Whether a SOQL path that exists ends in a formula field."""
+        head, _, rest = path.partition(".")
+        info = self.describe(object_name)
+        if not rest:
+            return info.fields[head].calculated
+        relation = info.relations[head]
+        if relation.refers_to == ("RecordType",):
+            return False
+        return self.is_calculated(relation.refers_to[0], rest)
 
     def existing(self, object_name: str, paths: Iterable[str]) -> tuple[str, ...]:
         """Those of these paths that exist, each once, in the order given."""
@@ -224,6 +236,7 @@ def _field(raw: Mapping[str, Any]) -> FieldInfo:
         values=values,
         compound=kind in ("address", "location"),
         length=length if isinstance(length := raw.get("length"), int) and length > 0 else None,
+        calculated=raw.get("calculated") is True,
     )
 
 

@@ -35,6 +35,7 @@ SALES_SOURCES: Final = (
     "hubspot.communications",
     "salesforce.task",
     "salesforce.event",
+    "salesforce.email_message",
 )
 """Where a colleague's touch is logged."""
 INCOMING: Final = "email_replied"

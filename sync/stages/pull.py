@@ -231,7 +231,8 @@ def _what_is_read(ctx: Context, feed: Feed) -> dict[str, object]:
             other = ctx.settings.pull.objects.get(f"{feed.crm}.{REPLACED_BY[feed.object]}")
             read |= {"replaced": True} if other is not None and other.on else {}
         chosen = ctx.settings.pull.objects.get(f"{feed.crm}.{feed.object}")
-        return read | ({"people": chosen.people} if chosen is not None and chosen.people else {})
+        own = chosen.model_dump(include={"people", "fields"}, exclude_defaults=True) if chosen else {}
+        return {**read, **own}
     if feed.kind not in (FeedKind.PEOPLE, FeedKind.COMPANIES, FeedKind.DEALS):
         return {}
     mapped = ctx.settings.mapping.fields.get(f"{feed.crm}.{feed.object}", {})
