@@ -215,3 +215,14 @@ class SweepIdRow(SQLModel, table=True):
     crm: str = Field(primary_key=True)
     object: str = Field(primary_key=True)
     id: str = Field(primary_key=True)
+
+
+class ListMemberRow(SQLModel, table=True):
+    """Who is in a list of a CRM, as last read: what the next reading is compared with."""
+
+    __tablename__ = "list_member"
+
+    crm: str = Field(primary_key=True)
+    list_id: str = Field(primary_key=True)
+    record_id: int = Field(primary_key=True, sa_type=BigInteger, sa_column_kwargs={"autoincrement": False})
+    joined_ms: int = Field(sa_type=BigInteger)
