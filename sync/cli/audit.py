@@ -22,6 +22,9 @@ app = typer.Typer(rich_markup_mode=None, add_completion=False)
 DAMAGED = 12
 """The exit code of a chain that does not hold."""
 
+ERASED = "erased"
+"""Stands where the words of an act were: a person was erased, or their time was over (`[retention]`)."""
+
 
 @command(app, "audit")
 def audit(
@@ -53,7 +56,7 @@ def audit(
         session.out.json_list({"schema_version": SCHEMA_VERSION}, "audit", (_json(act) for act in found))
         return 0
     rows = [
-        (act.n, shown(act.at), act.actor, act.action, act.subject, _words(act), act.run_id[:12])
+        (act.n, shown(act.at), act.actor, act.action, _subject(act), _words(act), act.run_id[:12])
         for act in found
     ]
     session.out.table(("n", "at", "by", "what", "on", "detail", "run"), rows, ("n",))
@@ -76,12 +79,18 @@ def _verify(session: Session) -> int:
 
 
 def _json(act: Act) -> dict[str, object]:
-    """One act, as it stands in `audit --json`."""
-    return {**act._asdict(), "at": iso_z(act.at)}
+    """One act, as it stands in `audit --json`; once its words are gone, `subject` is a pseudonym."""
+    return {**act._asdict(), "at": iso_z(act.at), "erased": act.detail is None}
+
+
+def _subject(act: Act) -> str:
+    return ERASED if act.detail is None else act.subject
 
 
 def _words(act: Act) -> str:
     detail = act.detail
+    if detail is None:
+        return ERASED
     if act.action == "write":
         before, after = (detail.get(name) or "(empty)" for name in ("before", "after"))
         return f"{before} → {after}: {detail.get('fate')}"

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from sqlalchemy import text
 
 from connectors.records import Cursor, Feed
+from sync.mirror import rowhash
 from sync.mirror.engine import Connection
 
 
@@ -20,7 +21,12 @@ class Stored:
 
 
 def load(conn: Connection, feed: Feed) -> Stored | None:
-    """The cursor of a feed, None before its first page."""
+    """The cursor of a feed, None before its first page.
+
+    A damaged one is none: the feed is read from its beginning, which loses nothing.
+    """
+    if rowhash.damaged(conn, "feed_cursor", "feed = :feed", feed=feed.name):
+        return None
     row = conn.execute(
         text("SELECT cursor, stored_at, completed_at FROM feed_cursor WHERE feed = :feed"),
         {"feed": feed.name},

@@ -7,6 +7,7 @@ power cut. Everything that a broken database does to us leaves as one of the fou
 
 from __future__ import annotations
 
+import hashlib
 import math
 import os
 import shutil
@@ -23,7 +24,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from config.errors import ConfigError, Problem
-from config.world import World
+from config.world import World, epoch
 
 __all__ = [
     "Connection",
@@ -113,10 +114,14 @@ class Mirror:
 
     def migrate(self) -> None:
         """Create the schema or bring it up to date, in one transaction. Raises DatabaseNewer."""
+        from sync.mirror import audit, rowhash  # these know this module
         from sync.mirror.migrations import upgrade  # Alembic loads only when it is needed
 
         with self.write(durable=True) as conn:
             newer = upgrade(conn)
+            if newer is None:
+                rowhash.ensure(conn)
+                audit.carry(conn, epoch(self._world.now()))
         if newer is not None:
             raise DatabaseNewer(self.where, found=newer[0], known=newer[1])
 
@@ -147,6 +152,26 @@ class Mirror:
         with self._translated(), self._engine.connect() as conn, conn.begin():
             yield conn
 
+    def compact(self) -> bool:
+        """Write the database anew without what was deleted, and empty its log; False: somebody reads it.
+
+        What was deleted is then in no file of it any more. PostgreSQL rewrites every table (VACUUM FULL).
+        """
+        with self._translated():
+            raw = self._engine.raw_connection()
+            try:
+                driver: Any = raw.driver_connection
+                if self.is_sqlite:
+                    driver.execute("VACUUM").close()
+                    busy, _, _ = driver.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+                    return not busy
+                driver.autocommit = True
+                driver.execute("VACUUM FULL")
+                driver.autocommit = False
+                return True
+            finally:
+                raw.close()
+
     def close(self) -> None:
         """Let go of all connections."""
         self._engine.dispose()
@@ -156,9 +181,8 @@ class Mirror:
         options = conn.get_execution_options()
         write, durable = options.get("mqlsync_write", False), options.get("mqlsync_durable", False)
         if self.is_sqlite:
-            # these belong to the connection, and the connection to a pool: so they are always set
-            conn.exec_driver_sql(f"PRAGMA synchronous={'FULL' if durable else 'NORMAL'}")
-            conn.exec_driver_sql(f"PRAGMA temp_store={'FILE' if options.get('mqlsync_large') else 'MEMORY'}")
+            _set_pragma(conn, "synchronous", "FULL" if durable else "NORMAL")
+            _set_pragma(conn, "temp_store", "FILE" if options.get("mqlsync_large") else "MEMORY")
             conn.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN DEFERRED")
         elif write:
             conn.exec_driver_sql(f"SET LOCAL synchronous_commit TO {'on' if durable else 'off'}")
@@ -227,6 +251,13 @@ def _private_file(path: Path) -> None:
         path.chmod(0o600)
 
 
+def _set_pragma(conn: Connection, name: str, value: str) -> None:
+    """Set what belongs to the connection, which belongs to a pool, unless it already is so."""
+    if conn.info.get(name) != value:
+        conn.exec_driver_sql(f"PRAGMA {name}={value}")
+        conn.info[name] = value
+
+
 def _prepare_sqlite(dbapi: Any, _record: ConnectionPoolEntry | None = None) -> None:
     """Settings that every connection needs, and the mathematical functions that scoring uses."""
     dbapi.isolation_level = None  # the driver opens no transaction by itself
@@ -239,10 +270,20 @@ def _prepare_sqlite(dbapi: Any, _record: ConnectionPoolEntry | None = None) -> N
         f"temp.cache_size=-{TEMP_CACHE_SIZE}",
         "temp_store=MEMORY",
         f"wal_autocheckpoint={WAL_PAGES}",
+        "trusted_schema=ON",  # our triggers call our function
     ):
         dbapi.execute(f"PRAGMA {pragma}").close()
     if not _has_math(dbapi):
         register_math(dbapi)
+    dbapi.create_function("mqlsync_hash", -1, _row_hash, deterministic=True)
+
+
+def _row_hash(*values: bytes | None) -> int:
+    """Eight bytes over the values of a row, as a signed integer; what `rowhash` calls `mqlsync_hash`."""
+    found = hashlib.blake2b(digest_size=8)
+    for value in values:
+        found.update(b"-" if value is None else b"%d:" % len(value) + value)
+    return int.from_bytes(found.digest(), "big", signed=True)
 
 
 def _has_math(dbapi: sqlite3.Connection) -> bool:

@@ -7,7 +7,7 @@ from typing import Final
 from sqlalchemy import Table, func, select, text
 from sqlmodel import SQLModel
 
-from sync.mirror import audit
+from sync.mirror import audit, rowhash
 from sync.mirror.engine import Connection
 from sync.mirror.tables import FeedCursor
 
@@ -34,6 +34,11 @@ def damage(conn: Connection) -> list[str]:
         found += [f"integrity check: {row}" for row in rows if row != "ok"]
         for row in conn.execute(text("PRAGMA foreign_key_check")).all()[:MANY]:
             found.append(f"row {row[1]} of {row[0]} points to a row of {row[2]} that is not there")
+    for table in rowhash.COVERED:
+        for key in rowhash.damaged(conn, table)[:MANY]:
+            found.append(f"row {key} of {table} is not what was written: its hash does not fit")
+    if found:
+        return found  # what is damaged need not even be readable
     broken = audit.broken_at(conn)
     if broken is not None:
         found.append(f"audit row {broken} does not follow from the one before it: it was changed")

@@ -12,6 +12,7 @@ from sqlalchemy.engine import Connection
 from sqlmodel import SQLModel
 
 import sync.mirror.tables  # noqa: F401 (fills the metadata)
+from sync.mirror import rowhash
 
 METADATA = SQLModel.metadata
 
@@ -39,5 +40,6 @@ def upgrade(conn: Connection) -> tuple[str, str] | None:
         return None
     if found is not None and found not in {script.revision for script in scripts.walk_revisions()}:
         return found, head
+    rowhash.drop(conn)
     command.upgrade(config, "head")
     return None

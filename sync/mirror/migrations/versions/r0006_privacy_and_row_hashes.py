@@ -44,9 +44,7 @@ def upgrade() -> None:
     )
     for table in ("audit", "feed_cursor", "intent"):
         op.add_column(table, sa.Column("row_hash", sa.BigInteger(), nullable=True))
-    op.execute(
-        "INSERT INTO audit_detail (n, subject, detail, salt) SELECT n, subject, detail, '' FROM audit"
-    )
+    op.execute("INSERT INTO audit_detail (n, subject, detail, salt) SELECT n, subject, detail, '' FROM audit")
     op.execute(
         "INSERT INTO meta (key, value) SELECT 'audit.old_chain', '1' WHERE EXISTS (SELECT 1 FROM audit)"
     )
