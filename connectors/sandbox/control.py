@@ -15,7 +15,7 @@ POST /edit                      ACTION
 ACTION is {"action": "edit", …} (edit is the default; or create, delete, archive, merge, convert,
 expire_tokens, advance) with the keyword arguments of that method of `Sandbox`; "object" and "id" stand for
 object_name and record_id. What only one CRM can do is named with it: salesforce.edit_late,
-salesforce.undelete, salesforce.purge, salesforce.touch, salesforce.spend_calls, hubspot.erase,
+salesforce.recalculate, salesforce.undelete, salesforce.purge, salesforce.touch, salesforce.spend_calls, hubspot.erase,
 hubspot.associate (see those halves).
 """
 
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from connectors.sandbox.store import Record
 
 ONLY = {
-    "salesforce": ("edit_late", "undelete", "purge", "touch", "spend_calls"),
+    "salesforce": ("edit_late", "recalculate", "undelete", "purge", "touch", "spend_calls"),
     "hubspot": ("erase", "associate"),
 }
 """What only one half offers."""

@@ -64,6 +64,10 @@ class Switches:
     """The same id twice in one collections update is refused for the second (uncertain)."""
     sf_junction_in_get_deleted: bool = True
     """getDeleted covers hard-deleted junction rows such as CampaignMember (uncertain)."""
+    sf_query_all_refusal: tuple[int, str, str] | None = None
+    """(status, code, message) of every queryAll request of a user who may only query."""
+    sf_status_by_record_type: bool = True
+    """The UI API tells the values of Lead.Status per record type, its lead process (uncertain)."""
     sf_bulk_refusal: tuple[int, str, str] | None = None
     """(status, code, message) of every Bulk request of an org or user that may not, e.g. 403 API_DISABLED."""
     sf_bulk_seconds: float = 0.0

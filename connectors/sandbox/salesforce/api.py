@@ -94,6 +94,8 @@ class Api:
             return self._root(request, version)
         head, tail = parts[0], parts[1:]
         if head in ("query", "queryAll") and request.method == "GET":
+            if head == "queryAll" and (refusal := self._org.switches.sf_query_all_refusal) is not None:
+                raise fail(*refusal)
             if tail:
                 return self._queries.more(tail[0], version)
             return self._queries.run(request, version, head == "queryAll")

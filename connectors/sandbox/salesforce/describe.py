@@ -59,6 +59,9 @@ class Describe:
             one = self._org.find_field(kind, field_name)
             if one is None or one.type != "picklist":
                 raise not_found()
+            process = (kind.name, one.name) == ("Lead", "Status")
+            if process and not self._org.switches.sf_status_by_record_type:
+                raise not_found()
             return Response.json(self._picklist(kind, one, full, f"{base}/{one.name}"))
         values = {
             one.name: self._picklist(kind, one, full, f"{base}/{one.name}")
@@ -108,7 +111,7 @@ class Describe:
             "label": kind.label,
             "labelPlural": kind.plural,
             "keyPrefix": kind.prefix,
-            "custom": False,
+            "custom": kind.name.endswith("__c"),
             "customSetting": False,
             "activateable": False,
             "createable": kind.createable and self._org.may_change(kind),
@@ -227,7 +230,3 @@ class Describe:
             "master": True,
         }
         return [*infos, master]
-
-
-def _updateable(kind: ObjectType, one: Field) -> bool:
-    return one.writable and not one.create_only and kind.updateable

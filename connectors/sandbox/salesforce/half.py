@@ -9,7 +9,6 @@ from connectors.sandbox.core import Core, Request, Response
 from connectors.sandbox.salesforce import lifecycle, saving
 from connectors.sandbox.salesforce.api import Api
 from connectors.sandbox.salesforce.auth import Auth
-from connectors.sandbox.salesforce.objects_activity import OBJECTS
 from connectors.sandbox.salesforce.org import Org
 from connectors.sandbox.salesforce.saving import Saver
 from connectors.sandbox.salesforce.setup import fill
@@ -63,7 +62,7 @@ class Salesforce:
     ) -> str:
         """Make a record; also fields that no API client may write (UserType, IsConverted, …)."""
         made = saving.create(
-            self.org, OBJECTS[object_name], values, self._saver(author, actor, at), record_id
+            self.org, self.org.types[object_name], values, self._saver(author, actor, at), record_id
         )
         return made.id
 
@@ -78,7 +77,12 @@ class Salesforce:
         at: float | None = None,
     ) -> None:
         record = self.record(object_name, record_id)
-        saving.update(self.org, OBJECTS[object_name], record, fields, self._saver(author, actor, at))
+        saving.update(self.org, self.org.types[object_name], record, fields, self._saver(author, actor, at))
+
+    def recalculate(self, object_name: str, record_id: str, fields: Mapping[str, Any]) -> None:
+        """Formula fields come to other results: nothing is saved, so no stamp moves."""
+        record = self.record(object_name, record_id)
+        self.org.store.change("salesforce", record, fields, author="system", touch="none")
 
     def touch(self, object_name: str, record_id: str) -> None:
         """Move SystemModstamp alone, as roll-ups and picklist edits do."""

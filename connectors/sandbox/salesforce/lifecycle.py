@@ -12,7 +12,7 @@ from typing import Any
 
 from connectors.sandbox.salesforce import saving
 from connectors.sandbox.salesforce.errors import SaveError
-from connectors.sandbox.salesforce.objects_activity import CONVERTED_STATUSES, OBJECTS
+from connectors.sandbox.salesforce.objects_activity import CONVERTED_STATUSES
 from connectors.sandbox.salesforce.org import CRM, Org
 from connectors.sandbox.salesforce.saving import Saver
 from connectors.sandbox.salesforce.schema import stamp
@@ -45,7 +45,7 @@ def delete(org: Org, record: Record, saver: Saver) -> None:
         if not child.gone:
             delete(org, child, Saver(saver.author, saver.actor, checked=False, at=saver.at))
     moment = org.now() if saver.at is None else saver.at
-    if OBJECTS[record.object].soft_delete:
+    if org.types[record.object].soft_delete:
         org.store.remove(
             CRM, record, "deleted", at=saver.at, author=saver.author, actor=saver.actor, touch="both"
         )
@@ -145,7 +145,7 @@ def convert(
         "ConvertedContactId": contact_id,
         "ConvertedOpportunityId": opportunity_id or None,
     }
-    saving.update(org, OBJECTS["Lead"], lead, changes, unchecked)
+    saving.update(org, org.types["Lead"], lead, changes, unchecked)
     _move_activities(org, lead, contact_id, unchecked)
     org.store.note(CRM, lead, "#converted", contact_id, at=moment, author=saver.author, actor=saver.actor)
     return {"contact": contact_id, "account": account_id, "opportunity": opportunity_id}
@@ -168,7 +168,7 @@ def _account(org: Org, lead: Record, owner: str, saver: Saver) -> str:
         "Phone": lead.get("Phone"),
         "OwnerId": owner,
     }
-    return saving.create(org, OBJECTS["Account"], values, saver).id
+    return saving.create(org, org.types["Account"], values, saver).id
 
 
 def _contact(org: Org, lead: Record, account_id: str, owner: str, saver: Saver) -> str:
@@ -180,7 +180,7 @@ def _contact(org: Org, lead: Record, account_id: str, owner: str, saver: Saver) 
     for part in ("Street", "City", "State", "PostalCode", "Country"):
         values[f"Mailing{part}"] = lead.get(part)
     values |= {"AccountId": account_id, "OwnerId": owner}
-    return saving.create(org, OBJECTS["Contact"], values, saver).id
+    return saving.create(org, org.types["Contact"], values, saver).id
 
 
 def _opportunity(org: Org, name: str, account_id: str, contact_id: str, owner: str, saver: Saver) -> str:
@@ -192,9 +192,9 @@ def _opportunity(org: Org, name: str, account_id: str, contact_id: str, owner: s
         "CloseDate": stamp(int(moment + 90 * 86_400))[:10],
         "OwnerId": owner,
     }
-    made = saving.create(org, OBJECTS["Opportunity"], values, saver)
+    made = saving.create(org, org.types["Opportunity"], values, saver)
     role = {"OpportunityId": made.id, "ContactId": contact_id, "IsPrimary": True}
-    saving.create(org, OBJECTS["OpportunityContactRole"], role, saver)
+    saving.create(org, org.types["OpportunityContactRole"], role, saver)
     return made.id
 
 

@@ -178,6 +178,32 @@ ORGANIZATION = obj(
 )  # fmt: skip
 
 
+EMAIL_MESSAGE = obj(
+    "EmailMessage",
+    "02s",
+    [
+        ref("ActivityId", "Task", relationship="Activity"),
+        ref("FromId", "Contact", "Lead", "User", relationship="From"),
+        text("FromAddress", 1000),
+        text("FromName", 1000),
+        text("ToAddress", 4000),
+        text("CcAddress", 4000),
+        text("BccAddress", 4000),
+        text("Subject", 3000),
+        Field("TextBody", "textarea", length=32_000),
+        Field("HtmlBody", "textarea", length=131_072),
+        Field("Headers", "textarea", length=32_000),
+        kind("Incoming", "boolean"),
+        kind("IsBounced", "boolean"),
+        pick("Status", "0", "1", "2", "3", "4", "5", default="3"),
+        kind("MessageDate", "datetime"),
+        ref("RelatedToId", "Account", "Opportunity"),
+    ],
+    label="Email Message",
+)
+"""Statuses: 0 new, 1 read, 2 replied, 3 sent, 4 forwarded, 5 draft."""
+
+
 def _history(parent: str) -> ObjectType:
     return obj(
         f"{parent}History",
@@ -205,7 +231,7 @@ OBJECTS: dict[str, ObjectType] = {
     for one in (
         LEAD, CONTACT, ACCOUNT, USER, GROUP, QUEUE_SOBJECT, RECORD_TYPE, TASK, EVENT, CAMPAIGN,
         CAMPAIGN_MEMBER, OPPORTUNITY, OPPORTUNITY_CONTACT_ROLE, OPPORTUNITY_STAGE, LEAD_STATUS,
-        ORGANIZATION, LEAD_HISTORY, CONTACT_HISTORY,
+        ORGANIZATION, EMAIL_MESSAGE, LEAD_HISTORY, CONTACT_HISTORY,
     )
 }  # fmt: skip
 CONVERTED_STATUSES = frozenset(name for name, converted in LEAD_STATUSES if converted)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from connectors.sandbox.core import Core
@@ -14,11 +15,6 @@ from connectors.sandbox.salesforce.schema import TEXTS, Field, ObjectType, secon
 from connectors.sandbox.store import Record, Table
 
 CRM = "salesforce"
-_LOWER = {name.lower(): name for name in OBJECTS}
-_BY_PREFIX: dict[str, list[str]] = {}
-for _one in OBJECTS.values():
-    _BY_PREFIX.setdefault(_one.prefix, []).append(_one.name)
-
 _INDEX_KEYS: dict[str, Callable[[Record], Key]] = {
     "SystemModstamp": lambda record: (int(record.stamp), record.id),
     "Id": lambda record: (record.id,),
@@ -42,22 +38,38 @@ class Org:
         """Where the lead assignment rule sends leads."""
         self.hard_deleted: list[tuple[float, str, str]] = []
         """(when, object, id) of rows that are gone for good, for getDeleted."""
+        self.types: dict[str, ObjectType] = {}
+        self._lower: dict[str, str] = {}
+        self._by_prefix: dict[str, list[str]] = {}
         self._indexes: dict[tuple[str, str], Index] = {}
         for one in OBJECTS.values():
-            self.store.table(CRM, one.name).new_id = counter(one.prefix)
+            self.define(one)
 
     def now(self) -> float:
         return self.core.clock()
 
     # -- types ---------------------------------------------------------------------------------------------
 
+    def define(self, kind: ObjectType) -> None:
+        """Have an object of one's own."""
+        self.types[kind.name] = kind
+        self._lower[kind.name.lower()] = kind.name
+        self._by_prefix.setdefault(kind.prefix, []).append(kind.name)
+        self.store.table(CRM, kind.name).new_id = counter(kind.prefix)
+
+    def add_fields(self, object_name: str, *fields: Field) -> None:
+        """Have fields of one's own in an object."""
+        kind = self.types[object_name]
+        every = {**kind.fields, **{one.name: one for one in fields}}
+        self.types[object_name] = replace(kind, fields=every, lower={name.lower(): name for name in every})
+
     def type_names(self) -> list[str]:
-        return [name for name in OBJECTS if name not in self.switches.sf_absent]
+        return [name for name in self.types if name not in self.switches.sf_absent]
 
     def find_type(self, name: str) -> ObjectType | None:
         """An object type by name in any case; None when this org does not offer it."""
-        spelt = _LOWER.get(name.lower())
-        return None if spelt is None or spelt in self.switches.sf_absent else OBJECTS[spelt]
+        spelt = self._lower.get(name.lower())
+        return None if spelt is None or spelt in self.switches.sf_absent else self.types[spelt]
 
     def need_type(self, name: str) -> ObjectType:
         """For paths: an unknown object is 404 NOT_FOUND."""
@@ -100,16 +112,15 @@ class Org:
         """A record of whatever object its prefix says."""
         if not record_id:
             return None
-        for name in _BY_PREFIX.get(record_id[:3], ()):
+        for name in self._by_prefix.get(record_id[:3], ()):
             record = self.store.get(CRM, name, to_18(record_id))
             if record is not None:
                 return record
         return None
 
-    @staticmethod
-    def objects_of(record_id: str) -> list[str]:
+    def objects_of(self, record_id: str) -> list[str]:
         """Names of the objects whose ids start like this one."""
-        return _BY_PREFIX.get(record_id[:3], [])
+        return self._by_prefix.get(record_id[:3], [])
 
 
 def invalid_type(name: str) -> Exception:

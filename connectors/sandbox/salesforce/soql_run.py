@@ -151,7 +151,8 @@ class Selection:
         candidates, in_order = self._candidates()
         matches: Iterable[Record] = candidates
         if not self.all_rows:
-            matches = (record for record in matches if not record.gone)
+            # archived activities show in queryAll alone (Object Reference, Task, `IsArchived`)
+            matches = (one for one in matches if not one.gone and not one.values.get("IsArchived"))
         if query.where is not None:
             test = compile_condition(self._org, self.kind, query.where, self._column)
             matches = filter(test, matches)
