@@ -57,7 +57,8 @@ class _Key:
     def __init__(self, model: Model, scoped: bool) -> None:
         self.model = model
         self.scoped = scoped
-        self._parts = (model.name, model.version, model.hash, model.lists_hash, scoped)
+        # the status is not part of the hash, and a daemon sees a shadow go live
+        self._parts = (model.name, model.version, model.status, model.hash, model.lists_hash, scoped)
 
     def __hash__(self) -> int:
         return hash(self._parts)
