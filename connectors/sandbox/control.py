@@ -15,8 +15,8 @@ POST /edit                      ACTION
 ACTION is {"action": "edit", …} (edit is the default; or create, delete, archive, merge, convert,
 expire_tokens, advance) with the keyword arguments of that method of `Sandbox`; "object" and "id" stand for
 object_name and record_id. What only one CRM can do is named with it: salesforce.edit_late,
-salesforce.recalculate, salesforce.undelete, salesforce.purge, salesforce.touch, salesforce.spend_calls, hubspot.erase,
-hubspot.associate (see those halves).
+salesforce.recalculate, salesforce.undelete, salesforce.purge, salesforce.touch, salesforce.spend_calls,
+hubspot.erase, hubspot.associate (see those halves).
 """
 
 from __future__ import annotations

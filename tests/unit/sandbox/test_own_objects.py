@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from connectors.sandbox.salesforce.schema import Field, kind, obj, ref, text
+from connectors.sandbox.sandbox import Sandbox
 from tests.unit.sandbox.rest import Rest
 
 VISIT = obj("Visit__c", "a01", [text("Name", 80), ref("Person__c", "Contact"), kind("At__c", "datetime")])
@@ -24,7 +25,8 @@ def test_an_object_of_ones_own_is_described_queried_and_found_by_its_prefix(rest
     found = rows(rest, "SELECT Id, Person__r.LastName FROM Visit__c")
     assert [(row["Id"], row["Person__r"]["LastName"]) for row in found] == [(made, "Lovelace")]  # type: ignore[index]
     record = org.lookup(made)
-    assert record is not None and record.object == "Visit__c"
+    assert record is not None
+    assert record.object == "Visit__c"
 
 
 def test_a_formula_comes_to_another_result_without_a_stamp(rest: Rest) -> None:
@@ -45,9 +47,8 @@ def test_a_formula_comes_to_another_result_without_a_stamp(rest: Rest) -> None:
 
 def test_own_fields_of_one_sandbox_are_not_another_ones(rest: Rest) -> None:
     rest.sandbox.salesforce.org.add_fields("Lead", text("Only_Here__c"))
-    assert (
-        "Only_Here__c" not in type(rest.sandbox)(clock=rest.sandbox.clock).salesforce.org.types["Lead"].fields
-    )
+    another = Sandbox(clock=rest.sandbox.clock)
+    assert "Only_Here__c" not in another.salesforce.org.types["Lead"].fields
 
 
 def test_archived_activities_show_in_query_all_alone(rest: Rest) -> None:
