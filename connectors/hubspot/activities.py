@@ -1,6 +1,7 @@
-"""Calls, e-mails, meetings and communications as engagement of the contacts they belong to.
+"""Calls, e-mails, meetings and the like as engagement of the contacts they belong to.
 
 Only the properties that the engagement rules look at are asked for: titles and times, never bodies.
+Whose they are is asked for a thousand at a time, while readers fetch what follows.
 """
 
 from __future__ import annotations
@@ -10,37 +11,42 @@ from typing import Final
 
 from connectors import fields
 from connectors.hubspot.account import Account
-from connectors.hubspot.associations import Associations
+from connectors.hubspot.associations import BATCH, Associations
+from connectors.hubspot.parallel import FIRST_SYNC, SEARCH_PAGE, FirstSync
 from connectors.hubspot.reader import Row, raw_text
 from connectors.hubspot.records import CONTACTS, UnreadableError, modified_of, modified_property, read_row
 from connectors.hubspot.replies import CRM
-from connectors.hubspot.steps import Step
+from connectors.hubspot.steps import Step, gathered
 from connectors.hubspot.walk import OVERLAP, Walk
 from connectors.mapping import SOURCES
 from connectors.options import PullOptions
-from connectors.records import Cursor, EngagementRecord, Feed, Page, Poison
+from connectors.records import Cursor, Dismissed, EngagementRecord, Feed, Page, Poison
 
 ACTIVITIES: Final = ("calls", "emails", "meetings", "communications")
+OPTIONAL: Final = ("notes", "tasks", "leads")
+"""Of these no shipped rule makes an engagement: they are read when a rule or the configuration says so."""
+
 BODIES: Final = ("hs_body_preview", "hs_email_text", "hs_email_html", "hs_call_body", "hs_meeting_body",
                  "hs_communication_body", "hs_note_body", "hs_email_headers", "hs_internal_meeting_notes",
-                 "hs_body_preview_html", "hs_call_transcript")  # fmt: skip
+                 "hs_body_preview_html", "hs_call_transcript", "hs_task_body")  # fmt: skip
 """Never asked for, not even when a rule names one."""
 
 
 class Activities:
     """One kind of activity as pages of engagement: one row for each contact that took part."""
 
-    def __init__(self, account: Account, options: PullOptions) -> None:
+    def __init__(self, account: Account, options: PullOptions, first: FirstSync = FIRST_SYNC) -> None:
         self._account = account
         self._options = options
+        self._first = first
         self._associations = Associations(account)
 
     def pages(self, feed: Feed, cursor: Cursor | None) -> Iterator[Page]:
         """Activities from `cursor` on."""
         overlap = self._options.overlap.get(feed.name, OVERLAP)
-        walk = Walk(self._account, feed.object, self.properties(feed.object), overlap)
+        walk = Walk(self._account, feed.object, self.properties(feed.object), overlap, self._first)
         before = self._account.calls
-        for step in walk.steps(cursor):
+        for step in gathered(walk.steps(cursor), BATCH, SEARCH_PAGE):
             yield self._page(feed, step, before)
             before = self._account.calls
 
@@ -64,13 +70,18 @@ class Activities:
                 raws[str(row.id)] = raw_text(raw)
         people = self._associations.read(feed.object, [str(row.id) for row in rows], CONTACTS) if rows else {}
         engagements: list[EngagementRecord] = []
+        dismissed: list[Dismissed] = []
         for row in rows:
             try:
-                found = self._engagements(feed, row, raws[str(row.id)], list(people[str(row.id)]))
+                contacts = people.get(str(row.id))
+                if contacts is None:
+                    raise UnreadableError("its associations cannot be read")
+                found = self._engagements(feed, row, raws[str(row.id)], list(contacts))
             except UnreadableError as error:
                 poison.append(Poison(CRM, feed.object, str(row.id), str(error), raws[str(row.id)]))
             else:
                 engagements += found
+                dismissed += [] if found else _over(feed, row)
         return Page(
             feed=feed,
             cursor=step.cursor,
@@ -80,11 +91,10 @@ class Activities:
             seen=len(engagements) + len(poison),
             engagements=tuple(engagements),
             poison=tuple(poison),
+            dismissed=tuple(dismissed),
         )
 
-    def _engagements(
-        self, feed: Feed, row: Row, raw: str, contacts: Sequence[str]
-    ) -> Iterator[EngagementRecord] | list[EngagementRecord]:
+    def _engagements(self, feed: Feed, row: Row, raw: str, contacts: Sequence[str]) -> list[EngagementRecord]:
         source = f"{CRM}.{feed.object}"
         values: Mapping[str, str | None] = {
             name: fields.text(value) for name, value in row.properties.items()
@@ -111,3 +121,9 @@ class Activities:
             )
             for contact in (contacts or (None,))
         ]
+
+
+def _over(feed: Feed, row: Row) -> list[Dismissed]:
+    """An activity that no rule makes an engagement of, with whatever was made of it before."""
+    source = f"{CRM}.{feed.object}"
+    return [Dismissed(CRM, source, f"{row.id}:"), Dismissed(CRM, source, str(row.id))]

@@ -11,9 +11,19 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Final
 
+import msgspec
+
+from connectors import fields
 from connectors.errors import BrokenReply, RightMissing
 from connectors.hubspot.account import Account
-from connectors.hubspot.reader import Associated, AssociatedTo, AssociationBatch, AssociationType, Problem
+from connectors.hubspot.reader import (
+    Associated,
+    AssociatedFrom,
+    AssociatedTo,
+    AssociationBatch,
+    AssociationType,
+    Problem,
+)
 from connectors.hubspot.replies import CRM
 from connectors.records import Link, LinkSet
 
@@ -29,25 +39,30 @@ class Associations:
         self._account = account
 
     def link_sets(self, object_name: str, ids: Sequence[str], to: str) -> list[LinkSet]:
-        """One LinkSet for each of `ids`, empty where a record has no association."""
-        found = self.read(object_name, ids, to)
+        """One LinkSet for each of `ids`, empty where a record has no association; none for a record whose
+        part of the answer could not be read."""
         return [
-            LinkSet(
-                CRM, object_name, record_id, to, tuple(_links(object_name, record_id, to, found[record_id]))
-            )
-            for record_id in ids
+            LinkSet(CRM, object_name, record_id, to, tuple(_links(object_name, record_id, to, pairs)))
+            for record_id, pairs in self.read(object_name, ids, to).items()
         ]
 
     def read(
         self, object_name: str, ids: Sequence[str], to: str
     ) -> Mapping[str, Mapping[str, list[AssociationType]]]:
-        """Per record of `ids`: the other record's id → the types of that pair."""
+        """Per record of `ids`: the other record's id → the types of that pair.
+
+        A record whose part of the answer cannot be read is left out: nothing is known of it.
+        """
         found: dict[str, dict[str, list[AssociationType]]] = {record_id: {} for record_id in ids}
         asked: list[tuple[str, str | None]] = [(record_id, None) for record_id in found]
         while asked:
             now, asked = asked[:BATCH], asked[BATCH:]
-            for entry in self._batch(object_name, now, to):
-                record_id = str(entry.source.id)
+            for raw in self._batch(object_name, now, to):
+                entry = _readable(raw, object_name)
+                record_id = entry if isinstance(entry, str) else str(entry.source.id)
+                if isinstance(entry, str):
+                    found.pop(record_id, None)
+                    continue
                 known = found.get(record_id)
                 if known is None:
                     continue  # a merge may answer for its survivor, whom nobody asked for
@@ -60,7 +75,7 @@ class Associations:
                 asked.append((record_id, after))
         return found
 
-    def _batch(self, object_name: str, asked: Sequence[tuple[str, str | None]], to: str) -> list[Associated]:
+    def _batch(self, object_name: str, asked: Sequence[tuple[str, str | None]], to: str) -> list[msgspec.Raw]:
         inputs = [
             {"id": record_id} if after is None else {"id": record_id, "after": after}
             for record_id, after in asked
@@ -72,6 +87,20 @@ class Associations:
         for problem in batch.errors:
             _check(problem, object_name, to)
         return batch.results
+
+
+def _readable(raw: msgspec.Raw, object_name: str) -> Associated | str:
+    """One record's part of an answer, or the id of the record when the rest of it cannot be read."""
+    try:
+        return fields.from_json(bytes(raw), Associated)
+    except ValueError:
+        pass
+    try:
+        return str(fields.from_json(bytes(raw), AssociatedFrom).source.id)
+    except ValueError:
+        # whose it was nobody knows, and who is not named counts as having none
+        message = f"associations of {object_name} cannot be read"
+        raise BrokenReply(message, crm=CRM, code="broken_reply") from None
 
 
 def _check(problem: Problem, object_name: str, to: str) -> None:

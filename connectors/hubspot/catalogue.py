@@ -23,7 +23,7 @@ class Catalogue:
     def __init__(self, account: Account) -> None:
         self._account = account
         self._offered: dict[tuple[str, str], tuple[float, Offered]] = {}
-        self._names: dict[str, tuple[float, tuple[str, ...]]] = {}
+        self._names: dict[str, tuple[float, tuple[str, ...], frozenset[str]]] = {}
         self._stages: dict[tuple[str, str], tuple[bool, bool]] | None = None
 
     def offered(self, object_name: str, field: str) -> Offered:
@@ -49,13 +49,26 @@ class Catalogue:
 
     def names(self, object_name: str) -> tuple[str, ...]:
         """Every property of an object."""
+        return self._listed(object_name)[1]
+
+    def calculated(self, object_name: str) -> frozenset[str]:
+        """The properties of an object that HubSpot calculates; none where properties may not be listed."""
+        try:
+            return self._listed(object_name)[2]
+        except (NotOffered, RightMissing, RecordRejected):
+            return frozenset()
+
+    def _listed(self, object_name: str) -> tuple[float, tuple[str, ...], frozenset[str]]:
+        """(when it was asked, names, calculated names)."""
         now = self._account.world.monotonic()
         known = self._names.get(object_name)
         if known is None or now - known[0] > FRESH:
             answer = self._account.read(PropertyList, "properties", object=object_name)
-            known = now, tuple(entry.name for entry in answer.value.results if not entry.archived)
+            listed = [entry for entry in answer.value.results if not entry.archived]
+            calculated = frozenset(entry.name for entry in listed if entry.calculated)
+            known = now, tuple(entry.name for entry in listed), calculated
             self._names[object_name] = known
-        return known[1]
+        return known
 
     def stage(self, pipeline: str, stage: str) -> tuple[bool, bool]:
         """(closed, won) of a stage of the deal pipelines; open when nothing is known of it.

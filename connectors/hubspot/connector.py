@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
 from typing import Final
 
@@ -11,11 +11,13 @@ from config.world import World
 from connectors import fields
 from connectors.errors import NotOffered, RecordRejected, RightMissing
 from connectors.hubspot.account import Account
-from connectors.hubspot.activities import ACTIVITIES, Activities
+from connectors.hubspot.activities import ACTIVITIES, OPTIONAL, Activities
 from connectors.hubspot.catalogue import Catalogue
 from connectors.hubspot.events import Events
 from connectors.hubspot.forms import Submissions
 from connectors.hubspot.links import Links
+from connectors.hubspot.lists import SOURCE as LIST_SOURCE
+from connectors.hubspot.lists import Memberships
 from connectors.hubspot.live import PERSON_SOURCES, PLAIN_BATCH, READ_BATCH, LiveReader
 from connectors.hubspot.objects import Objects
 from connectors.hubspot.owners import Owners
@@ -45,19 +47,28 @@ from connectors.throttle import Budget
 FORM_SUBMISSIONS: Final = "hubspot.form_submissions"
 WEB_EVENTS: Final = "hubspot.web_events"
 EMAIL_EVENTS: Final = "hubspot.email_events"
+LIST_MEMBERSHIPS: Final = "hubspot.list_memberships"
 ARCHIVED: Final = ".archived"
+CALCULATED: Final = ".calculated"
 
 
-def _feed(name: str, kind: FeedKind, *, object_name: str = "", optional: bool = False) -> Feed:
-    swept = kind is FeedKind.PEOPLE
-    return Feed(f"{CRM}.{name}", CRM, object_name or name, kind, optional, swept)
+def _feed(
+    name: str,
+    kind: FeedKind,
+    *,
+    object_name: str = "",
+    optional: bool = False,
+    swept: bool = False,
+    every: int = 0,
+) -> Feed:
+    return Feed(f"{CRM}.{name}", CRM, object_name or name, kind, optional, swept, every)
 
 
 FEEDS: Final[tuple[Feed, ...]] = (
     _feed("owners", FeedKind.OWNERS, optional=True),
-    _feed(COMPANIES, FeedKind.COMPANIES, optional=True),
-    _feed(CONTACTS, FeedKind.PEOPLE),
-    _feed(DEALS, FeedKind.DEALS, optional=True),
+    _feed(COMPANIES, FeedKind.COMPANIES, optional=True, swept=True),
+    _feed(CONTACTS, FeedKind.PEOPLE, swept=True),
+    _feed(DEALS, FeedKind.DEALS, optional=True, swept=True),
     _feed("associations", FeedKind.LINKS, optional=True),
     _feed("form_submissions", FeedKind.ENGAGEMENTS, optional=True),
     _feed("web_events", FeedKind.ENGAGEMENTS, optional=True),
@@ -68,7 +79,37 @@ FEEDS: Final[tuple[Feed, ...]] = (
         for name in (CONTACTS, COMPANIES, DEALS)
     ),
 )
-"""Every feed, in pulling order."""
+"""Every feed that is pulled as shipped, in pulling order."""
+
+OFF: Final[Mapping[str, str]] = {
+    **{name: f"{CRM}.{name}" for name in OPTIONAL},
+    "list_memberships": LIST_SOURCE,
+}
+"""Object → engagement source of feeds that no shipped rule makes use of: pulled when a rule does, or when the
+configuration says so."""
+
+KINDS: Final[Mapping[str, FeedKind]] = {
+    COMPANIES: FeedKind.COMPANIES,
+    CONTACTS: FeedKind.PEOPLE,
+    DEALS: FeedKind.DEALS,
+}
+
+
+def feeds_of(options: PullOptions) -> tuple[Feed, ...]:
+    """Every feed by this configuration, in pulling order."""
+    again = [
+        _feed(f"{name}{CALCULATED}", kind, object_name=name, optional=True, every=options.refresh_calculated)
+        for name, kind in KINDS.items()
+        if options.refresh_calculated and options.mapped.get(name)
+    ]
+    asked = {name: options.of(f"{CRM}.{name}").on for name in OFF}
+    further = [
+        _feed(name, FeedKind.ENGAGEMENTS, optional=True)
+        for name, source in OFF.items()
+        if asked[name] or (asked[name] is None and options.engagement.uses(source))
+    ]
+    order = list(FeedKind)
+    return tuple(sorted([*FEEDS, *again, *further], key=lambda feed: order.index(feed.kind)))
 
 
 class HubSpotConnector:
@@ -87,10 +128,12 @@ class HubSpotConnector:
         self._account = Account(settings, world, budget)
         self._catalogue = Catalogue(self._account)
         self._objects = Objects(self._account, self._catalogue, options, first_sync)
-        self._links = Links(self._account, options)
+        self._feeds = feeds_of(options)
+        self._links = Links(self._account, options, first_sync)
         self._submissions = Submissions(self._account, options)
         self._events = Events(self._account, options)
-        self._activities = Activities(self._account, options)
+        self._activities = Activities(self._account, options, first_sync)
+        self._memberships = Memberships(self._account, options)
         self._owners = Owners(self._account)
         self._live = LiveReader(self._account, self._owners.all, person_sources)
         self._writer = Writer(self._account, self._catalogue.offered, self._catalogue.forget)
@@ -139,7 +182,7 @@ class HubSpotConnector:
         )
 
     def feeds(self) -> Sequence[Feed]:
-        return FEEDS
+        return self._feeds
 
     def changes(self, feed: Feed, cursor: Cursor | None) -> Iterator[Page]:
         if feed.kind is FeedKind.DELETIONS:
@@ -148,14 +191,17 @@ class HubSpotConnector:
             return self._owners.pages(feed, cursor)
         if feed.kind is FeedKind.LINKS:
             return self._links.pages(feed, cursor)
+        if feed.name.endswith(CALCULATED):
+            return self._objects.calculated_pages(feed, cursor)
         if feed.kind is not FeedKind.ENGAGEMENTS:
             return self._objects.pages(feed, cursor)
         special = {
+            LIST_MEMBERSHIPS: self._memberships.pages,
             FORM_SUBMISSIONS: self._submissions.pages,
             WEB_EVENTS: self._events.web_pages,
             EMAIL_EVENTS: self._events.email_pages,
         }
-        if feed.name not in special and feed.object not in ACTIVITIES:
+        if feed.name not in special and feed.object not in (*ACTIVITIES, *OPTIONAL):
             raise NotOffered(f"no feed {feed.name}", what=feed.name, crm=CRM)
         return special.get(feed.name, self._activities.pages)(feed, cursor)
 

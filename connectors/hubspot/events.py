@@ -22,7 +22,7 @@ from connectors.hubspot.records import CONTACTS
 from connectors.hubspot.replies import CRM
 from connectors.hubspot.steps import state_of, state_text
 from connectors.options import PullOptions
-from connectors.records import Cursor, EngagementRecord, Feed, Page, Poison
+from connectors.records import Cursor, Dismissed, EngagementRecord, Feed, Page, Poison
 
 EMAIL_SOURCE: Final = "hubspot.email_event"
 WEB_SOURCE: Final = "hubspot.web_event"
@@ -31,7 +31,7 @@ EMAIL_PAGE: Final = 1000
 WEB_PAGES: Final = (1000, 100)  # the larger where the server takes it: its bound is not documented
 OF_CONTACTS: Final = ("contact", "contacts", "0-1")
 
-Found = EngagementRecord | Poison | None
+Found = EngagementRecord | Poison | Dismissed | None
 
 
 class Events:
@@ -157,6 +157,7 @@ class Events:
             seen=len(engagements) + len(poison),
             engagements=engagements,
             poison=poison,
+            dismissed=tuple(entry for entry in found if isinstance(entry, Dismissed)),
         )
 
     def _email(self, raw: msgspec.Raw) -> Found:
@@ -172,7 +173,7 @@ class Events:
         values["subscriptionStatus"], values["subscription"] = _subscription(row)
         mapped = self._options.engagement.map(EMAIL_SOURCE, values)
         if mapped is None:
-            return None
+            return Dismissed(CRM, EMAIL_SOURCE, f"{created}:{row.id}")
         if mapped.asset is not None and mapped.asset == values.get("emailCampaignId"):
             mapped = mapped._replace(asset=self._campaign(row) or mapped.asset)
         return EngagementRecord(
@@ -220,7 +221,7 @@ class Events:
         values.setdefault("url", values.get("hs_url"))
         mapped = self._options.engagement.map(WEB_SOURCE, values)
         if mapped is None:
-            return None
+            return Dismissed(CRM, WEB_SOURCE, str(row.id))
         return EngagementRecord(
             crm=CRM,
             source=WEB_SOURCE,

@@ -23,7 +23,7 @@ from connectors.hubspot.reader import Form, FormList, ObjectPage, Submission, ra
 from connectors.hubspot.replies import CRM
 from connectors.hubspot.steps import state_of, state_text
 from connectors.options import PullOptions
-from connectors.records import Cursor, EngagementRecord, Feed, Page, Poison
+from connectors.records import Cursor, Dismissed, EngagementRecord, Feed, Page, Poison
 
 SOURCE: Final = "hubspot.form_submission"
 OVERLAP: Final = 300  # seconds below the floor that are read again
@@ -131,9 +131,10 @@ class Submissions:
             seen=len(engagements) + len(poison),
             engagements=engagements,
             poison=poison,
+            dismissed=tuple(entry for entry in found if isinstance(entry, Dismissed)),
         )
 
-    def _engagement(self, form: Form, raw: msgspec.Raw) -> EngagementRecord | Poison | None:
+    def _engagement(self, form: Form, raw: msgspec.Raw) -> EngagementRecord | Poison | Dismissed:
         text = raw_text(raw)
         try:
             row = fields.from_json(bytes(raw), Submission)
@@ -152,7 +153,7 @@ class Submissions:
         }
         mapped = self._options.engagement.map(SOURCE, values)
         if mapped is None:
-            return None
+            return Dismissed(CRM, SOURCE, _id_of(form, row, submitted))
         return EngagementRecord(
             crm=CRM,
             source=SOURCE,

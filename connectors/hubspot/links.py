@@ -13,10 +13,10 @@ from typing import Final
 from connectors.errors import NotOffered, RightMissing
 from connectors.hubspot.account import Account
 from connectors.hubspot.associations import BATCH, Associations
-from connectors.hubspot.parallel import LIST_PAGE
+from connectors.hubspot.parallel import FIRST_SYNC, LIST_PAGE, SEARCH_PAGE, FirstSync
 from connectors.hubspot.reader import id_of
 from connectors.hubspot.records import COMPANIES, CONTACTS, DEALS
-from connectors.hubspot.steps import Step, state_of, state_text
+from connectors.hubspot.steps import Step, gathered, state_of, state_text
 from connectors.hubspot.walk import OVERLAP, Walk
 from connectors.options import PullOptions
 from connectors.records import Cursor, Feed, LinkSet, Page
@@ -28,26 +28,24 @@ ROTATE_PAGES: Final = BATCH // LIST_PAGE  # listing pages of one share
 class Links:
     """`hubspot.associations` as pages; `seen` counts link sets: two for each contact."""
 
-    def __init__(self, account: Account, options: PullOptions) -> None:
+    def __init__(self, account: Account, options: PullOptions, first: FirstSync = FIRST_SYNC) -> None:
         self._account = account
         self._options = options
+        self._first = first
         self._associations = Associations(account)
         self._without_deals = False  # the account or the token has no deals
 
     def pages(self, feed: Feed, cursor: Cursor | None) -> Iterator[Page]:
         """Links of changed contacts, then, when an hour has passed, of the next share of all."""
         overlap = self._options.overlap.get(feed.name, OVERLAP)
-        walk = Walk(self._account, CONTACTS, (), overlap)
+        walk = Walk(self._account, CONTACTS, (), overlap, self._first)
         first_pass = cursor is None or cursor.since_ms is None
-        before, waiting = self._account.calls, list[str]()
-        for step in walk.steps(cursor):
-            waiting += _ids(step)
-            if len(waiting) + LIST_PAGE <= BATCH and not step.complete:
-                continue
+        before = self._account.calls
+        for step in gathered(walk.steps(cursor), BATCH, SEARCH_PAGE):
             last = self._finished(step, first_pass) if step.complete else step.cursor
             due = step.complete and self._due(last, step.server_ms)
-            yield self._page(feed, waiting, last, step.server_ms, step.complete and not due, before)
-            before, waiting = self._account.calls, []
+            yield self._page(feed, _ids(step), last, step.server_ms, step.complete and not due, before)
+            before = self._account.calls
             if due:
                 yield self._share(feed, last, step.server_ms, before)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
@@ -154,8 +154,26 @@ class Objects:
             return Tombstone(CRM, object_name, record_id, GoneReason.ABSENT.value, now)
         return archived(answer.value, object_name, now)
 
+    def calculated_pages(self, feed: Feed, cursor: Cursor | None) -> Iterator[Page]:
+        """Every living row again, for the sake of mapped properties that HubSpot calculates: their changes
+        move no modification time.
+
+        Nothing is read where none is, nor in the first pass, which follows one over everything.
+        """
+        done = cursor is not None and cursor.until_ms is None
+        if cursor is None or not self._calculated(feed.object):
+            now = self._account.server_now_ms()
+            yield Page(feed, Cursor(since_ms=now), now, complete=True, calls=0)
+            return
+        yield from self.pages(feed, None if done else cursor)
+
+    def _calculated(self, object_name: str) -> bool:
+        known = self._catalogue.calculated(object_name)
+        return any(field in known for field in self._options.mapped.get(object_name, {}).values())
+
     def ids(self, object_name: str) -> Iterator[Sequence[str]]:
-        """Every living id, a listing page at a time."""
+        """Every living id, a listing page at a time; always from the first one, since list cursors are text
+        of which nothing is promised."""
         walk, after = Walk(self._account, object_name, ()), None
         while True:
             answer = walk.list_page(after)
@@ -170,7 +188,7 @@ class Objects:
     def properties(self, object_name: str) -> tuple[str, ...]:
         """The properties that a pull of this object asks for."""
         wanted = wanted_properties(object_name, self._options)
-        if not self._options.all_fields:
+        if not self._options.everything(f"{CRM}.{object_name}"):
             return wanted
         return tuple(dict.fromkeys([*wanted, *self._catalogue.names(object_name)]))
 
@@ -184,20 +202,23 @@ class Objects:
         calls: int,
     ) -> Page:
         """Raw rows → a page; rows that cannot be read are parked, the others go on."""
-        found = [entry for raw in rows for entry in self._entries(raw, feed.object, server_ms)]
-        stones = tuple(entry for entry in found if isinstance(entry, Tombstone))
+        sorts: tuple[type[Entry], ...] = (PersonRecord, CompanyRecord, DealRecord, Poison, Tombstone)
+        found: dict[type[Entry], list[Any]] = {sort: [] for sort in sorts}
+        for raw in rows:
+            for entry in self._entries(raw, feed.object, server_ms):
+                found[type(entry)].append(entry)
         return Page(
             feed=feed,
             cursor=cursor,
             server_ms=server_ms,
             complete=complete,
             calls=calls,
-            seen=len(found) - len(stones),
-            people=tuple(entry for entry in found if isinstance(entry, PersonRecord)),
-            companies=tuple(entry for entry in found if isinstance(entry, CompanyRecord)),
-            deals=tuple(entry for entry in found if isinstance(entry, DealRecord)),
-            tombstones=stones,
-            poison=tuple(entry for entry in found if isinstance(entry, Poison)),
+            seen=sum(len(found[sort]) for sort in sorts if sort is not Tombstone),
+            people=tuple(found[PersonRecord]),
+            companies=tuple(found[CompanyRecord]),
+            deals=tuple(found[DealRecord]),
+            tombstones=tuple(found[Tombstone]),
+            poison=tuple(found[Poison]),
         )
 
     def _check_mapped(self, object_name: str) -> None:

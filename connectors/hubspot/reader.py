@@ -65,13 +65,19 @@ class Row(msgspec.Struct):
     warnings: list[WriteWarning] | None = None
 
 
+class TextRow(Row):
+    """A CRM object all of whose properties are text or null, as HubSpot sends them."""
+
+    properties: dict[str, str | None]  # type: ignore[assignment]
+
+
 class Problem(msgspec.Struct):
     """One entry of `errors` in a batch reply."""
 
     category: str | None = None
     subCategory: Any = None  # noqa: N815
     message: str | None = None
-    id: str | None = None
+    id: str | int | None = None
     context: dict[str, Any] | None = None
 
 
@@ -107,8 +113,14 @@ class Associated(msgspec.Struct, rename={"source": "from"}):
     paging: Paging | None = None
 
 
+class AssociatedFrom(msgspec.Struct, rename={"source": "from"}):
+    """Whose associations they are."""
+
+    source: Named
+
+
 class AssociationBatch(msgspec.Struct):
-    results: list[Associated]
+    results: list[msgspec.Raw]
     errors: list[Problem] = []
 
 
@@ -219,6 +231,26 @@ class WebEvent(msgspec.Struct):
     properties: dict[str, Any] | None = None
 
 
+class ListRow(msgspec.Struct):
+    """A list (a segment), by what the search shows of it."""
+
+    listId: str | int  # noqa: N815
+    name: str | None = None
+    objectTypeId: str | None = None  # noqa: N815
+    processingType: str | None = None  # noqa: N815
+
+
+class ListPage(msgspec.Struct):
+    lists: list[ListRow]
+    hasMore: bool = False  # noqa: N815
+    offset: int | None = None
+
+
+class ListedMember(msgspec.Struct):
+    recordId: str | int  # noqa: N815
+    membershipTimestamp: str | int | None = None  # noqa: N815
+
+
 class AccountDetails(msgspec.Struct):
     portalId: int | str  # noqa: N815
     utcOffsetMilliseconds: int | None = None  # noqa: N815
@@ -232,6 +264,10 @@ def raw_text(raw: msgspec.Raw) -> str:
 def row_of(raw: msgspec.Raw) -> Row | str:
     """A CRM object, or the reason why it is none."""
     try:
+        return _TEXT_ROW.decode(raw)
+    except ValueError:  # of another shape, or no JSON: what follows says what is wrong
+        pass
+    try:
         return from_json(bytes(raw), Row)
     except ValueError as error:
         return f"unreadable row: {error}"
@@ -240,6 +276,14 @@ def row_of(raw: msgspec.Raw) -> Row | str:
 def id_of(raw: msgspec.Raw) -> str:
     """The id of a row that could not be read; "" when not even that can be."""
     try:
+        return str(_NAMED.decode(raw).id)
+    except ValueError:
+        pass
+    try:
         return str(from_json(bytes(raw), Named).id)
     except ValueError:
         return ""
+
+
+_TEXT_ROW = msgspec.json.Decoder(TextRow)
+_NAMED = msgspec.json.Decoder(Named)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
@@ -18,6 +18,19 @@ class Step(NamedTuple):
     cursor: Cursor
     server_ms: int
     complete: bool
+
+
+def gathered(steps: Iterable[Step], rows: int, page: int) -> Iterator[Step]:
+    """Steps put together to at most `rows` rows each, where no step brings more than `page`.
+
+    The last one's cursor stands for all: what was gathered and not yielded is read again by whoever goes on.
+    """
+    held: list[msgspec.Raw] = []
+    for step in steps:
+        held += step.rows
+        if step.complete or len(held) + page > rows:
+            yield step._replace(rows=held)
+            held = []
 
 
 def state_of(cursor: Cursor) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """Canonical types: what every CRM's rows look like once they are inside. Frozen, no ORM."""
 
 from connectors.records.deals import DealRecord, Link, LinkSet
-from connectors.records.engagements import EngagementRecord
+from connectors.records.engagements import Dismissed, EngagementRecord, ListPart
 from connectors.records.pages import Cursor, Feed, FeedKind, Page
 from connectors.records.people import CompanyRecord, Owner, PersonRecord
 from connectors.records.refs import Crm, GoneReason, Poison, RecordRef, Tombstone
@@ -26,6 +26,7 @@ __all__ = [
     "Crm",
     "Cursor",
     "DealRecord",
+    "Dismissed",
     "EngagementRecord",
     "Feed",
     "FeedKind",
@@ -35,6 +36,7 @@ __all__ = [
     "Limits",
     "Link",
     "LinkSet",
+    "ListPart",
     "Live",
     "Offered",
     "Outcome",

@@ -25,3 +25,29 @@ class EngagementRecord(NamedTuple):
     deleted: bool
     modified_ms: int  # epoch milliseconds; an older version never replaces a newer one
     raw: str  # JSON object
+
+
+class ListPart(NamedTuple):
+    """The members of one list whose record ids are above `low`, up to `high` (None: all above): all of them.
+
+    Whoever was in that part before and is not any more has left: `left` says what engagement that makes, its
+    `id` and `person_id` being filled in; None: none.
+    """
+
+    crm: str
+    list_id: str
+    low: int
+    high: int | None
+    members: tuple[tuple[int, int], ...]  # (record id, when it joined in epoch milliseconds)
+    left: EngagementRecord | None
+
+
+class Dismissed(NamedTuple):
+    """A row that is no engagement by the rules of today; whatever was made of it before is over.
+
+    `id` is that of the engagement, or, ending with a colon, what those of all its participants begin with.
+    """
+
+    crm: str
+    source: str
+    id: str

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from enum import StrEnum
 
 from connectors.records.deals import DealRecord, LinkSet
-from connectors.records.engagements import EngagementRecord
+from connectors.records.engagements import Dismissed, EngagementRecord, ListPart
 from connectors.records.people import CompanyRecord, Owner, PersonRecord
 from connectors.records.refs import Poison, Tombstone
 
@@ -74,6 +74,7 @@ class Page:
 
     `seen` counts the rows the CRM showed as live (rows delivered as deleted or archived are tombstones
     and are not in `seen`); seen = stored + unchanged + parked. `complete` marks the last page of the pass.
+    `lists`, at the end of a pass over lists: those that are followed; what is known of others is dropped.
     """
 
     feed: Feed
@@ -90,3 +91,6 @@ class Page:
     owners: tuple[Owner, ...] = ()
     tombstones: tuple[Tombstone, ...] = ()
     poison: tuple[Poison, ...] = ()
+    list_parts: tuple[ListPart, ...] = ()
+    lists: tuple[str, ...] | None = None
+    dismissed: tuple[Dismissed, ...] = ()

@@ -9,6 +9,7 @@ from typing import Any, Final
 from connectors.records import (
     CompanyRecord,
     DealRecord,
+    Dismissed,
     EngagementRecord,
     Owner,
     Page,
@@ -16,7 +17,7 @@ from connectors.records import (
     Poison,
 )
 from sync.core.identity import email_key
-from sync.mirror import cursors, graves, links, optout
+from sync.mirror import cursors, graves, links, listing, optout
 from sync.mirror.computed import engagement_columns, person_columns, store_domains
 from sync.mirror.dialect import id_list, sql
 from sync.mirror.engine import Connection
@@ -134,13 +135,36 @@ def _save_engagements(
     conn: Connection, page: Page, run: RunStamp, round_: int, counts: FeedCounts, poison: list[Poison]
 ) -> None:
     rows = page.engagements
-    full = [(*row, *engagement_columns(row), round_, run.now) for row in rows]
+    left = [row for part in page.list_parts for row in listing.save(conn, part)]
+    if page.lists is not None:
+        listing.forget_others(conn, page.feed.crm, page.lists)
+    full = [(*row, *engagement_columns(row), round_, run.now) for row in (*rows, *left)]
     changed, bad = upsert(conn, ENGAGEMENTS, full)
-    _add(counts, len(rows) - len(bad), changed)
+    counts.seen += len(left)
+    _add(counts, len(full) - len(bad), changed)
     _drop_former_participants(conn, rows, round_)
+    _dismiss(conn, page.dismissed, round_)
     for one in bad:
-        row = rows[one.index]
+        row = (*rows, *left)[one.index]
         poison.append(Poison(row.crm, page.feed.object, row.id, one.reason, row.raw))
+
+
+def _dismiss(conn: Connection, rows: Sequence[Dismissed], round_: int) -> None:
+    """What the rules of today, or the row as it is today, make no engagement of is none any more."""
+    over: dict[tuple[str, str], list[str]] = {}
+    for row in rows:
+        over.setdefault((row.crm, row.source), []).append(row.id)
+    update = "UPDATE engagement SET deleted = :yes, changed = :round WHERE crm = :crm AND source = :source "
+    for (crm, source), ids in over.items():
+        where = {"crm": crm, "source": source, "yes": True, "round": round_}
+        single = [id_ for id_ in ids if not id_.endswith(":")]
+        shared = [id_[:-1] for id_ in ids if id_.endswith(":")]
+        if single:
+            named = {**where, "ids": id_list(single)}
+            conn.execute(sql(conn, update + "AND NOT deleted AND id IN [[ids]]"), named)
+        if shared:
+            begins = sql(conn, update + "AND [[id begins]] AND NOT deleted")
+            conn.execute(begins, [{**where, "low": low} for low in shared])
 
 
 def _drop_former_participants(conn: Connection, rows: Sequence[EngagementRecord], round_: int) -> None:

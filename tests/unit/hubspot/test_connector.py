@@ -318,7 +318,7 @@ def test_a_description_that_a_refusal_contradicts_is_asked_for_again(
 
 def test_a_feed_that_is_none(connector: HubSpotConnector) -> None:
     with pytest.raises(NotOffered):
-        connector.changes(Feed("hubspot.notes", "hubspot", "notes", FeedKind.ENGAGEMENTS), None)
+        connector.changes(Feed("hubspot.faxes", "hubspot", "faxes", FeedKind.ENGAGEMENTS), None)
 
 
 def test_limits_are_those_last_heard(connector: HubSpotConnector, sandbox: Sandbox) -> None:

@@ -59,7 +59,7 @@ def test_a_first_pass_reads_a_thousand_at_once(sandbox: Sandbox, world: Simulate
     connector = on_sandbox(sandbox, world)
     pages, _ = pull(connector, "associations")
     assert set(sets_of(pages)) == ids
-    assert connector.calls == 12 + 2 * 2
+    assert connector.calls == 12 + 2 * 2 + 1  # one asks how many there are: too few for many readers
     rest, _ = pull(on_sandbox(sandbox, world), "associations", pages[0].cursor)
     assert set(sets_of(pages[:1])) | set(sets_of(rest)) == ids
 
