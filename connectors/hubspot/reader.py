@@ -68,7 +68,7 @@ class Row(msgspec.Struct):
 class TextRow(Row):
     """A CRM object all of whose properties are text or null, as HubSpot sends them."""
 
-    properties: dict[str, str | None]  # type: ignore[assignment]
+    properties: dict[str, str | None]
 
 
 class Problem(msgspec.Struct):

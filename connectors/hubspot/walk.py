@@ -7,7 +7,8 @@ stored, and the next pass asks for what changed since.
 Later passes: a search for rows modified in [since − overlap, T], sorted by id, each page asking for ids
 above the last one. Paging by offset (`after`) loses rows while records change; this does not, and it knows
 neither the limit of 10,000 results nor ties. T is the Date of the window's first reply. Once an hour the
-last two hours are read again, because the search index may show a change late.
+last two hours are read again, because the search index may show a change late. An account whose search may
+not be used is listed anew instead: each time while that takes few pages, else once an hour.
 
 Sources: HubSpot's "Search the CRM" and "Objects API" pages; property-history and lag findings of public
 extractors (second read an hour later).
@@ -21,7 +22,7 @@ from typing import Any, Final
 
 import msgspec
 
-from connectors.errors import BrokenReply, RecordRejected
+from connectors.errors import BrokenReply, NotOffered, RecordRejected, RightMissing
 from connectors.hubspot.account import Account, Answer
 from connectors.hubspot.parallel import (
     LIST_PAGE,
@@ -50,6 +51,9 @@ DEEP_EVERY: Final = 3600  # seconds between two re-reads for a late index
 DEEP: Final = 7200  # seconds that such a re-read goes back
 BY_OFFSET: Final = "offset:"  # a position that is the server's token, not an id
 LISTED: Final = "listed"  # in the cursor: [rows, first id, last id] of a listing that goes up by id
+RELIST_PAGES: Final = 20  # a listing of so few pages may stand for each search that is not offered
+RELIST_EVERY: Final = 3600  # seconds between two longer ones
+RELISTED: Final = "relisted"  # in the cursor: [when an account without a search was listed, its pages]
 PLAIN: Final = "plain"  # in the cursor: this pass is read by one list cursor to its end
 
 
@@ -77,8 +81,11 @@ class Walk:
         """From `cursor` to the server's present."""
         if cursor is None or cursor.since_ms is None:
             yield from self._beginning(cursor or Cursor())
-        else:
+            return
+        try:
             yield from self._window(cursor, cursor.since_ms)
+        except (NotOffered, RightMissing):  # raised before the step that it would have made
+            yield from self._relisted(cursor)
 
     # The first pass
 
@@ -186,6 +193,25 @@ class Walk:
         return found
 
     # Later passes
+
+    def _relisted(self, cursor: Cursor) -> Iterator[Step]:
+        """All rows once more, by the listing, whose own errors say what then is lacking."""
+        state = state_of(cursor)
+        when, pages = state.get(RELISTED, (0, 0))
+        now = self._account.server_now_ms()
+        if pages > RELIST_PAGES and now - when < RELIST_EVERY * 1000:
+            yield Step((), Cursor(cursor.since_ms, state=cursor.state), now, True)
+            return
+        number = 0
+        for step in self._listing(Cursor(state=state_text({PLAIN: True}))):
+            if not isinstance(step, Step):
+                continue
+            number += 1
+            if not step.complete:
+                yield step
+                continue
+            notes = {**state_of(step.cursor), RELISTED: (now, number)}
+            yield step._replace(cursor=Cursor(step.cursor.since_ms, state=state_text(notes)))
 
     def _window(self, cursor: Cursor, since: int) -> Iterator[Step]:
         state, until, position = state_of(cursor), cursor.until_ms, cursor.position

@@ -222,3 +222,52 @@ def test_p16_a_value_that_was_cleared_is_cleared_here(
     row = here.select("SELECT job_title, opted_out, fields FROM person_record WHERE id = :id", id=person)[0]
     assert row[:2] == (None, None)
     assert '"segment":null' in row[2].replace(" ", "")
+
+
+# An account without a search
+
+
+@pytest.mark.parametrize("status", [403, 404])
+def test_without_a_search_everything_is_listed_anew(
+    configured: Configured, sandbox: Sandbox, world: SimulatedWorld, status: int
+) -> None:
+    person = contact(sandbox, 1)
+    contact(sandbox, 2)
+    here = configured()
+    sandbox.faults.arm("status", crm=CRM, path="/search$", count=None, status=status, body={})
+    pull(here)
+    world.advance(60)
+    sandbox.edit(CRM, "contacts", person, {"city": "Rome"})
+    world.advance(60)
+    pull(here)
+    assert here.select("SELECT city FROM person_record WHERE id = :id", id=person) == [("Rome",)]
+    connector = here.connectors[CRM]
+    assert [ref.id for ref in connector.find("h1@example.com")] == [person]
+
+
+def test_without_a_search_many_records_are_listed_once_an_hour(
+    configured: Configured, sandbox: Sandbox, world: SimulatedWorld
+) -> None:
+    people = [contact(sandbox, number) for number in range(2101)]
+    here = configured()
+    sandbox.faults.arm("status", crm=CRM, path="/search$", count=None, status=404, body={})
+    pull(here)
+    world.advance(60)
+    assert pull(here)["contacts"].seen == len(people)
+    world.advance(60)
+    sandbox.edit(CRM, "contacts", people[7], {"city": "Rome"})
+    assert pull(here)["contacts"].seen == 0
+    world.advance(HOUR)
+    assert pull(here)["contacts"].seen == len(people)
+    assert here.select("SELECT city FROM person_record WHERE id = :id", id=people[7]) == [("Rome",)]
+
+
+def test_contacts_that_may_not_be_read_at_all_are_a_right_that_is_missing(
+    configured: Configured, sandbox: Sandbox
+) -> None:
+    contact(sandbox, 1)
+    here = configured()
+    sandbox.faults.arm("status", crm=CRM, path="/objects/contacts", count=None, status=403,
+                       body={"category": "MISSING_SCOPES"})  # fmt: skip
+    here.pull()
+    assert {problem.exit_code for problem in here.problems} == {4}
