@@ -33,6 +33,7 @@ FAILPOINTS: Final[tuple[str, ...]] = (
     "write.read_back",
     "write.verified_uncommitted",
     "write.verified",
+    "write.cleared",
     "run.finished_uncommitted",
     "run.finished",
 )

@@ -24,6 +24,7 @@ from sync.mirror.runs import begin_run, close_killed, finish_run, set_meta
 from sync.mirror.undoing import Written
 from sync.reports import EXIT_PRECEDENCE, RunProblem, RunReport
 from sync.stages.decide import decide
+from sync.stages.demote import Demotion, plan_demotion
 from sync.stages.match import match
 from sync.stages.plan import PlanView, make_plan
 from sync.stages.plan import approve as release_plan
@@ -172,6 +173,17 @@ def undo(app: App, written: Sequence[Written], title: str, now: bool, progress: 
             write(ctx, report, release_plan(ctx, view.digest))
             view.write = report.write
     view.problems = report.problems
+    return view
+
+
+def demote(app: App, order: Demotion, now: bool, progress: Progress) -> UndoView:
+    """Plan to take a person's lifecycle stage back, and `now` carry it out too."""
+    with one_off(app, "demote", progress) as (ctx, report):
+        view = plan_demotion(ctx, order)
+        if now and view.changes:
+            write(ctx, report, release_plan(ctx, view.digest))
+            view.write = report.write
+    view.problems = [*report.problems, *view.problems]
     return view
 
 

@@ -15,6 +15,7 @@ from sync.mirror import undoing
 from sync.mirror.requests import Ask
 from sync.pipeline import SyncRequest
 from sync.reports import SCHEMA_VERSION, RunProblem, RunReport, exit_code_of
+from sync.stages.demote import Demotion
 from sync.stages.plan import Change, PlanView
 
 
@@ -87,6 +88,23 @@ def _undo(app: App, arguments: Mapping[str, Any], progress: Progress) -> Answer:
     return Answer(view.to_json(), exit_code_of(problem.exit_code for problem in view.problems))
 
 
+def _demote(app: App, arguments: Mapping[str, Any], progress: Progress) -> Answer:
+    order = Demotion(
+        arguments["person_id"],
+        arguments["contacts"],
+        arguments["stage"],
+        arguments["reason"],
+        arguments["ambiguous"],
+    )
+    view = pipeline.demote(app, order, arguments["now"], progress)
+    return Answer(view.to_json(), exit_code_of(problem.exit_code for problem in view.problems))
+
+
+def _reconcile(app: App, arguments: Mapping[str, Any], progress: Progress) -> Answer:
+    found = pipeline.reconcile(app, arguments["sample"], progress)
+    return Answer(found.to_json(), found.exit_code)
+
+
 def _reconcile(app: App, arguments: Mapping[str, Any], progress: Progress) -> Answer:
     found = pipeline.reconcile(app, arguments["sample"], progress)
     return Answer(found.to_json(), found.exit_code)
@@ -106,6 +124,7 @@ _KINDS: Final[Mapping[str, Callable[[App, Mapping[str, Any], Progress], Answer]]
     "apply": _apply,
     "reject": _reject,
     "undo": _undo,
+    "demote": _demote,
     "reconcile": _reconcile,
 }
 """Every kind of request."""

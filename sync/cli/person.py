@@ -7,22 +7,26 @@ from typing import Annotated, Any
 import typer
 
 from config.world import epoch
+from connectors.records import Crm
 from sync.cli.errors import NotFound, UsageFault
+from sync.cli.handing import carried_out
 from sync.cli.options import command, group
 from sync.cli.output import Output
 from sync.cli.session import Session
 from sync.cli.times import moment, shown
+from sync.cli.undo import show_order
 from sync.cli.words import unknown
 from sync.mirror import queries, timeline
 from sync.mirror.engine import Connection
 from sync.mirror.explain import explain_person
 from sync.mirror.queries import PersonView
+from sync.mirror.requests import Ask
 from sync.mirror.timeline import Decided, RecordView
 from sync.reports import SCHEMA_VERSION
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False)
 commands = typer.Typer(
-    rich_markup_mode=None, no_args_is_help=True, help="One person: show, explain, timeline."
+    rich_markup_mode=None, no_args_is_help=True, help="One person: show, explain, timeline, demote."
 )
 app.add_typer(commands, name="person")
 group(commands)
@@ -91,6 +95,40 @@ def _show(out: Output, person: PersonView, records: list[RecordView], writes: li
             for one in writes
         ]
         out.table(("crm", "object", "id", "field", "before", "after", "state", "why", "when (UTC)"), rows)
+
+
+@command(commands, "demote")
+def demote(
+    session: Session,
+    who: Who,
+    stage: Annotated[
+        str, typer.Option("--stage", metavar="STAGE", help="The lifecycle stage, by HubSpot's own name.")
+    ],
+    reason: Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why; it is kept.")],
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Carry it out at once.")] = False,
+) -> int:
+    """Take the lifecycle stage of a person's HubSpot contact back, which no sync ever does.
+
+    The stage is emptied and then set, for HubSpot ignores a stage that is set backwards. Without --yes it
+    is a plan that waits: `approve` carries it out, `reject` drops it.
+    """
+    if not reason.strip() or not stage.strip():
+        raise UsageFault("Say the stage and the reason.")
+    with session.app() as opened, opened.mirror.read() as conn:
+        person = the_person(conn, who)
+        records = timeline.records(conn, person.person_id)
+    contacts = [one.ref.id for one in records if (one.crm, one.object) == (Crm.HUBSPOT, "contacts")]
+    if not contacts:
+        raise NotFound(f"{who} has no HubSpot contact.")
+    order = {"person_id": person.person_id, "contacts": contacts, "ambiguous": person.ambiguous}
+    said = {"stage": stage.strip(), "reason": reason.strip(), "now": yes}
+    answer = carried_out(session, Ask("demote", {**order, **said}))
+    assert answer is not None  # it was waited for
+    if session.options.json:
+        session.out.json(answer.document)
+    else:
+        show_order(session, answer.document, "set back")
+    return answer.exit_code
 
 
 @command(commands, "explain")

@@ -42,7 +42,7 @@ def undo(
     if session.options.json:
         session.out.json(answer.document)
     else:
-        _show(session, answer.document)
+        show_order(session, answer.document, "put back")
     return answer.exit_code
 
 
@@ -60,11 +60,12 @@ def _meant(conn: Connection, what: str) -> dict[str, Any]:
     return {"run_id": "", "person_id": people[0], "title": f"person {people[0]}"}
 
 
-def _show(session: Session, view: Mapping[str, Any]) -> None:
+def show_order(session: Session, view: Mapping[str, Any], verb: str) -> None:
+    """What an order would change or changed ("put back", "set back"), and what it leaves alone."""
     out = session.out
     if view["changes"]:
         names = ("crm", "object", "id", "field", "before", "after")
-        columns = ("crm", "object", "id", "field", "now", "put back")
+        columns = ("crm", "object", "id", "field", "now", verb)
         out.table(columns, [[change[name] for name in names] for change in view["changes"]])
     if view["skipped"]:
         out.line(f"{len(view['skipped']):,} left alone", "warning")
@@ -73,8 +74,8 @@ def _show(session: Session, view: Mapping[str, Any]) -> None:
     if view["write"] is not None:
         out.line(write_line(WriteCounts(**view["write"])))
     elif view["changes"]:
-        out.line(f"{len(view['changes']):,} fields to put back, plan {view['digest']}")
+        out.line(f"{len(view['changes']):,} fields to {verb}, plan {view['digest']}")
         out.say(f"Carry it out with `mqlsync approve {view['digest']}`, drop it with `mqlsync reject`.")
     else:
-        out.line("nothing to put back", "ok")
+        out.line(f"nothing to {verb}", "ok")
     show_problems(out, [RunProblem(**problem) for problem in view["problems"]])

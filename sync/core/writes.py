@@ -39,8 +39,14 @@ REPAIR = "repair"
 UNDO = "undo"
 """The policy of an intent that puts back what stood there before our write, by somebody's order."""
 
-RESTORING = (REPAIR, UNDO)
+DEMOTE = "demote"
+"""The policy of an intent that takes a lifecycle stage back, by somebody's order."""
+
+RESTORING = (REPAIR, UNDO, DEMOTE)
 """Policies that set a value which is not ours, on fields that the configuration need not name any more."""
+
+ORDERED = (UNDO, DEMOTE)
+"""Policies of what somebody ordered: it never goes out without the word of whoever did."""
 
 
 class Why(StrEnum):
@@ -132,6 +138,11 @@ class Target:
         """HubSpot keeps the current lifecycle stage when it is asked to go back."""
         return self.crm == Crm.HUBSPOT and self.field == "lifecyclestage"
 
+    @property
+    def steps(self) -> tuple[str, ...]:
+        """The values of a ladder, low to high."""
+        return self.ladder or (LIFECYCLE_LADDER if self.forward_only else ())
+
 
 @dataclass(frozen=True, slots=True)
 class Verified:
@@ -146,7 +157,8 @@ class Known:
     """What we know about one field of one record beside its live state.
 
     `seen` is the value that the decision was first made on; `ours` are our own writes of this field that
-    were sent; `our_source` is the author word that HubSpot shows for them ("" until learnt).
+    were sent; `our_source` is the author word that HubSpot shows for them ("" until learnt). `emptied`: the
+    first of two steps of this change went out, so it may be us who left the field empty.
     """
 
     seen: str | None = None
@@ -154,6 +166,7 @@ class Known:
     ours: tuple[OurWrite, ...] = ()
     our_source: str = ""
     quiet_ms: int = 0
+    emptied: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -301,10 +314,9 @@ def _human_wins(case: Case) -> Decision:
 
 
 def _ladder(case: Case) -> Decision:
-    ladder = case.target.ladder or (LIFECYCLE_LADDER if case.target.forward_only else ())
     if case.value in case.target.human_only:
         return Leave(Why.POLICY, f"{shown(case.value)} is left by people only")
-    ranks = {stage: rank for rank, stage in enumerate(ladder)}
+    ranks = {stage: rank for rank, stage in enumerate(case.target.steps)}
     wanted = ranks.get(case.desired or "")
     if wanted is None:
         return AskPerson(f"{shown(case.desired)} is not on the ladder")
@@ -364,6 +376,8 @@ def owner_is_free(
 
 def _repair(case: Case) -> Decision:
     """Put a person's value back, as long as what covers it still is ours (`known.seen`)."""
+    if _emptied_by_us(case):
+        return SetField(case.desired, "we emptied it to put a person's value back")
     if not same(case.target.purpose, case.value, case.known.seen):
         return Leave(Why.HUMAN, f"it was changed to {shown(case.value)} since")
     if case.versions and case.versions[0].author is not Author.US:
@@ -373,11 +387,29 @@ def _repair(case: Case) -> Decision:
 
 def _undo(case: Case) -> Decision:
     """Put back what was there before us, as long as what stands there still is ours (`known.seen`)."""
+    if _emptied_by_us(case):
+        return SetField(case.desired, "we emptied it to put back what was there before")
     if not same(case.target.purpose, case.value, case.known.seen):
         return Leave(Why.HUMAN, f"it was changed to {shown(case.value)} since")
     if case.versions and case.versions[0].author is Author.PERSON:
         return Leave(Why.HUMAN, f"a person set it to {shown(case.value)} anew since")
     return SetField(case.desired, f"it still is {shown(case.value)} as we left it")
+
+
+def _demote(case: Case) -> Decision:
+    """Take a stage back by order, as long as the one stands there that the order was about."""
+    if _emptied_by_us(case):
+        return SetField(case.desired, "we emptied it to take the stage back")
+    if not same(case.target.purpose, case.value, case.known.seen):
+        return Leave(Why.HUMAN, f"it was changed to {shown(case.value)} since")
+    return SetField(case.desired, f"{shown(case.value)} is to be taken back")
+
+
+def _emptied_by_us(case: Case) -> bool:
+    """The field is empty since the first of our two steps, and no person emptied it again."""
+    if not case.known.emptied or case.value is not None:
+        return False
+    return not case.versions or case.versions[0].author is not Author.PERSON
 
 
 POLICIES: Mapping[str, Callable[[Case], Decision]] = {
@@ -389,4 +421,5 @@ POLICIES: Mapping[str, Callable[[Case], Decision]] = {
     "owner_claim": _owner_claim,
     REPAIR: _repair,
     UNDO: _undo,
+    DEMOTE: _demote,
 }

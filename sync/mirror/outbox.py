@@ -13,6 +13,7 @@ from typing import Any, Final, NamedTuple
 from sqlalchemy import ColumnElement, Table, and_, bindparam, func, insert, not_, or_, select, update
 
 from connectors.records import RecordRef
+from sync.core.steps import Step
 from sync.core.writes import REPAIR, Why
 from sync.mirror.engine import Connection
 from sync.mirror.tables import Intent, PauseRow
@@ -61,6 +62,7 @@ class Row(NamedTuple):
     plan_digest: str | None
     model_hash: str
     parent_id: str | None
+    step: str | None = None
 
     @property
     def ref(self) -> RecordRef:
@@ -107,6 +109,7 @@ class Sending:
     base_version: str
     base_ms: int
     sent_ms: int
+    step: str | None = None
 
 
 def add(conn: Connection, intents: Sequence[NewIntent], *, run_id: str, now: int) -> None:
@@ -120,6 +123,7 @@ def add(conn: Connection, intents: Sequence[NewIntent], *, run_id: str, now: int
             INTENT.c.object == bindparam("b_object"),
             INTENT.c.record_id == bindparam("b_record"),
             INTENT.c.field == bindparam("b_field"),
+            INTENT.c.step.is_(None),  # what we emptied is filled first
             or_(*(INTENT.c.state == state for state in UNSENT)),  # a list cannot be bound many times over
         )
         .values(state="superseded", why=Why.NEWER.value, done_at=now, ended_run=run_id)
@@ -188,7 +192,8 @@ def mark_sent(conn: Connection, rows: Sequence[Row], sendings: Mapping[str, Send
             "sent_at": sending.sent_ms // 1000,
             "attempts": row.attempts + 1,
             "why": row.why if row.why == Why.UNKNOWN else None,
-            "base_value": sending.base_value,
+            "step": sending.step,
+            "base_value": row.base_value if sending.step == Step.SET else sending.base_value,
             "base_version": sending.base_version,
             "base_ms": sending.base_ms,
             "sent_ms": sending.sent_ms,

@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 
 from sqlalchemy import Select, Table, exists, insert, not_, select, update
 
-from sync.core.writes import Why
+from sync.core.writes import ORDERED, Why
 from sync.mirror.engine import Connection
 from sync.mirror.outbox import CHUNK, INTENT, Row
 from sync.mirror.tables import Approval, Plan, PlanItem
@@ -168,12 +168,18 @@ def reject(conn: Connection, digest: str, run_id: str, now: int) -> list[str]:
     return dropped
 
 
-def expire(conn: Connection, now: int) -> None:
-    """Plans nobody released for a week are over; what they held is queued and looked at anew."""
+def expire(conn: Connection, run_id: str, now: int) -> None:
+    """Plans nobody released for a week are over; what they held is queued and looked at anew.
+
+    What somebody ordered is dropped: without anybody's word it may not go out.
+    """
     old = PLAN.c.created_at < now - KEPT_SECONDS
     for plan in conn.execute(select(PLAN.c.digest).where(old, PLAN.c.state.in_(("pending", "saved")))):
         conn.execute(update(PLAN).where(PLAN.c.digest == plan.digest).values(state="expired", decided_at=now))
         held = (INTENT.c.plan_digest == plan.digest, INTENT.c.state == "awaiting_approval")
+        ended = {"state": "superseded", "why": Why.REJECTED.value, "done_at": now, "ended_run": run_id}
+        ordered = update(INTENT).where(*held, INTENT.c.policy.in_(ORDERED))
+        conn.execute(ordered.values(message="nobody approved it within a week", **ended))
         conn.execute(update(INTENT).where(*held).values(state="queued", plan_digest=None))
 
 

@@ -9,7 +9,8 @@ from sqlalchemy import Table, bindparam, delete, select, update
 
 from connectors.records import RecordRef
 from sync.core.authors import OurWrite
-from sync.core.writes import RESTORING, UNDO, Verified, Why
+from sync.core.steps import sent_value
+from sync.core.writes import ORDERED, RESTORING, UNDO, Verified, Why
 from sync.mirror.engine import Connection
 from sync.mirror.outbox import COLUMNS, INTENT, Row, of_records
 from sync.mirror.tables import VerifiedValue
@@ -37,7 +38,7 @@ def our_writes(
             row = Row(*fields)
             if claimed is None and row.state in END_STATES:
                 continue  # it never showed: nothing in the history is this write
-            write = OurWrite(row.desired_value, row.sent_ms or 0, claimed, claimed)
+            write = OurWrite(sent_value(row.desired_value, row.step), row.sent_ms or 0, claimed, claimed)
             found.setdefault((row.ref, row.field), []).append((row.id, write))
     return found
 
@@ -69,7 +70,8 @@ def recent_writes(
 def put_verified(conn: Connection, proved: Sequence[tuple[Row, str, int]]) -> None:
     """Remember that our values were read back: per intent the record's version and the moment.
 
-    What was put back is a value that we do not supply; after an undo we supply none there.
+    What was put back is a value that we do not supply; after an undo, or an order of somebody's, we supply
+    none there.
     """
     values = [
         (*row.ref, row.field, row.desired_value, version, at_ms, row.id)
@@ -83,7 +85,9 @@ def put_verified(conn: Connection, proved: Sequence[tuple[Row, str, int]]) -> No
         conn.execute(
             update(INTENT).where(INTENT.c.id == bindparam("b_id")).values(why=Why.UNDONE.value), keys
         )
+    ordered = [row for row, _, _ in proved if row.policy in ORDERED]
+    if ordered:
         conn.execute(
             delete(VERIFIED).where(*(VERIFIED.c[name] == bindparam(f"b_{name}") for name in KEY)),
-            [{f"b_{name}": getattr(row, name) for name in KEY} for row in undone],
+            [{f"b_{name}": getattr(row, name) for name in KEY} for row in ordered],
         )

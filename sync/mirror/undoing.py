@@ -6,13 +6,16 @@ from typing import Final, NamedTuple
 
 from sqlalchemy import ColumnElement, Table, exists, select
 
-from sync.core.writes import RESTORING, Why
+from sync.core.writes import REPAIR, UNDO, Why
 from sync.mirror.engine import Connection
 from sync.mirror.outbox import COLUMNS, INTENT, Row
 from sync.mirror.tables import Person, Run
 
 RUN: Final[Table] = Run.metadata.tables["run"]
 PERSON: Final[Table] = Person.metadata.tables["person"]
+
+NOT_UNDONE: Final = (REPAIR, UNDO)
+"""What put something back is not undone itself."""
 
 SHORTEST: Final = 6
 """Characters of a run's id that are taken for one."""
@@ -50,7 +53,7 @@ def _written(conn: Connection, which: ColumnElement[bool]) -> list[Written]:
         select(later.c.id).where(
             *(later.c[name] == INTENT.c[name] for name in ("crm", "object", "record_id", "field")),
             later.c.state == "verified",
-            later.c.policy.not_in(RESTORING),
+            later.c.policy.not_in(NOT_UNDONE),
             later.c.id != INTENT.c.id,
             later.c.done_at > INTENT.c.done_at,
         )
@@ -60,7 +63,7 @@ def _written(conn: Connection, which: ColumnElement[bool]) -> list[Written]:
     )
     query = (
         select(*COLUMNS, again, ambiguous)
-        .where(which, INTENT.c.state == "verified", INTENT.c.policy.not_in(RESTORING))
+        .where(which, INTENT.c.state == "verified", INTENT.c.policy.not_in(NOT_UNDONE))
         .where(INTENT.c.why.is_distinct_from(Why.UNDONE.value))
         .order_by(INTENT.c.crm, INTENT.c.object, INTENT.c.record_id, INTENT.c.field, INTENT.c.done_at)
     )

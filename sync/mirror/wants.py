@@ -272,7 +272,10 @@ def top_hits(conn: Connection, person_id: str, model: str, limit: int = 5) -> li
 
 
 def drop_unneeded(conn: Connection, run_id: str, now: int) -> int:
-    """Supersede unsent intents whose spell has ended or whose person became ambiguous."""
+    """Supersede unsent intents whose spell has ended or whose person became ambiguous.
+
+    One that is half done is not: a field that we emptied is filled.
+    """
     ended = INTENT.c.spell_id.in_(select(SPELL.c.id).where(SPELL.c.left_at.is_not(None)))
     ambiguous = INTENT.c.person_id.in_(select(PERSON.c.person_id).where(PERSON.c.ambiguous))
     message = case(
@@ -280,7 +283,7 @@ def drop_unneeded(conn: Connection, run_id: str, now: int) -> int:
     )
     dropped = conn.execute(
         update(INTENT)
-        .where(INTENT.c.state.in_(UNSENT), or_(ended, ambiguous))
+        .where(INTENT.c.state.in_(UNSENT), INTENT.c.step.is_(None), or_(ended, ambiguous))
         .values(state="superseded", why=Why.NOT_NEEDED.value, message=message, done_at=now, ended_run=run_id)
     )
     return dropped.rowcount

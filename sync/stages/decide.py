@@ -30,7 +30,7 @@ def decide(ctx: Context) -> None:
     ctx.world.reached("decide.started")
     lengths = _reason_lengths(ctx)
     with ctx.mirror.write(durable=True) as conn:
-        plans.expire(conn, ctx.run.now)
+        plans.expire(conn, ctx.run.run_id, ctx.run.now)
         wants.drop_unneeded(conn, ctx.run.run_id, ctx.run.now)
         routing.give_back_orphans(conn)
         targets = Targets(ctx.settings, routing.owners(conn), our_users(conn))

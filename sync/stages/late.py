@@ -16,6 +16,7 @@ from sync.context import Context
 from sync.core.authors import OurWrite
 from sync.core.oscillation import WITHIN, quarrel
 from sync.core.owner import may_own
+from sync.core.steps import Step
 from sync.core.writes import (
     MACHINE,
     REPAIR,
@@ -56,12 +57,14 @@ class Facts:
     def known(self, row: Row, quiet_seconds: int, *, without: str = "") -> Known:
         """The facts of one intent; `without` leaves one of our writes out."""
         ours = self.ours.get((row.ref, row.field), ())
+        emptied = row.step in (Step.CLEARED, Step.SET)
         return Known(
-            seen=row.base_value,
+            seen=None if emptied else row.base_value,
             verified=self.verified.get((row.ref, row.field)),
             ours=tuple(write for intent_id, write in ours if intent_id != without),
             our_source=self.our_source,
             quiet_ms=quiet_seconds * 1000,
+            emptied=row.step is not None,
         )
 
 
@@ -124,7 +127,7 @@ def decide_late(
     if not isinstance(decision, SetField):
         return target, decision
     value = live.values.get(row.field)
-    if row.id in facts.before and not same(row.purpose, value, facts.before[row.id]):
+    if row.id in facts.before and row.step is None and not same(row.purpose, value, facts.before[row.id]):
         text = f"the plan showed {shown(facts.before[row.id])}, now it is {shown(value)}"
         return target, Leave(Why.STALE, text)
     if row.purpose == "owner" and row.policy != REPAIR and row.desired_value:
@@ -175,7 +178,7 @@ class Applier:
             self._follow(conn, row, decision)
         elif isinstance(decision, AskPerson):
             self.end(conn, row, "conflict", decision.why, decision.reason)
-        elif decision.why is Why.EQUAL and row.sent_ms is not None:
+        elif decision.why is Why.EQUAL and row.sent_ms is not None and row.step in (None, Step.SET):
             self.end(conn, row, "verified", Why.REPEATED, "an earlier sending arrived after all")
             proofs.put_verified(conn, [(row, live.version, live.modified_ms)])
         else:

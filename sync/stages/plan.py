@@ -225,7 +225,7 @@ def approve(ctx: Context, digest: str | None = None, *, by: str = "operator") ->
     SeveralPlans, PlanOver.
     """
     with ctx.mirror.write(durable=True) as conn:
-        plans.expire(conn, ctx.run.now)
+        plans.expire(conn, ctx.run.run_id, ctx.run.now)
         chosen = plans.choose(conn, digest)
         released = plans.release(conn, chosen, ctx.run.now)
         set_meta(conn, LIVE_BEFORE, str(wants.population(conn)[1]))

@@ -14,6 +14,7 @@ from connectors.base import Connector
 from connectors.records import Crm, Live, RecordRef
 from sync.context import Context
 from sync.core.readback import Fate, Sent, Verdict, judge_read_back
+from sync.core.steps import Step, sent_value
 from sync.core.writes import REPAIR, Moved, Target, Why, shown
 from sync.mirror import audit, outbox, proofs
 from sync.mirror.engine import Connection
@@ -29,9 +30,11 @@ REPAIR_ROUNDS = 2
 
 @dataclass(slots=True)
 class Settled:
-    """What reading back left to do: intents to be decided again now, and things somebody should know."""
+    """What reading back left to do: intents to be decided again now (`cleared`: for their second step), and
+    things somebody should know."""
 
     again: list[str] = field(default_factory=list)
+    cleared: list[str] = field(default_factory=list)
     problems: list[RunProblem] = field(default_factory=list)
     entries: list[audit.Entry] = field(default_factory=list)
     verified: list[tuple[Row, Live, Verdict]] = field(default_factory=list)
@@ -93,8 +96,8 @@ class ReadBack:
             self._applier.apply(conn, row, Moved(live.moved_to, text, why), live)
             return
         sent = Sent(
-            desired=row.desired_value,
-            base_value=row.base_value,
+            desired=sent_value(row.desired_value, row.step),
+            base_value=None if row.step == Step.SET else row.base_value,
             base_version=row.base_version or "",
             base_ms=row.base_ms or 0,
             sent_ms=row.sent_ms or 0,
@@ -113,7 +116,12 @@ class ReadBack:
 
     def _record(self, conn: Connection, row: Row, live: Live, verdict: Verdict, settled: Settled) -> None:
         fate, claimed = verdict.fate, {"verified_at_ms": verdict.claimed_ms}
-        if fate is Fate.VERIFIED:
+        if fate is Fate.VERIFIED and row.step == Step.CLEAR:
+            half = {"step": Step.CLEARED.value, "why": None, "message": "emptied, to be set", **claimed}
+            outbox.move(conn, row, "queued", **half)
+            settled.cleared.append(row.id)
+            settled.again.append(row.id)
+        elif fate is Fate.VERIFIED:
             settled.verified.append((row, live, verdict))
         elif fate is Fate.SUPERSEDED:
             self._applier.end(conn, row, "superseded", verdict.why, verdict.reason, **claimed)
@@ -139,7 +147,7 @@ class ReadBack:
         """Our write covered a person's edit: put theirs back, by the same protocol, in this very run."""
         message = (
             f"{row.crm} {row.object} {row.record_id}: a person set {row.field} to {shown(verdict.value)} "
-            f"in the moment before our write of {shown(row.desired_value)}"
+            f"in the moment before our write of {shown(sent_value(row.desired_value, row.step))}"
         )
         claimed = {"verified_at_ms": verdict.claimed_ms}
         if outbox.repairs_before(conn, row) >= REPAIR_ROUNDS:
@@ -158,7 +166,7 @@ class ReadBack:
             purpose=row.purpose,
             field=row.field,
             policy=REPAIR,
-            base_value=row.desired_value,
+            base_value=sent_value(row.desired_value, row.step),
             desired_value=verdict.value,
             reason=verdict.reason,
             model_hash=row.model_hash,
@@ -176,7 +184,7 @@ def _entry(row: Row, verdict: Verdict) -> audit.Entry:
         "intent": row.id,
         "person": row.person_id,
         "before": row.base_value,
-        "after": row.desired_value,
+        "after": sent_value(row.desired_value, row.step),
         "fate": verdict.fate.value,
         "why": verdict.why.value,
     }

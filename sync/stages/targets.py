@@ -101,10 +101,11 @@ class Targets:
         return self._of_row[key]
 
     def _find_target(self, row: Row) -> Target | None:
-        if row.policy in RESTORING:
-            return Target(row.crm, row.object, row.purpose, row.field, row.policy)
         targets = self._settings.writeback.targets(row.crm, row.object)
         policy = dict(targets.items()).get(row.purpose)
+        if row.policy in RESTORING:
+            ladder = policy.ladder if policy is not None and policy.field == row.field else ()
+            return Target(row.crm, row.object, row.purpose, row.field, row.policy, ladder=ladder)
         if policy is None or policy.field != row.field:
             return None
         return self.of(row.crm, row.object, row.purpose, policy)

@@ -17,7 +17,7 @@ from sync.mirror.outbox import NewIntent, Row
 from sync.mirror.plans import Item
 from sync.mirror.undoing import Written
 from sync.reports import SCHEMA_VERSION, RunProblem, WriteCounts
-from sync.stages.plan import Change, live_plan
+from sync.stages.plan import Change, PlanView, live_plan
 from sync.stages.targets import Targets, our_users
 
 
@@ -69,16 +69,16 @@ def plan_undo(ctx: Context, written: Sequence[Written], title: str) -> UndoView:
         targets = Targets(ctx.settings, routing.owners(conn), our_users(conn))
     for one in written:
         row = _reverse(ctx, one.row, title)
-        reason = _why_not(ctx, targets, one, row)
+        reason = _why_not(ctx, one, row)
         if reason:
-            skipped.append(_skip(row, reason))
+            skipped.append(left_alone(row, reason))
         else:
             rows.append(row)
     plan = live_plan(ctx, targets, rows)
-    skipped += [_skip(left.row, left.reason) for left in plan.left]
+    skipped += [left_alone(left.row, left.reason) for left in plan.left]
     if plan.changes:
         kept = {change.intent_id for change in plan.changes}
-        _save(ctx, plan.digest, plan.changes, [row for row in rows if row.id in kept], title)
+        save_order(ctx, plan, [row for row in rows if row.id in kept], UNDO, f"undo of {title}")
     return UndoView(plan.digest, plan.changes, skipped)
 
 
@@ -96,42 +96,41 @@ def _reverse(ctx: Context, row: Row, title: str) -> Row:
         sent_ms=None,
         plan_digest=None,
         parent_id=row.id,
+        step=None,
     )
 
 
-def _why_not(ctx: Context, targets: Targets, one: Written, row: Row) -> str:
+def _why_not(ctx: Context, one: Written, row: Row) -> str:
     """Why a change is not undone, whatever stands in the CRM now; "" when it may be."""
-    target = targets.of_row(row)
     if one.again:
         return "a later change of ours took its place"
     if one.ambiguous:
         return "the person is ambiguous now"
     if row.crm not in ctx.connectors:
         return f"{row.crm} could not be reached"
-    if target is not None and target.forward_only:
-        return "HubSpot does not take a lifecycle stage back"
     return ""
 
 
-def _skip(row: Row, reason: str) -> Skipped:
+def left_alone(row: Row, reason: str) -> Skipped:
+    """That a field stays as it is."""
     return Skipped(row.crm, row.object, row.record_id, row.field, reason)
 
 
-def _save(ctx: Context, digest: str, changes: Sequence[Change], rows: Sequence[Row], title: str) -> None:
-    """The intents and the plan that holds them, together or not at all."""
+def save_order(ctx: Context, plan: PlanView, rows: Sequence[Row], policy: str, title: str) -> None:
+    """The intents that somebody ordered and the plan that holds them, together or not at all."""
     names = NewIntent.__dataclass_fields__
     intents = [NewIntent(**{name: getattr(row, name) for name in names}) for row in rows]
     with ctx.mirror.write(durable=True) as conn:
         outbox.add(conn, intents, run_id=ctx.run.run_id, now=ctx.run.now)
         plans.save(
             conn,
-            digest,
-            [Item(change.intent_id, change.before, change.after) for change in changes],
+            plan.digest,
+            [Item(change.intent_id, change.before, change.after) for change in plan.changes],
             pending=True,
-            blocked_by=[f"undo of {title}"],
-            keys=(UNDO, digest),  # its approval approves no model and no mapping
+            blocked_by=[title],
+            keys=(policy, plan.digest),  # its approval approves no model and no mapping
             now=ctx.run.now,
         )
-        entry = audit.Entry("undo", f"plan.{digest}", {"what": title, "intents": len(intents)})
+        entry = audit.Entry(policy, f"plan.{plan.digest}", {"what": title, "intents": len(intents)})
         audit.append(conn, [entry], at=ctx.run.now, run_id=ctx.run.run_id, actor="operator")
     ctx.world.reached("plan.saved")

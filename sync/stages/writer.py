@@ -18,7 +18,8 @@ from connectors.base import Connector
 from connectors.errors import AuthFailed, QuotaSpent
 from connectors.records import Live, Outcome, OutcomeKind, RecordRef, RefusalClass, Write
 from sync.context import Context
-from sync.core.writes import MACHINE, Decision, SetField, Why
+from sync.core.steps import Step, next_step, sent_value
+from sync.core.writes import MACHINE, Decision, SetField, Target, Why
 from sync.mirror import outbox
 from sync.mirror.engine import Connection
 from sync.mirror.lease import LeaseLost, current_epoch
@@ -41,6 +42,9 @@ FRESH = 2.0
 
 BREAKER = 5
 """The same refusal of the same field so often in one run pauses that field."""
+
+BETWEEN_STEPS = 0.05
+"""Seconds between emptying a field and setting it, so that no clock stamps both alike."""
 
 WINDOW = 4
 """Intents that are looked at to fill one batch, per record that it may hold."""
@@ -129,12 +133,15 @@ class Writer:
     def _choose(self, window: Sequence[str]) -> tuple[list[Row], list[str]]:
         """The next batch out of these intents, and those that come after it.
 
-        Paused fields, and records with a write under way, are in neither: they wait for a later run.
+        Paused fields, records with a write under way, and what is newer than a change that is half done
+        are in neither: they wait for a later run.
         """
         with self._ctx.mirror.read() as conn:
             known = outbox.by_ids(conn, window)
             paused = outbox.pauses(conn).keys()
             queued = [known[one] for one in window if one in known and known[one].state == "queued"]
+            half_done = {(row.ref, row.field) for row in queued if row.step is not None}
+            queued = [row for row in queued if row.step or (row.ref, row.field) not in half_done]
             queued = [row for row in queued if not paused & set(scopes_of(row.crm, row.object, row.field))]
             busy = outbox.busy(conn, {row.ref for row in queued})
         free = [row for row in queued if row.ref not in busy]
@@ -260,12 +267,19 @@ class Writer:
             base_version=live.version,
             base_ms=max((version.at_ms for version in versions), default=live.modified_ms),
             sent_ms=live.server_ms + max(0, elapsed),
+            step=self._step(row, live),
         )
+
+    def _step(self, row: Row, live: Live) -> Step | None:
+        target = self._targets.of_row(row) or Target(row.crm, row.object, row.purpose, row.field, row.policy)
+        return next_step(target, live.values.get(row.field) or None, row.desired_value or None, row.step)
 
     def _write(self, batch: Batch, ref: RecordRef, fields: Sequence[Row]) -> Write:
         return Write(
             ref=ref,
-            fields={row.field: row.desired_value for row in fields},
+            fields={
+                row.field: sent_value(row.desired_value, self._step(row, batch.lives[ref])) for row in fields
+            },
             base=batch.lives[ref].version,
             guarded=any(row.policy != MACHINE for row in fields),
         )
@@ -403,4 +417,9 @@ class Writer:
         self._ctx.world.reached("write.verified")
         for problem in settled.problems:
             self._report(problem)
+        if settled.cleared:
+            self._ctx.world.reached("write.cleared")
+            self._ctx.world.sleep(BETWEEN_STEPS)
+            for one in settled.cleared:
+                del self._sends[one]  # the second step has tries of its own
         return [one for one in settled.again if self._sends[one] < TRIES]

