@@ -75,12 +75,12 @@ def test_undoing_a_run_puts_back_every_field_and_says_which_not(written: Site) -
     site.world.advance(600)
     plan = site.json("undo", run_id)
     assert plan["write"] is None
-    assert {one["reason"] for one in plan["skipped"]} == {"HubSpot does not take a lifecycle stage back"}
+    assert plan["skipped"] == []
     assert site.json("reject", plan["digest"])["dropped"] == len(plan["changes"])
     answer = site.json("undo", run_id, "--yes")
     assert len(answer["changes"]) == len(plan["changes"]) == answer["write"]["verified"]
     for (_, _, field), values in ours(site).items():
-        assert (values[0] == values[-1]) is (field != "lifecyclestage"), (field, values)
+        assert values[0] == values[-1], (field, values)
     assert "nothing to put back" in site.run("undo", run_id).out
     site.world.advance(600)
     assert site.json("sync")["write"]["decided"] == 0
@@ -140,3 +140,26 @@ def test_reconciling_compares_every_value_with_what_the_crms_hold(written: Site)
         (record_id, field, "human_held", "IN_PROGRESS")
     ]
     assert "human_held" in written.run("reconcile", "--sample", "5").out
+
+
+def test_a_lifecycle_stage_goes_back_by_order_alone(written: Site) -> None:
+    people = written.json("people", "--stage", "mql")["people"]
+    written_on = [
+        [ref["id"] for ref in one["records"] if ref["object"] == "contacts"]
+        for one in people
+        if one["mql"]["entered_by"] != "crm" and not one["ambiguous"]
+    ]
+    contact = next(ids[0] for ids in written_on if ids)
+    order = ("person", "demote", contact, "--reason", "a student after all")
+    assert written.run(*order, "--stage", "leed").code == 2
+    written.world.advance(600)
+    plan = written.json(*order, "--stage", "lead")
+    assert [(one["before"], one["after"]) for one in plan["changes"]] == [("marketingqualifiedlead", "lead")]
+    assert written.json("reject", plan["digest"])["dropped"] == 1
+    before = len(written.sandbox.ledger)
+    assert written.json(*order, "--stage", "lead", "--yes")["write"]["verified"] == 1
+    entries = written.sandbox.ledger.entries(since=before, author="worker")
+    assert [entry.after or None for entry in entries if entry.field == "lifecyclestage"] == [None, "lead"]
+    assert "nothing to set back" in written.run(*order, "--stage", "lead").out
+    assert "demote" in written.run("audit").out
+    assert written.run("person", "demote", "nobody@example.com", "--stage", "lead", "--reason", "x").code == 7
