@@ -219,19 +219,28 @@ class Changes:
         return rows, done
 
     def _complete(self, object_name: str, rows: list[Row], left: Sequence[str]) -> list[Row]:
-        """The rows with the fields that were left out, from one collections retrieve."""
+        """The rows with the fields that were left out. A row that is not told them is asked for once more."""
         fields = [row.fields for row in rows if row.fields and row.fields.get("IsDeleted") is not True]
         live = [row["Id"] for row in fields if isinstance(row.get("Id"), str)]
         if not live:
             return rows
-        body = {"ids": live, "fields": ["Id", *left]}
+        found = self._retrieve(object_name, live, left)
+        missing = [known for known in live if known not in found]
+        if missing:  # it may have been locked, or come back, in between
+            found |= self._retrieve(object_name, missing, left)
+        return [_merged(row, found) for row in rows]
+
+    def _retrieve(
+        self, object_name: str, ids: Sequence[str], fields: Sequence[str]
+    ) -> dict[str, Mapping[str, Any]]:
+        """These fields of the records that are there, by id: one collections retrieve."""
+        body = {"ids": list(ids), "fields": ["Id", *fields]}
         answer = self._api.post(f"composite/sobjects/{object_name}", body)
-        found = {
+        return {
             entry["Id"]: entry
             for entry in (answer if isinstance(answer, list) else [])
             if isinstance(entry, dict) and isinstance(entry.get("Id"), str)
         }
-        return [_merged(row, found) for row in rows]
 
     def _covered(self, object_name: str, until_ms: int | None) -> int | None:
         """latestDateCovered for the present; None where it is not offered, or cannot be."""

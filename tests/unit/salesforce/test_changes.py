@@ -585,6 +585,18 @@ def test_a_strange_reply_is_asked_for_again(
     connector.close()
 
 
+def test_p11_a_row_of_which_a_part_is_missing_is_asked_for_again(
+    sandbox: Sandbox, world: SimulatedWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("connectors.salesforce.changes.LONGEST_URL", 300)
+    refs = {lead(sandbox), lead(sandbox)}
+    connector = connect(sandbox, world)
+    sandbox.faults.arm("status", path="/composite/sobjects/Lead", status=200, body=[None, None])
+    pages, _ = drain(connector, "Lead")
+    assert (set(people(pages)), pages[0].poison) == (refs, ())
+    connector.close()
+
+
 def test_half_a_record_is_parked(
     sandbox: Sandbox, world: SimulatedWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -592,7 +604,9 @@ def test_half_a_record_is_parked(
     whole, half = lead(sandbox), lead(sandbox)
     connector = connect(sandbox, world)
     row = {"Id": whole, "LastName": "Smith"}
-    sandbox.faults.arm("status", path="/composite/sobjects/Lead", status=200, body=[row, None])
+    for number, answer in enumerate(([row, None], [None])):
+        path = "/composite/sobjects/Lead"
+        sandbox.faults.arm("status", path=path, status=200, body=answer, skip=number)
     pages, _ = drain(connector, "Lead")
     assert [person.id for person in pages[0].people] == [whole]
     assert [(row.id, "part" in row.reason) for row in pages[0].poison] == [(half, True)]
