@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final, TypeVar
 
 import msgspec
@@ -18,6 +18,7 @@ import msgspec
 T = TypeVar("T")
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND: Final = timedelta(milliseconds=1)
 _NUMBER: Final = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,3})?", re.ASCII)
 _FIRST_MS: Final = -62_135_596_800_000  # the year 1, the first that a datetime knows
 _LAST_MS: Final = 253_402_300_800_000  # the year 10000, the first that it does not
@@ -41,6 +42,8 @@ def epoch_ms(value: object) -> int | None:
     a number, also as text, also with a decimal point, is epoch milliseconds already.
     """
     if isinstance(value, str):
+        if value[-1:] == "Z" and (found := _iso_ms(value)) is not None:  # as both CRMs write it
+            return found
         stripped = value.strip()
         if _NUMBER.fullmatch(stripped) is None:
             value = _iso_ms(stripped)
@@ -62,8 +65,7 @@ def _iso_ms(value: str) -> int | None:
         return None
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)
-    since = moment - _EPOCH
-    return since.days * 86_400_000 + since.seconds * 1000 + since.microseconds // 1000
+    return (moment - _EPOCH) // _MILLISECOND
 
 
 def epoch_seconds(value: object) -> int | None:
@@ -104,7 +106,7 @@ def whole(value: object) -> int | None:
 
 def flag(value: object) -> bool | None:
     """true or false, also as text in any case, also 1 or 0; None for anything else."""
-    if isinstance(value, bool):
+    if value is None or isinstance(value, bool):
         return value
     return {"true": True, "1": True, "false": False, "0": False}.get(str(value).strip().lower())
 

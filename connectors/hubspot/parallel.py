@@ -45,6 +45,7 @@ LEFT: Final = "left"  # how many rows they hold, about
 GOES_ON_AT: Final = "goes_on_at"  # the id at which the cursor's token goes on
 WIDER: Final = 1.4  # times the readers that the permitted rate needs
 FEWEST: Final = 3
+OUR_PART: Final = 0.004  # seconds of our own time that a page takes, about
 LOOK_UP: Final = 0.2  # seconds after which a reader that cannot hand over its page looks whether to stop
 
 
@@ -58,6 +59,7 @@ class FirstSync:
     searchers: int = 4
     chunk: int = 4000  # rows that searches take from a list cursor at once
     ahead: int = 12  # pages that wait for the consumer
+    at_once: int = 1000  # rows that are handed on together, if they are there: one transaction stores them
 
 
 FIRST_SYNC: Final = FirstSync()
@@ -205,7 +207,7 @@ class ParallelPass:
         Threads live only while this is iterated; closing it early ends them.
         """
         for part in self._plan.read:
-            yield self._step(part)
+            yield self._step([part])
         if not self._missing:
             return
         board, work = self._readers()
@@ -220,30 +222,51 @@ class ParallelPass:
     def _delivered(self, ends: Sequence[Future[None]]) -> Iterator[Step]:
         running = len(ends)
         while self._missing:
-            found = self._queue.get()
-            if isinstance(found, Part):
-                yield self._step(found)
-                continue
-            ends[found].result()  # raises what ended that reader
-            running -= 1
-            if running == 0:
-                raise UnprovenError
+            parts, ended = self._waiting()
+            if parts:
+                yield self._step(parts)
+            if ended is not None:
+                ends[ended].result()  # raises what ended that reader
+                running -= 1
+                if running == 0:
+                    raise UnprovenError
 
-    def _step(self, part: Part) -> Step:
-        self._missing.less(part.low, part.high)
-        self._left = max(0, self._left - len(part.rows))
-        if part.token is not None:
-            self._token, self._token_at = part.token, part.high
+    def _waiting(self) -> tuple[list[Part], int | None]:
+        """What the readers have handed over, at least one thing: a slow consumer takes many pages at once.
+
+        Pages, and the number of a reader that came to its end behind them.
+        """
+        parts: list[Part] = []
+        found = self._queue.get()
+        while isinstance(found, Part):
+            parts.append(found)
+            if sum(len(part.rows) for part in parts) >= self._first.at_once:
+                return parts, None
+            try:
+                found = self._queue.get_nowait()
+            except queue.Empty:
+                return parts, None
+        return parts, found
+
+    def _step(self, parts: Sequence[Part]) -> Step:
+        """These pages in one."""
+        for part in parts:
+            self._missing.less(part.low, part.high)
+            self._left = max(0, self._left - len(part.rows))
+            if part.token is not None:
+                self._token, self._token_at = part.token, part.high
+        rows = parts[0].rows if len(parts) == 1 else [raw for part in parts for raw in part.rows]
+        server_ms = parts[-1].server_ms
         if not self._missing:
             state = {**self._notes, "deep": self._until}
             cursor = Cursor(since_ms=self._until, state=state_text(state))
-            return Step(part.rows, cursor, part.server_ms, True)
+            return Step(rows, cursor, server_ms, True)
         state = {**self._notes, MISSING: list(self._missing), LEFT: self._left}
         token = self._token if self._missing.starts_at(self._token_at) else None
         if token is not None:
             state[GOES_ON_AT] = self._token_at
         cursor = Cursor(until_ms=self._until, position=token, state=state_text(state))
-        return Step(part.rows, cursor, part.server_ms, False)
+        return Step(rows, cursor, server_ms, False)
 
     def _readers(self) -> tuple[Board, list[Work]]:
         """The ranges, and what the threads do."""
@@ -261,8 +284,12 @@ class ParallelPass:
         return board, [lambda board: self._follow(board, chain), *searches]
 
     def _listers(self) -> int:
-        """As many as fill the permitted rate, and a few: more would come in bursts and then wait."""
-        wanted = WIDER * self._account.calls_per_second * self._reader.round_trip
+        """As many as fill the permitted rate, and a few: more would come in bursts and then wait.
+
+        Nor more than we could keep up with ourselves, were there no limit at all.
+        """
+        round_trip = self._reader.round_trip
+        wanted = min(WIDER * self._account.calls_per_second * round_trip, round_trip / OUR_PART)
         return min(self._first.listers, max(FEWEST, math.ceil(wanted)))
 
     def _spans(self) -> list[Span]:

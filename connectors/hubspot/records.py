@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
 from connectors import fields
-from connectors.hubspot.reader import Row, id_of, raw_text, row_of
+from connectors.hubspot.reader import Row, TextRow, id_of, raw_text, row_of
 from connectors.hubspot.replies import CRM
 from connectors.options import PullOptions
 from connectors.records import CompanyRecord, DealRecord, GoneReason, PersonRecord, Poison, Tombstone
@@ -89,13 +89,15 @@ def created_of(row: Row) -> int | None:
 
 def mapped_fields(row: Row, object_name: str, options: PullOptions) -> str:
     """The configured custom fields as a JSON object keyed by the model's names."""
-    mapped = options.mapped.get(object_name, {})
+    mapped = options.mapped.get(object_name)
+    if not mapped:
+        return "{}"
     return fields.to_json({name: fields.text(row.properties.get(of)) for name, of in mapped.items()})
 
 
 def person_of(row: Row, raw: str, options: PullOptions) -> PersonRecord:
     """A contact. Raises UnreadableError."""
-    known = _texts(row.properties)
+    known = _texts(row)
     modified_ms, version = modified_of(row, CONTACTS)
     status = options.status_field.get(CONTACTS)
     return PersonRecord(
@@ -132,7 +134,7 @@ def person_of(row: Row, raw: str, options: PullOptions) -> PersonRecord:
 
 def company_of(row: Row, raw: str, options: PullOptions) -> CompanyRecord:
     """A company. Raises UnreadableError."""
-    known = _texts(row.properties)
+    known = _texts(row)
     modified_ms, version = modified_of(row, COMPANIES)
     return CompanyRecord(
         crm=CRM,
@@ -156,7 +158,7 @@ def company_of(row: Row, raw: str, options: PullOptions) -> CompanyRecord:
 
 def deal_of(row: Row, raw: str, options: PullOptions, stage: StageKnown) -> DealRecord:
     """A deal; `stage` is asked where the deal does not say whether it is closed. Raises UnreadableError."""
-    known = _texts(row.properties)
+    known = _texts(row)
     modified_ms, version = modified_of(row, DEALS)
     closed, won = fields.flag(known("hs_is_closed")), fields.flag(known("hs_is_closed_won"))
     if closed is None or won is None:
@@ -210,16 +212,17 @@ def archived(row: Row, object_name: str, otherwise_ms: int) -> Tombstone:
     return Tombstone(CRM, object_name, str(row.id), GoneReason.ARCHIVED.value, when)
 
 
-def _texts(properties: Mapping[str, Any]) -> Callable[[str], str | None]:
+def _texts(row: Row) -> Callable[[str], str | None]:
     """Properties as text, None when empty or absent. Asked two dozen times a row, hence done at once."""
-    return {
-        name: (value or None) if value.__class__ is str or value is None else fields.text(value)
-        for name, value in properties.items()
-    }.get
+    if isinstance(row, TextRow) and "" not in row.properties.values():
+        return row.properties.get
+    return {name: fields.text(value) for name, value in row.properties.items()}.get
 
 
 def _id(value: str | None) -> str | None:
     """An id that a calculated number property may show as "123.0"."""
+    if value is None:
+        return None
     found = fields.whole(value)
     return value if found is None else str(found)
 

@@ -7,7 +7,6 @@ people who join, people who split.
 
 from __future__ import annotations
 
-import base64
 import hashlib
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,6 +17,10 @@ LARGEST_COMPONENT: Final = 1000
 
 NAMED_CANDIDATES: Final = 20
 """An ambiguous person names at most so many of its records."""
+
+
+_BASE32: Final = "abcdefghijklmnopqrstuvwxyz234567"
+_PAIRS: Final = tuple(first + second for first in _BASE32 for second in _BASE32)
 
 
 def email_key(address: str | None) -> str | None:
@@ -43,8 +46,12 @@ def email_key(address: str | None) -> str | None:
 def founder_id(crm: str, object_name: str, record_id: str, attempt: int = 0) -> str:
     """The id of a person that this record founds; `attempt` > 0 only when that id is already taken."""
     text = f"{crm}|{object_name}|{record_id}" + (f"|{attempt}" if attempt else "")
-    digest = hashlib.sha256(text.encode()).digest()
-    return "p_" + base64.b32encode(digest[:10]).decode("ascii").lower()
+    bits = int.from_bytes(hashlib.sha256(text.encode()).digest()[:10], "big")
+    two = _PAIRS  # written out because every record that is stored needs one
+    return (
+        f"p_{two[bits >> 70]}{two[bits >> 60 & 1023]}{two[bits >> 50 & 1023]}{two[bits >> 40 & 1023]}"
+        f"{two[bits >> 30 & 1023]}{two[bits >> 20 & 1023]}{two[bits >> 10 & 1023]}{two[bits & 1023]}"
+    )
 
 
 class Member(NamedTuple):

@@ -13,7 +13,7 @@ from typing import Any, Final
 from connectors.records import EngagementRecord, PersonRecord
 from scoring import assets, domains, titles
 from sync.core.identity import email_key, founder_id
-from sync.mirror.dialect import sql
+from sync.mirror.dialect import id_list, sql
 from sync.mirror.engine import Connection
 from sync.mirror.tables import EmailDomainRow
 from sync.mirror.upserts import Upsert, upsert
@@ -56,9 +56,19 @@ def additional_keys(raw: str | None, primary: str | None) -> str | None:
 
 
 def store_domains(conn: Connection, names: Iterable[str | None]) -> None:
-    """Remember what kind of domains these are."""
-    rows = [_domain_row(name) for name in sorted({name for name in names if name})]
-    upsert(conn, DOMAIN_UPSERT, rows)
+    """Remember what kind of domains these are. Most are known: those are only looked up."""
+    wanted = {name for name in names if name and "\x00" not in name}
+    if not wanted:
+        return
+    new = conn.execute(
+        sql(
+            conn,
+            "SELECT w.value FROM [[ids]] w WHERE NOT EXISTS "
+            "(SELECT 1 FROM email_domain d WHERE d.domain = w.value AND d.rules_version = :now)",
+        ),
+        {"ids": id_list(wanted), "now": DOMAINS},
+    ).scalars()
+    upsert(conn, DOMAIN_UPSERT, [_domain_row(name) for name in sorted(new)])
 
 
 @functools.lru_cache(maxsize=20_000)

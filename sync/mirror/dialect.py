@@ -46,10 +46,10 @@ MACROS: Final[Mapping[str, Mapping[str, str]]] = {
         "sqlite": "id >= :low || ':' AND id < :low || ';'",
         "postgresql": "starts_with(id, :low || ':')",
     },
-    # the ids of the parameter :ids (see `id_list`), however many
+    # the ids of the parameter :ids (see `id_list`), however many; a column `value`
     "ids": {
         "sqlite": "(SELECT value FROM json_each(:ids))",
-        "postgresql": "(SELECT jsonb_array_elements_text(CAST(:ids AS jsonb)))",
+        "postgresql": "(SELECT jsonb_array_elements_text(CAST(:ids AS jsonb)) AS value)",
     },
 }
 """`[[name]]` in the text of a statement → what each database calls it."""
