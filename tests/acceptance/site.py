@@ -13,6 +13,7 @@ from connectors.sandbox.faults import Match
 from connectors.sandbox.ledger import Entry
 from connectors.sandbox.sandbox import Sandbox
 from connectors.sandbox.switches import Switches
+from tests.databases import mirror_url
 from tests.unit.cli.runner import Ran, run
 from tests.world import SimulatedWorld
 
@@ -50,7 +51,7 @@ class Site:
         self.sandbox, self.world, self.folder = sandbox, world, folder
         salesforce, hubspot = sandbox.credentials["salesforce"], sandbox.credentials["hubspot"]
         self.environ = {
-            "MQLSYNC_DATABASE_URL": f"sqlite:///{folder}/mirror.db",
+            "MQLSYNC_DATABASE_URL": mirror_url(folder),
             "MQLSYNC_SALESFORCE__LOGIN_URL": sandbox.salesforce_url,
             "MQLSYNC_SALESFORCE__CLIENT_ID": salesforce["client_id"],
             "MQLSYNC_SALESFORCE__CLIENT_SECRET": salesforce["client_secret"],

@@ -32,7 +32,7 @@ def site(tmp_path: Path) -> Iterator[Site]:
 
 
 @pytest.fixture(scope="module")
-def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Site, dict[str, Any]]]:
+def served(tmp_path_factory: pytest.TempPathFactory, database: str) -> Iterator[tuple[Site, dict[str, Any]]]:
     """The loop of a first day, with every answer it gave; tests only look."""
     for site in made(tmp_path_factory.mktemp("loop"), people=40, seed=seeded):
         answers: dict[str, Any] = {"doctor": site.json("doctor")}
@@ -331,6 +331,7 @@ def test_11_while_another_holds_the_lease(site: Site) -> None:
     assert inner == [11]
 
 
+@pytest.mark.sqlite("a damaged file")
 def test_12_for_a_file_that_is_no_database(site: Site) -> None:
     site.sync(code=6)
     for end in ("", "-wal", "-shm"):
@@ -343,6 +344,7 @@ def test_12_for_a_file_that_is_no_database(site: Site) -> None:
     assert site.written() == []
 
 
+@pytest.mark.sqlite("the mode of its file")
 def test_files_are_for_their_owner_only_and_init_keeps_them(site: Site) -> None:
     site.sync(code=6)
     for name in ("mqlsync.toml", "scoring.toml", "mirror.db"):

@@ -313,7 +313,7 @@ HOSTILE = {
 
 
 @pytest.fixture(scope="module")
-def hostile(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+def hostile(tmp_path_factory: pytest.TempPathFactory, database: str) -> Iterator[Site]:
     def seed(site: Site) -> None:
         for email, name in HOSTILE.items():
             site.lead(email, FirstName=name, LastName=name, Company=name, Title=f"{name} VP Marketing")

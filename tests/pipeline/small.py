@@ -1,9 +1,7 @@
-"""A small pipeline on a real file: a mirror, dict CRMs and a context for each run."""
+"""A small pipeline on a real database: a mirror, dict CRMs and a context for each run."""
 
 from __future__ import annotations
 
-import functools
-import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,7 +16,14 @@ from sync.mirror.engine import Mirror
 from sync.reports import FeedCounts, MatchCounts, RunProblem
 from sync.stages.match import match
 from sync.stages.pull import pull
+from tests.databases import mirror_url
 from tests.world import SimulatedWorld
+
+CALLED = {
+    "joined": {"sqlite": "group_concat", "postgresql": "string_agg"},
+    "place": {"sqlite": "instr", "postgresql": "strpos"},
+}
+"""`[[word]]` in the text of a query → the function of each database."""
 
 
 @dataclass
@@ -53,24 +58,14 @@ class Small:
 
     def select(self, sql: str, **values: Any) -> list[tuple[Any, ...]]:
         with self.mirror.read() as conn:
+            for word, names in CALLED.items():
+                sql = sql.replace(f"[[{word}]]", names[conn.dialect.name])
             return [tuple(row) for row in conn.execute(text(sql), values)]
-
-
-@functools.cache
-def empty_mirror() -> bytes:
-    """A mirror that was migrated once; every test begins with a copy."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "empty.db"
-        mirror = Mirror(f"sqlite:///{path}", SimulatedWorld())
-        mirror.migrate()
-        mirror.close()
-        return path.read_bytes()
 
 
 def small(folder: Path, settings: Settings | None = None) -> Small:
     """Both CRMs as dicts, a fresh mirror."""
     world = SimulatedWorld()
-    (folder / "mirror.db").write_bytes(empty_mirror())
-    mirror = Mirror(f"sqlite:///{folder / 'mirror.db'}", world)
+    mirror = Mirror(mirror_url(folder), world)
     made = {crm: MemoryConnector(crm, world) for crm in ("salesforce", "hubspot")}
     return Small(mirror, world, dict(made), settings or Settings())

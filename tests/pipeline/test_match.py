@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 
 from config.settings import Settings
 from connectors.records import GoneReason, RecordRef
@@ -187,10 +188,13 @@ def test_people_who_join_leave_an_alias_and_take_their_rows_along(here: Small, s
     here.sync()
     kept, lost = person_of(here, LEAD), person_of(here, "1")
     with here.mirror.write() as conn:
-        conn.exec_driver_sql(
-            "INSERT INTO spell (id, person_id, model, version, model_hash, entered_at, entered_by, snapshot) "
-            "VALUES ('s', ?, 'm', 1, 'h', 5, 'threshold', '{}')",
-            (lost,),
+        conn.execute(
+            text(
+                "INSERT INTO spell (id, person_id, model, version, model_hash, entered_at, "
+                "entered_by, snapshot) "
+                "VALUES ('s', :lost, 'm', 1, 'h', 5, 'threshold', '{}')"
+            ),
+            {"lost": lost},
         )
     hs.edit(contact, email="ann@example.com")
     here.sync()
@@ -301,7 +305,10 @@ def test_custom_facts_merge_by_precedence(here: Small, sf: Any, hs: Any) -> None
     here.pull()
     with here.mirror.write() as conn:
         for id_, fields in ((LEAD, '{"tier": "gold", "blank": " "}'), ("1", '{"tier": "tin", "blank": "x"}')):
-            conn.exec_driver_sql("UPDATE person_record SET fields = ? WHERE id = ?", (fields, id_))
+            conn.execute(
+                text("UPDATE person_record SET fields = :fields WHERE id = :id"),
+                {"fields": fields, "id": id_},
+            )
     here.match()
     assert json.loads(only(here, "fields")[0]) == {"tier": "gold", "blank": "x"}
 
@@ -405,7 +412,7 @@ def test_a_subscriber_who_does_anything_else_is_a_lead(here: Small, hs: Any) -> 
 
 def scored(here: Small) -> None:
     with here.mirror.write() as conn:
-        conn.exec_driver_sql("UPDATE person SET touched = 0")
+        conn.exec_driver_sql("UPDATE person SET touched = false")
 
 
 def touched(here: Small) -> list[str]:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from connectors.records import GoneReason, RecordRef
 from sync.mirror.people import COLUMNS
+from tests.databases import forget
 from tests.pipeline.small import Small, small
 from tests.unit.mirror.rows import company, deal, engagement, links
 
@@ -130,7 +131,7 @@ def picture(here: Small) -> object:
     )
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(steps, max_size=25))
 def test_step_by_step_ends_where_all_at_once_ends(
     tmp_path_factory: pytest.TempPathFactory, story: list[tuple[Any, ...]]
@@ -140,11 +141,13 @@ def test_step_by_step_ends_where_all_at_once_ends(
     for step in story:
         told.do(step)
     told.sync()
-    again = Small(small(tmp_path_factory.mktemp("fresh")).mirror, told.here.world, told.here.connectors)
+    fresh = tmp_path_factory.mktemp("fresh")
+    again = Small(small(fresh).mirror, told.here.world, told.here.connectors)
     again.sync()
     assert picture(told.here) == picture(again)
-    told.here.mirror.close()
-    again.mirror.close()
+    for made, where in ((told.here, folder), (again, fresh)):
+        made.mirror.close()
+        forget(where)
 
 
 def test_nothing_new_costs_nothing(tmp_path: Path) -> None:
@@ -153,7 +156,7 @@ def test_nothing_new_costs_nothing(tmp_path: Path) -> None:
     told.put(("contacts", 1), "a@x.com", None)
     told.sync()
     with told.here.mirror.write() as conn:
-        conn.exec_driver_sql("UPDATE person SET touched = 0")
+        conn.exec_driver_sql("UPDATE person SET touched = false")
     before = told.here.select("SELECT * FROM person")
     told.sync()
     assert told.here.select("SELECT * FROM person") == before

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 
 from connectors.records import GoneReason, Owner, RecordRef
 from sync.mirror import queries
@@ -46,16 +47,21 @@ def ids(here: Small, typed: str) -> list[str]:
 
 def score(here: Small, person_id: str) -> None:
     with here.mirror.write() as conn:
-        conn.exec_driver_sql(
-            "INSERT INTO score (person_id, model, version, model_hash, total, fit, engagement, grade, "
-            "suppressed, shown, eligible, over_enter, under_leave, as_of, known_at) "
-            "VALUES (?, 'b2b', 1, 'h', 95500, 25000, 70500, 'A1', NULL, 1, 1, 0, 0, 0, 0)",
-            (person_id,),
+        conn.execute(
+            text(
+                "INSERT INTO score (person_id, model, version, model_hash, total, fit, engagement, grade, "
+                "suppressed, shown, eligible, over_enter, under_leave, as_of, known_at) "
+                "VALUES (:id, 'b2b', 1, 'h', 95500, 25000, 70500, 'A1', NULL, true, true, false, false, 0, 0)"
+            ),
+            {"id": person_id},
         )
-        conn.exec_driver_sql(
-            "INSERT INTO spell (id, person_id, model, version, model_hash, entered_at, entered_by, snapshot) "
-            "VALUES ('s', ?, 'b2b', 1, 'h', 60, 'threshold', '{}')",
-            (person_id,),
+        conn.execute(
+            text(
+                "INSERT INTO spell (id, person_id, model, version, model_hash, entered_at, "
+                "entered_by, snapshot) "
+                "VALUES ('s', :id, 'b2b', 1, 'h', 60, 'threshold', '{}')"
+            ),
+            {"id": person_id},
         )
 
 
@@ -126,7 +132,7 @@ def test_a_person_is_found_by_all_its_names(here: Small, typed: str) -> None:
 def test_earlier_ids_lead_to_the_person_of_today(here: Small) -> None:
     (ann,) = ids(here, "ann@example.com")
     with here.mirror.write() as conn:
-        conn.exec_driver_sql("INSERT INTO person_alias VALUES ('p_aaaaaaaaaaaaaaaa', ?)", (ann,))
+        conn.execute(text("INSERT INTO person_alias VALUES ('p_aaaaaaaaaaaaaaaa', :ann)"), {"ann": ann})
     assert ids(here, "p_aaaaaaaaaaaaaaaa") == [ann]
     assert ids(here, ann) == [ann]
     assert ids(here, "p_bbbbbbbbbbbbbbbb") == []

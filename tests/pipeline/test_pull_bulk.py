@@ -15,6 +15,7 @@ from connectors.salesforce.connector import SalesforceConnector
 from connectors.sandbox.sandbox import Sandbox
 from connectors.throttle import UnlimitedBudget
 from sync.mirror.engine import Mirror
+from tests.databases import mirror_url
 from tests.pipeline.small import Small
 from tests.unit.salesforce.helpers import sandbox_settings
 from tests.world import SimulatedWorld
@@ -54,8 +55,7 @@ def peopled(sandbox: Sandbox, world: SimulatedWorld) -> Sandbox:
 def over(sandbox: Sandbox, world: SimulatedWorld, folder: Path, above: int) -> Small:
     """A mirror of the sandbox's Salesforce."""
     folder.mkdir(exist_ok=True)
-    mirror = Mirror(f"sqlite:///{folder / 'mirror.db'}", world)
-    mirror.migrate()
+    mirror = Mirror(mirror_url(folder), world)
     options = PullOptions(engagement=EngagementMapper())
     settings = sandbox_settings(sandbox)
     connector = SalesforceConnector(settings, options, world, UnlimitedBudget(), bulk_above=above)

@@ -18,6 +18,7 @@ from connectors.salesforce.connector import SalesforceConnector
 from connectors.sandbox.sandbox import Sandbox
 from connectors.throttle import UnlimitedBudget
 from sync.mirror.engine import Mirror
+from tests.databases import mirror_url
 from tests.pipeline.small import Small
 from tests.world import SimulatedWorld
 
@@ -27,12 +28,14 @@ PEOPLE_ROWS = (
     "WHERE NOT p.gone ORDER BY 1, 2, 3"
 )
 MEMBERS = (
-    "SELECT group_concat(id) FROM (SELECT person_id, id FROM person_member ORDER BY id) GROUP BY person_id"
+    "SELECT [[joined]](id, ',') FROM (SELECT person_id, id FROM person_member ORDER BY id) m "
+    "GROUP BY person_id"
 )
 ENGAGEMENTS = (
     # an activity names each of its people; merges move those, so the activity and its person are compared
-    "SELECT e.source, CASE WHEN instr(e.id, ':') > 0 THEN substr(e.id, 1, instr(e.id, ':')) ELSE e.id END, "
-    "e.kind, e.asset_key, e.occurred_at, (SELECT group_concat(m.id) FROM (SELECT id FROM person_member "
+    "SELECT e.source, "
+    "CASE WHEN [[place]](e.id, ':') > 0 THEN substr(e.id, 1, [[place]](e.id, ':')) ELSE e.id END, "
+    "e.kind, e.asset_key, e.occurred_at, (SELECT [[joined]](m.id, ',') FROM (SELECT id FROM person_member "
     "WHERE person_id = e.person_id ORDER BY id) m) FROM engagement e "
     "WHERE e.source NOT LIKE '%opt_out' AND NOT e.deleted ORDER BY 1, 2, 6"
 )
@@ -55,8 +58,7 @@ def over(sandbox: Sandbox, world: SimulatedWorld, folder: Path) -> Small:
     options = PullOptions(engagement=EngagementMapper())
     budget = UnlimitedBudget()
     folder.mkdir()
-    mirror = Mirror(f"sqlite:///{folder / 'mirror.db'}", world)
-    mirror.migrate()
+    mirror = Mirror(mirror_url(folder), world)
     connectors: dict[str, Any] = {
         "salesforce": SalesforceConnector(settings.salesforce, options, world, budget),
         "hubspot": HubSpotConnector(settings.hubspot, options, world, budget),

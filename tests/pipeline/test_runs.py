@@ -21,14 +21,14 @@ from sync.mirror.lease import LeaseLost, holder
 from sync.mirror.runs import last_run
 from sync.pipeline import SyncRequest
 from sync.reports import FeedCounts
+from tests.databases import mirror_url
 from tests.world import SimulatedWorld
 
 
 @pytest.fixture
 def app(tmp_path: Path) -> Iterator[App]:
     world = SimulatedWorld()
-    mirror = Mirror(f"sqlite:///{tmp_path / 'mirror.db'}", world)
-    mirror.migrate()
+    mirror = Mirror(mirror_url(tmp_path), world)
     made = App(Settings(), world, tmp_path, mirror, [], "", heartbeat=False)
     for crm in ("salesforce", "hubspot"):
         made.connectors[crm] = MemoryConnector(crm, world)

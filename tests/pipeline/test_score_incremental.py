@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
-from functools import partial
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import select
@@ -18,13 +16,11 @@ from sqlalchemy import select
 from scoring.evaluate import evaluate
 from sync.mirror import catalog
 from sync.mirror.engine import Mirror
-from tests.pipeline.small import empty_mirror
+from tests.databases import one_more
 from tests.pipeline.test_score_stage import START, Loop
-from tests.postgres import Postgres
 from tests.scoring.subject import DAY, engagement, person
 from tests.world import SimulatedWorld
 
-Mirrors = Callable[[int], AbstractContextManager[list[Loop]]]
 PEOPLE = ("p1", "p2", "p3")
 KINDS = (
     "demo_requested",
@@ -57,34 +53,14 @@ VALUES: dict[str, tuple[Any, ...]] = {
 steps = st.lists(st.tuples(st.lists(st.one_of(happenings, facts), max_size=4), waits), min_size=1, max_size=6)
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def mirrors(request: pytest.FixtureRequest) -> Mirrors:
-    """Opens so many empty mirrors on either database, gone after the block."""
-    if request.param == "sqlite":
-        return on_sqlite
-    return partial(on_postgresql, request.getfixturevalue("postgres"))
-
-
 @contextmanager
-def on_sqlite(count: int) -> Iterator[list[Loop]]:
-    with tempfile.TemporaryDirectory() as folder:
-        paths = [Path(folder) / f"{number}.db" for number in range(count)]
-        for path in paths:
-            path.write_bytes(empty_mirror())
-        loops = [start(f"sqlite:///{path}") for path in paths]
+def mirrors(count: int) -> Iterator[list[Loop]]:
+    """So many empty mirrors, gone after the block."""
+    with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
+        loops = [start(stack.enter_context(one_more(Path(folder, str(n))))) for n in range(count)]
         yield loops
         for loop in loops:
             loop.mirror.close()
-
-
-@contextmanager
-def on_postgresql(server: Postgres, count: int) -> Iterator[list[Loop]]:
-    urls = [server.new_mirror() for _ in range(count)]
-    loops = [start(url) for url in urls]
-    yield loops
-    for loop, url in zip(loops, urls, strict=True):
-        loop.mirror.close()
-        server.drop(url)
 
 
 def start(url: str) -> Loop:
@@ -111,8 +87,8 @@ EXAMPLES = int(os.environ.get("SCORE_EXAMPLES", "6"))
 
 @settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
 @given(played=steps)
-def test_incremental_equals_full(mirrors: Mirrors, played: Any) -> None:
-    shorter = played if mirrors is on_sqlite else played[:3]  # the other database costs four times as much
+def test_incremental_equals_full(database: str, played: Any) -> None:
+    shorter = played if database == "sqlite" else played[:3]  # the other database costs four times as much
     with mirrors(2) as (some, everybody):
         for number, (happened, wait) in enumerate(shorter):
             for loop in (some, everybody):
@@ -138,7 +114,7 @@ def _rows(loop: Loop, table: Any, names: tuple[str, ...]) -> list[Any]:
     return sorted((tuple(row[name] for name in names) for row in loop.rows(table)), key=repr)
 
 
-def test_a_stored_score_is_what_the_oracle_says_for_its_own_moment(mirrors: Mirrors) -> None:
+def test_a_stored_score_is_what_the_oracle_says_for_its_own_moment() -> None:
     with mirrors(1) as (loop,):
         for number in range(5):
             perform(loop, [("engagement", "p1", kind, -number * DAY) for kind in KINDS], number)

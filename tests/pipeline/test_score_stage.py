@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,7 @@ from sync.mirror.programs import SCOPE, program_for, run_program, temporary
 from sync.mirror.tables import PersonAlias
 from sync.reports import ScoreCounts
 from sync.stages.score import score
-from tests.pipeline.small import empty_mirror
+from tests.databases import mirror_url
 from tests.scoring.subject import DAY, DEFAULT, default_model, engagement, person
 from tests.world import SimulatedWorld
 
@@ -88,20 +88,12 @@ class Loop:
         return str(self.one(catalog.PERSON, person_id)["stage"])
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def loop(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Loop]:
-    if request.param == "sqlite":
-        path = tmp_path / "mirror.db"
-        path.write_bytes(empty_mirror())
-        url = f"sqlite:///{path}"
-    else:
-        url = request.getfixturevalue("postgres").new_mirror()
+@pytest.fixture
+def loop(tmp_path: Path) -> Iterator[Loop]:
     simulated = SimulatedWorld(START)
-    mirror = Mirror(url, simulated)
+    mirror = Mirror(mirror_url(tmp_path), simulated)
     yield Loop(mirror, simulated)
     mirror.close()
-    if request.param == "postgresql":
-        request.getfixturevalue("postgres").drop(url)
 
 
 def hot(loop: Loop, person_id: str = "p1", ago: int = DAY) -> list[dict[str, Any]]:
@@ -132,6 +124,16 @@ def test_a_demo_request_of_a_fitting_person_qualifies_now(loop: Loop) -> None:
     loop.put(person(**FIT), engagements=[engagement("demo_requested", loop.now - 60)])
     assert loop.score().mql_entered == 1
     assert loop.one(catalog.SPELL)["entered_by"] == "fast_track:demo"
+
+
+def test_a_shadow_that_goes_live_decides_in_the_same_process(loop: Loop) -> None:
+    live = default_model()
+    loop.models = [replace(live, status="shadow")]
+    loop.put(person(**FIT), engagements=hot(loop))
+    assert loop.score().mql_entered == 0
+    loop.models = [live]
+    assert loop.score().mql_entered == 1
+    assert loop.one(catalog.SCORE)["shown"] is True
 
 
 def test_a_second_run_scores_nobody(loop: Loop) -> None:
@@ -247,6 +249,14 @@ def test_returned_by_sales_then_a_new_high_intent_event_after_the_cooldown(loop:
     loop.world.advance(1)
     assert loop.score().mql_entered == 1
     assert [s["entered_by"] for s in loop.rows(catalog.SPELL)][-1] in ("threshold", "fast_track:demo")
+    # the status still says what sales said before: the spell just opened is not closed by that
+    assert loop.stage() == "mql"
+    loop.world.advance(60)
+    assert loop.score(full=True).mql_left == 0
+    loop.change(crm_stage="lead")  # our MQL was written
+    assert (loop.score().mql_left, loop.stage()) == (0, "mql")
+    loop.change(crm_stage="recycled")  # and sales returns the lead again
+    assert (loop.score().mql_left, loop.stage()) == (1, "recycled")
 
 
 def test_a_low_score_ends_a_spell_only_after_a_fortnight_of_readings(loop: Loop) -> None:

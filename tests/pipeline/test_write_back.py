@@ -88,7 +88,7 @@ def test_becoming_ambiguous_while_waiting_stops_the_write(bench: Bench) -> None:
     both(bench)
     bench.decide()
     with bench.mirror.write() as conn:
-        conn.exec_driver_sql("UPDATE person SET ambiguous = 1")
+        conn.exec_driver_sql("UPDATE person SET ambiguous = true")
     counts = bench.sync()
     assert (counts.superseded, bench.all_writes()) == (3, [])
 

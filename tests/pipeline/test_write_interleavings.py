@@ -1,12 +1,11 @@
-"""The real stage, on a real file, with something unusual at every point: a person, automation, the network,
-a crash. One unusual event a game; the versions that the CRM itself kept are the judge.
+"""The real stage, on a real database, with something unusual at every point: a person, automation, the
+network, a crash. One unusual event a game; the versions that the CRM itself kept are the judge.
 
 The same game with a smaller world and three events is `tests/unit/core/test_writes_interleavings.py`.
 """
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,6 +13,7 @@ import pytest
 
 from connectors.memory import MemoryConnector
 from connectors.records import Author, Outcome, OutcomeKind, RecordRef, Write
+from tests.databases import forget
 from tests.pipeline.write_bench import WRITEBACK, Bench
 from tests.unit.core.test_writes_interleavings import Script, all_scripts
 from tests.world import SimulatedWorld
@@ -32,9 +32,8 @@ class PowerCut(BaseException):
 class Game:
     """One person, one record, one field; whatever the script says happens to it."""
 
-    def __init__(self, folder: Path, template: Path, crm: str, script: Script) -> None:
+    def __init__(self, folder: Path, crm: str, script: Script) -> None:
         self.world = SimulatedWorld()
-        shutil.copy(template, folder / "mirror.db")
         targets = {"salesforce": {"Lead": {"status": WRITEBACK["salesforce"]["Lead"]["status"]}}}
         if crm == "hubspot":
             targets = {"hubspot": {"contacts": {"status": WRITEBACK["hubspot"]["contacts"]["status"]}}}
@@ -143,15 +142,11 @@ def judge(game: Game, choices: tuple[int, ...]) -> None:
 
 @pytest.mark.parametrize(("crm", "depth"), [("salesforce", 1), ("hubspot", 1)])
 def test_something_unusual_at_every_point(crm: str, depth: int, tmp_path: Path) -> None:
-    template = tmp_path / "template.db"
-    Bench(tmp_path, SimulatedWorld(), owners=False).mirror.close()
-    (tmp_path / "mirror.db").rename(template)
     games: list[Game] = []
 
     def play(script: Script) -> None:
-        for name in ("mirror.db", "mirror.db-wal", "mirror.db-shm"):
-            (tmp_path / name).unlink(missing_ok=True)
-        games[:] = [Game(tmp_path, template, crm, script)]
+        forget(tmp_path)
+        games[:] = [Game(tmp_path, crm, script)]
         games[0].play()
 
     count = 0

@@ -224,7 +224,7 @@ def test_an_item_that_ended_before_the_plan_was_applied_is_named(bench: Bench) -
     bench.decide()
     digest = make_plan(bench.ctx, save=True).digest
     with bench.mirror.write() as conn:
-        conn.exec_driver_sql("UPDATE person SET ambiguous = 1")
+        conn.exec_driver_sql("UPDATE person SET ambiguous = true")
     bench.ctx = bench.next_context()
     bench.decide()
     bench.approve(digest)

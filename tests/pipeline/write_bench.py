@@ -1,4 +1,4 @@
-"""A small world for write-back: a mirror on a real file, two CRMs that are dicts, people who became MQLs."""
+"""A small world for write-back: a mirror on a real database, CRMs that are dicts, people who became MQLs."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ from sync.reports import RunProblem, WriteCounts
 from sync.stages.decide import decide
 from sync.stages.plan import approve
 from sync.stages.writeback import write_back
+from tests.databases import mirror_url
 from tests.world import SimulatedWorld
 
 TABLES = SQLModel.metadata.tables
@@ -94,8 +95,7 @@ class Bench:
         self, folder: Path, world: SimulatedWorld, owners: bool = True, url: str = "", **settings: Any
     ) -> None:
         self.world = world
-        self.mirror = Mirror(url or f"sqlite:///{folder / 'mirror.db'}", world)
-        self.mirror.migrate()
+        self.mirror = Mirror(url or mirror_url(folder), world)
         self.sf = MemoryConnector("salesforce", world)
         self.hs = MemoryConnector("hubspot", world)
         self.sf.options["Lead", "Status"] = ("New", "Open - Not Contacted", "MQL", "Working", "Recycled")

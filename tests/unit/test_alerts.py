@@ -17,6 +17,7 @@ from sync.mirror.engine import DatabaseUnusable, DiskFull, Mirror
 from sync.mirror.runs import meta_like
 from sync.reports import FeedCounts, RunProblem, RunReport
 from sync.status import Status
+from tests.databases import mirror_url
 from tests.world import SimulatedWorld
 
 URL = "https://hooks.example.com/services/c4n4ry"
@@ -28,8 +29,7 @@ class Hook:
 
     def __init__(self, folder: Path) -> None:
         self.world = SimulatedWorld()
-        self.mirror = Mirror(f"sqlite:///{folder / 'mirror.db'}", self.world)
-        self.mirror.migrate()
+        self.mirror = Mirror(mirror_url(folder), self.world)
         self.got: list[tuple[str, str]] = []
         self.down = False
         self.restart()
@@ -52,7 +52,7 @@ class Hook:
 
 
 @pytest.fixture
-def hook(tmp_path: Path) -> Iterator[Hook]:
+def hook(tmp_path: Path, database: str) -> Iterator[Hook]:
     made = Hook(tmp_path)
     yield made
     made.mirror.close()

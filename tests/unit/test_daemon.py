@@ -77,7 +77,7 @@ def anna(site: Site) -> None:
 
 
 @pytest.fixture
-def daemon(tmp_path: Path) -> Iterator[Daemon]:
+def daemon(tmp_path: Path, database: str) -> Iterator[Daemon]:
     for site in made(tmp_path, seed=anna):
         with build(load(tmp_path, site.environ), site.world, tmp_path) as app:
             app.heartbeat, app.words = False, ending

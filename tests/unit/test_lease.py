@@ -12,6 +12,7 @@ import pytest
 
 from sync.mirror.engine import DatabaseLocked, Mirror
 from sync.mirror.lease import Lease, LeaseHeld, LeaseLost, current_epoch, holder
+from tests.databases import mirror_url
 from tests.world import SimulatedWorld
 
 
@@ -21,9 +22,8 @@ def clock() -> SimulatedWorld:
 
 
 @pytest.fixture
-def mirror(tmp_path: Path, clock: SimulatedWorld) -> Iterator[Mirror]:
-    mirror = Mirror(f"sqlite:///{tmp_path / 'mirror.db'}", clock)
-    mirror.migrate()
+def mirror(tmp_path: Path, clock: SimulatedWorld, database: str) -> Iterator[Mirror]:
+    mirror = Mirror(mirror_url(tmp_path), clock)
     yield mirror
     mirror.close()
 

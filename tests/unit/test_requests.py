@@ -15,6 +15,7 @@ from sync.mirror.engine import Mirror
 from sync.mirror.lease import Lease
 from sync.mirror.requests import Ask
 from sync.requests import Answer
+from tests.databases import mirror_url
 from tests.postgres import Postgres
 from tests.world import SimulatedWorld
 
@@ -39,9 +40,8 @@ def clock() -> Serving:
 
 
 @pytest.fixture
-def app(tmp_path: Path, clock: Serving) -> Iterator[App]:
-    mirror = Mirror(f"sqlite:///{tmp_path / 'mirror.db'}", clock)
-    mirror.migrate()
+def app(tmp_path: Path, clock: Serving, database: str) -> Iterator[App]:
+    mirror = Mirror(mirror_url(tmp_path), clock)
     with App(Settings(), clock, tmp_path, mirror, (), "", heartbeat=False) as app:
         yield app
 
@@ -225,7 +225,7 @@ def test_on_postgresql_too(postgres: Postgres, clock: Serving, tmp_path: Path) -
 
 
 def test_a_lease_of_a_dead_daemon_is_no_daemon(app: App, daemon: Lease) -> None:
-    daemon._unlock()  # as the system does for a process that was killed
+    daemon._presence.end()  # as the system does for a process that was killed
     assert daemon_at_work(app) is None
 
 

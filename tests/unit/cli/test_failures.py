@@ -10,13 +10,13 @@ import pytest
 from sync.mirror import audit, failures, health, outbox
 from sync.mirror.engine import Mirror
 from sync.mirror.outbox import NewIntent
+from tests.databases import mirror_url
 from tests.world import SimulatedWorld
 
 
 @pytest.fixture
-def mirror(tmp_path: Path) -> Iterator[Mirror]:
-    opened = Mirror(f"sqlite:///{tmp_path}/mirror.db", SimulatedWorld())
-    opened.migrate()
+def mirror(tmp_path: Path, database: str) -> Iterator[Mirror]:
+    opened = Mirror(mirror_url(tmp_path), SimulatedWorld())
     yield opened
     opened.close()
 

@@ -14,6 +14,7 @@ import pytest
 from connectors.sandbox.sandbox import Sandbox
 from sync.mirror.engine import Mirror
 from sync.mirror.lease import Lease
+from tests.databases import mirror_url
 from tests.unit.cli.runner import Ran, run
 from tests.unit.cli.test_clean import harmless
 from tests.world import SimulatedWorld
@@ -27,7 +28,7 @@ class Site:
         salesforce, hubspot = sandbox.credentials["salesforce"], sandbox.credentials["hubspot"]
         self.environ = {
             "MQLSYNC_CONFIG_DIR": str(folder),
-            "MQLSYNC_DATABASE_URL": f"sqlite:///{folder}/mirror.db",
+            "MQLSYNC_DATABASE_URL": mirror_url(folder),
             "MQLSYNC_SALESFORCE__LOGIN_URL": sandbox.salesforce_url,
             "MQLSYNC_SALESFORCE__CLIENT_ID": salesforce["client_id"],
             "MQLSYNC_SALESFORCE__CLIENT_SECRET": salesforce["client_secret"],
@@ -67,13 +68,13 @@ def made(folder: Path, people: int) -> Iterator[Site]:
 
 
 @pytest.fixture
-def site(tmp_path: Path) -> Iterator[Site]:
+def site(tmp_path: Path, database: str) -> Iterator[Site]:
     """A fresh one for a test that changes it."""
     yield from made(tmp_path, people=20)
 
 
 @pytest.fixture(scope="module")
-def synced(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+def synced(tmp_path_factory: pytest.TempPathFactory, database: str) -> Iterator[Site]:
     """One that was synced and approved; tests only look at it."""
     for site in made(tmp_path_factory.mktemp("site"), people=200):
         assert site.run("sync").code == 6

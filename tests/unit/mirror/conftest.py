@@ -1,4 +1,4 @@
-"""A fresh mirror on a real file."""
+"""A fresh mirror, on either database."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ from pathlib import Path
 import pytest
 
 from sync.mirror.engine import Mirror
+from tests.databases import mirror_url
 from tests.world import SimulatedWorld
 
 
 @pytest.fixture
-def mirror(tmp_path: Path) -> Iterator[Mirror]:
-    mirror = Mirror(f"sqlite:///{tmp_path / 'mirror.db'}", SimulatedWorld())
-    mirror.migrate()
+def mirror(tmp_path: Path, database: str) -> Iterator[Mirror]:
+    """Asking for it makes a test run on both databases (see tests/databases.py)."""
+    mirror = Mirror(mirror_url(tmp_path), SimulatedWorld())
     yield mirror
     mirror.close()

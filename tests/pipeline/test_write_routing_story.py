@@ -1,4 +1,4 @@
-"""Routing, the clock of hand-offs and refused owners on PostgreSQL."""
+"""Routing, the clock of hand-offs and refused owners in one story."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from connectors.records import Author
 from sync.mirror import handoffs, queries, routing
 from tests.pipeline.test_write_routing import ANN, BOB, QUEUE, refuses
 from tests.pipeline.write_bench import FIRST_TOUCH, Bench, both
-from tests.postgres import Postgres
 from tests.world import SimulatedWorld
 
 ROUTING: dict[str, Any] = {
@@ -29,12 +28,10 @@ ROUTING: dict[str, Any] = {
 
 
 @pytest.fixture
-def bench(tmp_path: Path, world: SimulatedWorld, postgres: Postgres) -> Iterator[Bench]:
-    url = postgres.new_mirror()
-    made = Bench(tmp_path, world, url=url, routing=ROUTING)
+def bench(tmp_path: Path, world: SimulatedWorld) -> Iterator[Bench]:
+    made = Bench(tmp_path, world, routing=ROUTING)
     yield made
     made.mirror.close()
-    postgres.drop(url)
 
 
 def test_the_whole_of_routing(bench: Bench) -> None:
