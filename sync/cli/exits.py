@@ -30,7 +30,15 @@ from sync.cli.words import crm_name, unknown
 from sync.demo import DemoFailed
 from sync.handover import NotCarriedOut, Relayed
 from sync.mirror.backup import FileInTheWay, MirrorBusy, NotSqlite
-from sync.mirror.engine import DatabaseDamaged, DatabaseLocked, DatabaseNewer, DatabaseUnusable, DiskFull
+from sync.mirror.engine import (
+    DatabaseDamaged,
+    DatabaseLocked,
+    DatabaseNewer,
+    DatabaseRefused,
+    DatabaseUnreachable,
+    DatabaseUnusable,
+    DiskFull,
+)
 from sync.mirror.lease import LeaseHeld, LeaseLost
 from sync.mirror.outbox import OutboxRaced
 from sync.mirror.plans import NoSuchPlan, PlanOver, SeveralPlans
@@ -200,6 +208,21 @@ def _full(error: DiskFull) -> list[str]:
     ]
 
 
+def _unreachable(error: DatabaseUnreachable) -> list[str]:
+    return [
+        f"The database server does not answer: {error.where}: {error.detail}",
+        "What was committed is kept. Run the same command again when it does; the daemon goes on by itself.",
+    ]
+
+
+def _refused(error: DatabaseRefused) -> list[str]:
+    return [
+        f"The database server refuses: {error.where}: {error.detail}",
+        "Check user and rights there, and the password: MQLSYNC_DATABASE_URL, MQLSYNC_DATABASE_URL_FILE or",
+        "PGPASSFILE.",
+    ]
+
+
 def _unusable(error: DatabaseUnusable) -> list[str]:
     return [
         f"The database cannot be used: {error.where}: {error.detail}",
@@ -208,7 +231,12 @@ def _unusable(error: DatabaseUnusable) -> list[str]:
 
 
 def _not_sqlite(_: NotSqlite) -> list[str]:
-    return ["The mirror is on PostgreSQL: use pg_dump and pg_restore."]
+    return [
+        "The mirror is on PostgreSQL, which has its own tools for this:",
+        "  pg_dump --format=custom --file=mirror.dump URL       copies it, also while the daemon runs",
+        "  pg_restore --clean --if-exists --dbname=URL mirror.dump       puts it back; stop the daemon first",
+        "URL is database_url without `+psycopg`; give the password by PGPASSFILE.",
+    ]
 
 
 def _in_the_way(error: FileInTheWay) -> list[str]:
@@ -288,6 +316,8 @@ _RULES: Final[tuple[tuple[type[BaseException], int, Callable[[Any], list[str]]],
     (DatabaseNewer, 12, _newer),
     (DiskFull, 13, _full),
     (DatabaseLocked, 5, _locked),
+    (DatabaseUnreachable, 5, _unreachable),
+    (DatabaseRefused, 4, _refused),
     (DatabaseUnusable, 2, _unusable),
     (NoSuchPlan, 7, _no_plan),
     (SeveralPlans, 2, _several_plans),

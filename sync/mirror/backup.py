@@ -2,7 +2,8 @@
 
 A copy is old: what it calls open may long be done, and what it calls approved was approved for another day.
 So a restored mirror is at a new restore epoch: nobody's approval counts any more, every open intent must be
-approved anew, and what was on its way is read back first (as after any crash).
+approved anew, and what was on its way is read back first (as after any crash). Who was erased since the copy
+was made is erased in it before it becomes the mirror.
 """
 
 from __future__ import annotations
@@ -10,22 +11,25 @@ from __future__ import annotations
 import fcntl
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 from sqlalchemy import text
 
-from config.world import World
-from sync.mirror import health
+from config.world import World, epoch
+from sync.mirror import copies, health, marks_file
+from sync.mirror.copies import Copy
 from sync.mirror.engine import Connection, DatabaseDamaged, DatabaseUnusable, Mirror
 from sync.mirror.lease import NAME as LEASE_NAME
-from sync.mirror.lease import lock_file
+from sync.mirror.marks_file import Marks
+from sync.mirror.presence import lock_file
 from sync.mirror.runs import get_meta, set_meta
 
 RESTORE_EPOCH: Final = "restore_epoch"
 BESIDE: Final = ("-wal", "-shm")
+Answered = TypeVar("Answered")
 OPEN: Final = "('queued', 'quiet', 'awaiting_approval', 'sent', 'unsure')"
 
 
@@ -86,21 +90,30 @@ def restore(mirror: Mirror, file: Path, world: World) -> Path | None:
     if not file.is_file():
         raise DatabaseUnusable(str(file), "there is no such file")
     with _alone(path):
-        epochs = _epochs(mirror)
+        marks = marks_file.beside(path)
+        epochs, erased = _epochs(mirror), _erased(mirror, marks)
+        written: list[Copy] = _asked(mirror, copies.all_copies, [])
+        if path.exists():
+            former = str(_former(path).absolute())
+            written.append(Copy(world.new_id(), "former", former, epoch(world.now()), None))
         mirror.close()
         aside = path.with_name(path.name + ".restoring")
         for suffix in ("", *BESIDE):
             Path(f"{aside}{suffix}").unlink(missing_ok=True)
         os.close(os.open(aside, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
         try:
-            _prepare(file, aside, world, epochs)
+            _prepare(file, aside, world, epochs, erased, written)
+            if erased.at:
+                marks_file.write(marks, erased)
             return _swap(aside, path)
         finally:
             aside.unlink(missing_ok=True)
 
 
-def _prepare(file: Path, aside: Path, world: World, epochs: tuple[int, int]) -> None:
-    """Make the copy fit to be the mirror: whole, of today's schema, at its new epochs."""
+def _prepare(
+    file: Path, aside: Path, world: World, epochs: tuple[int, int], erased: Marks, written: Sequence[Copy]
+) -> None:
+    """Make the copy fit to be the mirror: whole, without the erased, of today's schema, at its new epochs."""
     try:
         source = sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True)
         try:
@@ -117,7 +130,12 @@ def _prepare(file: Path, aside: Path, world: World, epochs: tuple[int, int]) -> 
             raise DatabaseDamaged(str(file), "; ".join(found))
         copy.migrate()
         with copy.write(durable=True) as conn:
+            gone = marks_file.replay(conn, erased, epoch(world.now()))
+            for one in written:
+                copies.record(conn, one)
             _begin_epoch(conn, *epochs)
+        if gone:
+            copy.compact()
     finally:
         copy.close()
     plain = sqlite3.connect(aside)
@@ -161,9 +179,35 @@ def _epochs(mirror: Mirror) -> tuple[int, int]:
         return 0, 0
 
 
+def _erased(mirror: Mirror, file: Path) -> Marks:
+    """Who was erased, by the present mirror as far as it can be read, and by the file of marks."""
+    return marks_file.read(file).with_those_of(_asked(mirror, marks_file.of_mirror, Marks()))
+
+
+def _asked(mirror: Mirror, question: Callable[[Connection], Answered], unknown: Answered) -> Answered:
+    """What the present mirror answers; `unknown` when it is not there, too old, or cannot be read."""
+    if mirror.path is None or not mirror.path.exists():
+        return unknown
+    try:
+        with mirror.read() as conn:
+            return question(conn) if _has_tables(conn) else unknown
+    except DatabaseUnusable:
+        return unknown
+
+
+def _has_tables(conn: Connection) -> bool:
+    query = text("SELECT count(*) FROM sqlite_master WHERE name IN ('erased_mark', 'data_copy', 'meta')")
+    return bool(conn.execute(query).scalar_one() == 3)
+
+
+def _former(path: Path) -> Path:
+    """Where the mirror that is replaced is kept."""
+    return path.with_name(path.name + ".before-restore")
+
+
 def _swap(aside: Path, path: Path) -> Path | None:
     """The prepared file becomes the mirror; at every moment there is one. The former one is kept beside."""
-    former = path.with_name(path.name + ".before-restore")
+    former = _former(path)
     for suffix in BESIDE:  # first: the log of one database must never be taken for another's
         with suppress(FileNotFoundError):
             Path(f"{path}{suffix}").replace(f"{former}{suffix}")

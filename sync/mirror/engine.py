@@ -15,6 +15,7 @@ import sqlite3
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
 
@@ -31,6 +32,8 @@ __all__ = [
     "DatabaseDamaged",
     "DatabaseLocked",
     "DatabaseNewer",
+    "DatabaseRefused",
+    "DatabaseUnreachable",
     "DatabaseUnusable",
     "DiskFull",
     "Mirror",
@@ -46,6 +49,8 @@ UNUSABLE: Final = (
     sqlite3.SQLITE_PERM,
     sqlite3.SQLITE_IOERR,
 )
+CONNECT: Final = {"connect_timeout": 10, "keepalives_idle": 30, "application_name": "mqlsync"}  # seconds
+REFUSED: Final = ("authentication failed", "no password supplied", "no pg_hba.conf entry", "role ")
 ADVISORY_LOCK: Final = 0x6D716C73  # "mqls": one writer of the mirror at a time on PostgreSQL
 
 
@@ -77,6 +82,14 @@ class DatabaseLocked(DatabaseUnusable):
     def __init__(self, where: str, waited: float) -> None:
         super().__init__(where, f"locked by another process for {waited:.0f} s")
         self.waited = waited
+
+
+class DatabaseUnreachable(DatabaseUnusable):
+    """The server does not answer, or broke off: nothing of the transaction was kept. Exit code 5."""
+
+
+class DatabaseRefused(DatabaseUnusable):
+    """The server does not let us in, or not do what is needed. Exit code 4."""
 
 
 class DiskFull(DatabaseUnusable):
@@ -137,7 +150,7 @@ class Mirror:
             raise RuntimeError("a writing transaction is already open in this thread")
         self._writing.now = True
         try:
-            with self._translated(), self._engine.connect() as plain:
+            with self.translated(), self._engine.connect() as plain:
                 conn = plain.execution_options(
                     mqlsync_write=True, mqlsync_durable=durable, mqlsync_large=large
                 )
@@ -149,26 +162,41 @@ class Mirror:
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """One reading transaction: everything in it sees the same committed state."""
-        with self._translated(), self._engine.connect() as conn, conn.begin():
+        with self.translated(), self._engine.connect() as conn, conn.begin():
             yield conn
 
-    def compact(self) -> bool:
-        """Write the database anew without what was deleted, and empty its log; False: somebody reads it.
+    def compact(self) -> None:
+        """Write the database anew without what was deleted (VACUUM; on PostgreSQL FULL, all tables)."""
+        with self._autocommit() as driver:
+            driver.execute("VACUUM" if self.is_sqlite else "VACUUM FULL")
 
-        What was deleted is then in no file of it any more. PostgreSQL rewrites every table (VACUUM FULL).
-        """
-        with self._translated():
+    def empty_log(self) -> bool:
+        """Fold SQLite's write-ahead log into the file and cut it to nothing; False: somebody reads it."""
+        if not self.is_sqlite:
+            return True  # PostgreSQL's own log is its administrator's
+        with self._autocommit() as driver:
+            driver.execute("PRAGMA busy_timeout = 100")
+            busy, _, _ = driver.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            driver.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT}")
+            return not busy
+
+    @contextmanager
+    def _autocommit(self) -> Iterator[Any]:
+        """The driver's connection outside of any transaction."""
+        with self.translated():
             raw = self._engine.raw_connection()
             try:
                 driver: Any = raw.driver_connection
-                if self.is_sqlite:
-                    driver.execute("VACUUM").close()
-                    busy, _, _ = driver.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-                    return not busy
-                driver.autocommit = True
-                driver.execute("VACUUM FULL")
-                driver.autocommit = False
-                return True
+                if not self.is_sqlite:
+                    driver.autocommit = True
+                yield driver
+                if not self.is_sqlite:
+                    driver.autocommit = False
+            except sqlite3.Error as error:
+                known = _known_trouble(error, self.where, self.path, BUSY_TIMEOUT / 1000)
+                if known is None:
+                    raise
+                raise known from error
             finally:
                 raw.close()
 
@@ -179,6 +207,8 @@ class Mirror:
     def _begin(self, conn: Connection) -> None:
         """Open the transaction explicitly: SQLite's driver would open one too late, and too weak."""
         options = conn.get_execution_options()
+        if options.get("mqlsync_session"):
+            return
         write, durable = options.get("mqlsync_write", False), options.get("mqlsync_durable", False)
         if self.is_sqlite:
             _set_pragma(conn, "synchronous", "FULL" if durable else "NORMAL")
@@ -190,8 +220,17 @@ class Mirror:
         else:
             conn.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
 
+    def session(self) -> Connection:
+        """A connection outside of the pool, without transactions (PostgreSQL); close it yourself."""
+        with self.translated():
+            conn = self._engine.connect().execution_options(
+                isolation_level="AUTOCOMMIT", mqlsync_session=True
+            )
+            conn.detach()
+            return conn
+
     @contextmanager
-    def _translated(self) -> Iterator[None]:
+    def translated(self) -> Iterator[None]:
         """Turn what the driver says about the database into one of our errors."""
         started = self._world.monotonic()
         try:
@@ -220,8 +259,32 @@ class Mirror:
 
 
 def _postgresql_engine(url: URL) -> Engine:
-    """Rows of an INSERT … SELECT are counted here as they are on SQLite."""
-    return _engine(url, pool_size=4, execution_options={"preserve_rowcount": True})
+    """Rows of an INSERT … SELECT are counted here as they are on SQLite; a connection that the server has cut
+    in the meantime is replaced before it is used."""
+    if find_spec("psycopg") is None:
+        expected = "sqlite:///path, or the extra `scale` of mqlsync installed"
+        raise ConfigError([Problem("psycopg is not installed", key="database_url", expected=expected)])
+    given = {name: value for name, value in CONNECT.items() if name not in url.query}
+    engine = _engine(
+        url,
+        pool_size=4,
+        pool_pre_ping=True,
+        connect_args=given,
+        execution_options={"preserve_rowcount": True},
+    )
+    event.listen(engine, "connect", _prepare_postgresql)
+    return engine
+
+
+def _prepare_postgresql(dbapi: Any, _record: ConnectionPoolEntry | None = None) -> None:
+    """PostgreSQL's text has no NUL: a replacement character says where one was."""
+    from psycopg.adapt import Dumper  # an optional dependency
+
+    class WithoutNul(Dumper):
+        def dump(self, obj: str) -> bytes:
+            return (obj.replace("\x00", "\ufffd") if "\x00" in obj else obj).encode()
+
+    dbapi.adapters.register_dumper(str, WithoutNul)
 
 
 def _engine(url: URL, **options: Any) -> Engine:
@@ -341,11 +404,31 @@ def _known_trouble(
         if code in UNUSABLE:
             return DatabaseUnusable(where, detail)
         return None
+    return _trouble_of_server(error, where, detail, waited)
+
+
+def _trouble_of_server(
+    error: BaseException | None, where: str, detail: str, waited: float
+) -> DatabaseUnusable | None:
+    """The same for what psycopg raises. What fails before there is a session has no SQLSTATE."""
     state = getattr(error, "sqlstate", None) or ""
+    if not state and type(error).__name__ == "OperationalError":
+        said = detail.rpartition("FATAL:")[2].strip().splitlines()[0]
+        if any(words in said for words in REFUSED):
+            return DatabaseRefused(where, said)
+        if said.endswith("does not exist"):
+            return DatabaseUnusable(where, said)
+        return DatabaseUnreachable(where, said)
     if state == "53100":  # disk_full
         return DiskFull(where, None)
     if state in ("XX001", "XX002"):  # data_corrupted, index_corrupted
         return DatabaseDamaged(where, detail)
-    if state.startswith(("08", "57")):  # connection exception, operator intervention
+    if state in ("42501", "28000", "28P01"):  # insufficient_privilege, invalid authorization, wrong password
+        return DatabaseRefused(where, detail)
+    if state in ("40P01", "55P03"):  # deadlock_detected, lock_not_available
+        return DatabaseLocked(where, waited)
+    if state.startswith(("08", "57")) or state == "53300":  # connection exception, operator intervention
+        return DatabaseUnreachable(where, detail)
+    if state in ("25006", "53200"):  # read_only_sql_transaction, out_of_memory
         return DatabaseUnusable(where, detail)
     return None

@@ -1,20 +1,18 @@
 """Who may write to the CRMs: one holder at a time, with an epoch that grows at every change of hands.
 
-A holder that dies leaves its lease to expire; on SQLite a lock on a file beside the database tells at once
+A holder that dies leaves its lease to expire; its presence (a lock that the system lets go) tells at once
 that it is dead, so nobody has to wait. A holder that was stopped past its lease has lost it: whatever it
-then tries to record is refused by its epoch, and its successor reads back what it sent. That successor
-has no file lock, so the lock names its owner: when it comes free, only that owner is known to be dead.
+then tries to record is refused by its epoch, and its successor reads back what it sent. That holder still
+shows its presence, so the successor's own must not be taken for it: locks name their owner.
 """
 
 from __future__ import annotations
 
-import fcntl
 import os
 import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from pathlib import Path
 from typing import Final, NamedTuple
 
 from sqlalchemy import Table, select, update
@@ -23,12 +21,12 @@ from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from config.world import World, epoch
 from sync.mirror.engine import Connection, DatabaseUnusable, Mirror
+from sync.mirror.presence import known_dead, presence_at
 from sync.mirror.tables import LeaseRow
 
 LEASE: Final[Table] = LeaseRow.metadata.tables["lease"]
 NAME: Final = "writer"
 DAEMON: Final = "daemon"  # the kind of holder that carries out what others ask of it
-LONGEST_NAME: Final = 1000  # bytes of a holder's name
 POLL: Final = 0.5  # seconds between two looks at a lease that somebody else holds
 
 
@@ -66,7 +64,7 @@ class Lease:
         self._seconds = max(3, seconds)
         self.holder = f"{kind} on {socket.gethostname()}, process {os.getpid()}, {world.new_id()[:8]}"
         self.epoch = 0
-        self._file: int | None = None
+        self._presence = presence_at(mirror)
 
     def acquire(self, wait: float = 0.0) -> int:
         """Take the lease, waiting up to `wait` seconds for it; returns the epoch. Raises LeaseHeld."""
@@ -83,6 +81,7 @@ class Lease:
     def renew(self) -> None:
         """Hold it for another `seconds`. Raises LeaseLost."""
         until = epoch(self._world.now()) + self._seconds
+        self._presence.keep()
         with self._mirror.write() as conn:
             mine = (LEASE.c.holder == self.holder) & (LEASE.c.epoch == self.epoch)
             held = conn.execute(update(LEASE).where(LEASE.c.name == NAME, mine).values(expires_at=until))
@@ -96,7 +95,7 @@ class Lease:
                 mine = (LEASE.c.holder == self.holder) & (LEASE.c.epoch == self.epoch)
                 conn.execute(update(LEASE).where(LEASE.c.name == NAME, mine).values(expires_at=0))
         finally:
-            self._unlock()
+            self._presence.end()
 
     @contextmanager
     def held(self, wait: float = 0.0, *, heartbeat: bool = False) -> Iterator[int]:
@@ -112,7 +111,7 @@ class Lease:
             stop.set()
             if heartbeat:
                 thread.join()
-            with suppress(DatabaseUnusable):  # it expires; on SQLite the file lock is gone at once
+            with suppress(DatabaseUnusable):  # it expires; who looks sees at once that we are gone
                 self.release()
 
     def _beat(self, stop: threading.Event) -> None:
@@ -127,17 +126,17 @@ class Lease:
     def _try(self) -> int:
         now = epoch(self._world.now())
         try:
-            dead = self._lock()
+            self._presence.begin(self.holder)
             with self._mirror.write(durable=True) as conn:
                 row = conn.execute(
                     select(LEASE.c.holder, LEASE.c.epoch, LEASE.c.expires_at).where(LEASE.c.name == NAME)
                 ).one_or_none()
-                if row is not None and row.expires_at > now and row.holder != dead:
+                if row is not None and row.expires_at > now and not self._presence.is_dead(conn, row.holder):
                     raise LeaseHeld(row.holder, row.expires_at)
                 number: int = 1 if row is None else row.epoch + 1
                 self._put(conn, number, now + self._seconds)
         except BaseException:
-            self._unlock()
+            self._presence.end()
             raise
         self.epoch = number
         return number
@@ -150,30 +149,6 @@ class Lease:
             .values(name=NAME, **values)
             .on_conflict_do_update(index_elements=["name"], set_=values)
         )
-
-    def _lock(self) -> str | None:
-        """Try to take the file lock (SQLite only); its last owner, who must be dead, or None.
-
-        Call only while it is not ours.
-        """
-        if self._mirror.path is None:
-            return None
-        file = os.open(lock_file(self._mirror.path), os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(file)
-            return None
-        self._file = file
-        owner = os.pread(file, LONGEST_NAME, 0).decode(errors="replace")
-        os.ftruncate(file, 0)
-        os.pwrite(file, self.holder.encode(), 0)
-        return owner
-
-    def _unlock(self) -> None:
-        if self._file is not None:
-            os.close(self._file)
-            self._file = None
 
 
 def current_epoch(conn: Connection) -> int:
@@ -190,30 +165,10 @@ def holder(conn: Connection, now: int) -> str | None:
 
 
 def at_work(mirror: Mirror, now: int) -> Holder | None:
-    """Who holds the lease and, as far as the file lock can tell, lives."""
+    """Who holds the lease and, as far as one can tell, lives."""
     with mirror.read() as conn:
         query = select(LEASE.c.holder, LEASE.c.epoch).where(LEASE.c.name == NAME, LEASE.c.expires_at > now)
         row = conn.execute(query).one_or_none()
-    if row is None or (mirror.path is not None and row.holder == _dead_owner(lock_file(mirror.path))):
-        return None
+        if row is None or known_dead(mirror, conn, row.holder):
+            return None
     return Holder(row.holder, row.epoch)
-
-
-def lock_file(mirror: Path) -> Path:
-    """The file beside a SQLite mirror that its writer locks."""
-    return mirror.with_name(mirror.name + ".lock")
-
-
-def _dead_owner(path: Path) -> str | None:
-    """The last owner of a file lock that nobody holds."""
-    try:
-        file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    except FileNotFoundError:
-        return None
-    try:
-        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        return os.pread(file, LONGEST_NAME, 0).decode(errors="replace")
-    except BlockingIOError:
-        return None
-    finally:
-        os.close(file)
