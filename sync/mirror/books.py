@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import ColumnElement, func, or_, select
+from sqlalchemy import and_, func, or_, select
 
 from sync.mirror.engine import Connection
 from sync.mirror.outbox import COLUMNS, INTENT, Row
@@ -11,11 +11,13 @@ from sync.mirror.tables.outbox import END_STATES, WAITING_STATES
 
 
 def counts(conn: Connection, run_id: str) -> dict[str, int]:
-    """Every intent that was open at the run's start or made in it, by its state now.
+    """Every intent that is open or ended in this run, by its state now.
 
     States that are not an end are one: `waiting`.
     """
-    query = select(INTENT.c.state, func.count()).where(_of_run(run_id)).group_by(INTENT.c.state)
+    ended = and_(INTENT.c.state.in_(END_STATES), INTENT.c.ended_run == run_id)
+    of_run = or_(INTENT.c.state.in_(WAITING_STATES), ended)
+    query = select(INTENT.c.state, func.count()).where(of_run).group_by(INTENT.c.state)
     found = dict.fromkeys(("waiting", *END_STATES), 0)
     for state, number in conn.execute(query):
         found["waiting" if state in WAITING_STATES else state] += number
@@ -23,12 +25,14 @@ def counts(conn: Connection, run_id: str) -> dict[str, int]:
 
 
 def decided(conn: Connection, run_id: str) -> int:
-    """How many intents `counts` must account for."""
-    return conn.execute(select(func.count()).select_from(INTENT).where(_of_run(run_id))).scalar_one()
+    """How many intents `counts` must account for: those open at the run's start, or made in it.
 
-
-def _of_run(run_id: str) -> ColumnElement[bool]:
-    return or_(INTENT.c.state.in_(WAITING_STATES), INTENT.c.ended_run == run_id, INTENT.c.run_id == run_id)
+    Counted from the other side, as all that there are less those that another run ended, whatever their
+    state. An intent that ended without its run, or is open though it ended, makes the books disagree.
+    """
+    every = conn.execute(select(func.count()).select_from(INTENT)).scalar_one()
+    elsewhere = select(func.count()).select_from(INTENT).where(INTENT.c.ended_run != run_id)
+    return every - conn.execute(elsewhere).scalar_one()
 
 
 def owner_load(conn: Connection, since: int) -> dict[tuple[str, str], int]:
