@@ -10,15 +10,17 @@ from config.world import epoch
 from connectors.records import Crm
 from sync.cli.errors import NotFound, UsageFault
 from sync.cli.handing import carried_out
+from sync.cli.meant import the_person
 from sync.cli.options import command, group
 from sync.cli.output import Output
+from sync.cli.overriding import override
 from sync.cli.session import Session
 from sync.cli.times import moment, shown
 from sync.cli.undo import show_order
 from sync.cli.words import unknown
-from sync.mirror import queries, timeline
-from sync.mirror.engine import Connection
+from sync.mirror import overrides, timeline
 from sync.mirror.explain import explain_person
+from sync.mirror.overrides import Override
 from sync.mirror.queries import PersonView
 from sync.mirror.requests import Ask
 from sync.mirror.timeline import Decided, RecordView
@@ -26,7 +28,7 @@ from sync.reports import SCHEMA_VERSION
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False)
 commands = typer.Typer(
-    rich_markup_mode=None, no_args_is_help=True, help="One person: show, explain, timeline, demote."
+    rich_markup_mode=None, no_args_is_help=True, help="One person: show, explain, timeline, override, demote."
 )
 app.add_typer(commands, name="person")
 group(commands)
@@ -43,6 +45,7 @@ def show(session: Session, who: Who) -> int:
         person = the_person(conn, who)
         records = timeline.records(conn, person.person_id)
         writes = timeline.writes(conn, person.person_id)
+        held = overrides.current(conn, person.person_id)
     if session.options.json:
         answer = person.to_json()
         answer["records"] = [
@@ -55,13 +58,20 @@ def show(session: Session, who: Who) -> int:
             for record in records
         ]
         answer["writes"] = [write.to_json() for write in writes]
+        answer["override"] = held and held.to_json()
         session.out.json({"schema_version": SCHEMA_VERSION, **answer})
     else:
-        _show(session.out, person, records, writes)
+        _show(session.out, person, records, writes, held)
     return 0
 
 
-def _show(out: Output, person: PersonView, records: list[RecordView], writes: list[Decided]) -> None:
+def _show(
+    out: Output,
+    person: PersonView,
+    records: list[RecordView],
+    writes: list[Decided],
+    held: Override | None,
+) -> None:
     out.line(f"{person.name or '(no name)'}, {person.company or '(no company)'}", "bold")
     out.line(", ".join(person.emails) or "(no e-mail address)")
     score = person.score
@@ -74,6 +84,10 @@ def _show(out: Output, person: PersonView, records: list[RecordView], writes: li
         out.line(f"MQL since {shown(person.entered_at)} UTC, by {person.entered_by}")
     if person.suppressed:
         out.line(f"suppressed: {person.suppressed}", "warning")
+    if held:
+        out.line(
+            f"{held.words} by override of {held.by} until {shown(held.until)} UTC: {held.reason}", "note"
+        )
     if person.ambiguous:
         out.line("ambiguous: more than one live record of one CRM; scored, never written", "warning")
     columns = ("crm", "object", "id", "status", "lifecycle", "owner", "email", "joined by")
@@ -186,6 +200,10 @@ def show_explanation(out: Output, answer: dict[str, Any]) -> None:
         out.line("as it was when the spell was opened", "note")
     if answer["suppressed"]:
         out.line(f"suppressed: {answer['suppressed']}; never an MQL whatever the points", "warning")
+    held = answer["override"]
+    if held:
+        what = f"override of {held['by']} until {held['until']}: {held['reason']}"
+        out.line(f"{held['stage'] or held['verdict'].replace('_', ' ')} by {what}", "note")
     if answer["missing"]:
         gaps = ", ".join(f"{gap['points']:g} {gap['axis']}" for gap in answer["missing"])
         out.line(f"missing to the threshold: {gaps} points")
@@ -217,11 +235,4 @@ def show_timeline(
     return 0
 
 
-def the_person(conn: Connection, who: str) -> PersonView:
-    """The one person meant. Raises NotFound, or UsageFault when several could be meant."""
-    found = queries.find_people(conn, who)
-    if not found:
-        raise NotFound(f"Nobody here is {who}. Pull first (`mqlsync sync`), or try `mqlsync resync {who}`.")
-    if len(found) > 1:
-        raise UsageFault(f"{who} could be {len(found)} people; name one of {', '.join(found)}.")
-    return next(iter(queries.people(conn, person_ids=found)))
+command(commands, "override")(override)

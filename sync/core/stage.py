@@ -9,6 +9,10 @@ A spell is opened by a state, not by an event in time: deciding again changes no
        ├─ first sight, the CRMs call the person an MQL ──▶ open, entered_by "crm"
        ├─ first sight, the CRMs call the person recycled ──▶ a spell of no length: the cooldown starts now
        └─ after a spell: not before the cooldown, and only with a newer event of `needs_new`
+
+An administrator's override goes before the model. "mql": a spell is opened, and no low score ends it;
+"not_mql": none is opened, and an open one ends. What the CRMs said before a spell was opened does not end
+it: whom sales returned comes back although the status still says so. What they say later does.
 """
 
 from __future__ import annotations
@@ -26,13 +30,23 @@ ENDS_SPELL: Final = ("recycled", "disqualified", "customer")
 WORKED: Final = ("sql", "opportunity")
 """Sales is at it: a spell is not ended by a falling score."""
 
+BEYOND: Final = (*WORKED, "customer")
+"""Further than an MQL."""
+
+MQL: Final = "mql"
+NOT_MQL: Final = "not_mql"
+
 
 @dataclass(frozen=True, slots=True)
 class OpenSpell:
-    """The open spell of a person."""
+    """The open spell of a person.
+
+    `stage_before`: what the CRMs said when it was opened and have said ever since, if that ends spells.
+    """
 
     id: str
     entered_at: int
+    stage_before: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +61,8 @@ class Reading:
 class Candidate:
     """A person whose score and spell may not fit together.
 
-    `crm_stage` is the CRMs' evidence alone; `first_sight`: never scored before and never in a spell.
+    `crm_stage` is the CRMs' evidence alone, or what an administrator put in its place; `override` is "mql",
+    "not_mql" or None. `first_sight`: never scored before and never in a spell.
     `left_at`: when the last spell ended; `renewed_at`: the newest event of the group that coming back needs.
     """
 
@@ -64,6 +79,7 @@ class Candidate:
     open_spell: OpenSpell | None = None
     left_at: int | None = None
     readings: tuple[Reading, ...] = ()
+    override: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +132,12 @@ def decide(person: Candidate, rules: SpellRules, now: int) -> Action:
     if person.open_spell is not None:
         why = _why_leave(person, person.open_spell, rules, now)
         return Leave(why) if why else Stay()
+    # an administrator has decided
+    if person.override == NOT_MQL:
+        return Stay()
+    if person.override == MQL:
+        further = person.ambiguous or person.crm_stage in BEYOND
+        return Stay() if further else Enter("override")
     # never seen before: the CRMs may already have an opinion
     if person.first_sight and person.crm_stage == "recycled":
         return NoteReturned("recycled")
@@ -145,8 +167,12 @@ def _entered_by(person: Candidate) -> str | None:
 
 
 def _why_leave(person: Candidate, spell: OpenSpell, rules: SpellRules, now: int) -> str | None:
-    if person.crm_stage in ENDS_SPELL:
+    if person.override == NOT_MQL:
+        return "override"
+    if person.crm_stage in ENDS_SPELL and person.crm_stage != spell.stage_before:
         return person.crm_stage
+    if person.override == MQL:
+        return None
     if rules.leave_after is None or person.crm_stage in WORKED:
         return None
     decayed = now - spell.entered_at >= rules.leave_after and below_all_along(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlalchemy import ColumnElement, Select, Subquery, Table, and_, case, select
 
 from sync.core.stage import EARLY
-from sync.mirror.tables import EngagementRow, Person, Score, ScoreHit, Spell, SpellReading
+from sync.mirror.tables import EngagementRow, Person, PersonOverride, Score, ScoreHit, Spell, SpellReading
 
 PERSON: Table = Person.metadata.tables["person"]
 ENGAGEMENT: Table = EngagementRow.metadata.tables["engagement"]
@@ -13,6 +13,7 @@ SCORE: Table = Score.metadata.tables["score"]
 HIT: Table = ScoreHit.metadata.tables["score_hit"]
 SPELL: Table = Spell.metadata.tables["spell"]
 READING: Table = SpellReading.metadata.tables["spell_reading"]
+OVERRIDE: Table = PersonOverride.metadata.tables["person_override"]
 
 
 def in_spell() -> ColumnElement[bool]:
@@ -20,9 +21,26 @@ def in_spell() -> ColumnElement[bool]:
     return PERSON.c.person_id.in_(select(SPELL.c.person_id).where(SPELL.c.left_at.is_(None)))
 
 
+def evidence() -> ColumnElement[str]:
+    """What the CRMs say of a person, or what an administrator put in its place; few are listed there."""
+    given = (OVERRIDE.c.ended_at.is_(None), OVERRIDE.c.stage.is_not(None))
+    said = select(OVERRIDE.c.stage).where(OVERRIDE.c.person_id == PERSON.c.person_id, *given)
+    listed = PERSON.c.person_id.in_(select(OVERRIDE.c.person_id).where(*given))
+    return case((listed, said.scalar_subquery()), else_=PERSON.c.crm_stage)
+
+
+def overridden(verdict: str) -> ColumnElement[bool]:
+    """Whether an administrator's word of this kind holds for a person."""
+    holds = (OVERRIDE.c.ended_at.is_(None), OVERRIDE.c.verdict == verdict)
+    return PERSON.c.person_id.in_(select(OVERRIDE.c.person_id).where(*holds))
+
+
 def stage_now() -> ColumnElement[str]:
-    """The CRMs' evidence plus the open spell."""
-    return case((and_(PERSON.c.crm_stage.in_(EARLY), in_spell()), "mql"), else_=PERSON.c.crm_stage)
+    """The evidence plus the open spell, which goes before evidence that is older than it."""
+    newer = (SPELL.c.left_at.is_(None), SPELL.c.stage_before.is_not(None))
+    come_back = PERSON.c.person_id.in_(select(SPELL.c.person_id).where(*newer))
+    said = evidence()
+    return case((come_back, "mql"), (and_(said.in_(EARLY), in_spell()), "mql"), else_=said)
 
 
 def people(scope: Select[tuple[str]] | None = None) -> Subquery:

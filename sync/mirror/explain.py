@@ -19,7 +19,7 @@ from scoring.evaluate import Hit, evaluate, events_of
 from scoring.explain import fading, hit_text, missing, summary
 from scoring.model import POINT, Model
 from scoring.operators import fact
-from sync.mirror import catalog
+from sync.mirror import catalog, overrides
 from sync.mirror.accounts import account_roll_up
 from sync.mirror.catalog import HIT, PERSON, SCORE, SPELL
 from sync.mirror.engine import Connection
@@ -83,6 +83,8 @@ def explain_person(
         "summary": summary(view.total, view.fit, view.engagement, view.grade, view.hits),
         "spells": spells_of(conn, person["person_id"]),
     }
+    held = overrides.current(conn, person["person_id"])
+    answer["override"] = held and held.to_json()
     answer["account"] = _account(conn, used, person)
     return {**answer, **_outlook(conn, person, used, view, now if known_at is None else known_at)}
 

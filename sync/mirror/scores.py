@@ -35,7 +35,7 @@ from sqlalchemy import (
 from scoring.compile import Program
 from scoring.model import Model
 from sync.core.stage import DAY
-from sync.mirror.catalog import HIT, PERSON, READING, SCORE, SPELL
+from sync.mirror.catalog import HIT, OVERRIDE, PERSON, READING, SCORE, SPELL
 from sync.mirror.engine import Connection
 from sync.mirror.programs import SCOPE
 from sync.mirror.runs import get_meta, set_meta
@@ -243,6 +243,14 @@ def look_again(conn: Connection, person_id: str, model: str, moment: int) -> Non
     where = (DUE.c.person_id == person_id, DUE.c.model == f"{model}:spell")
     conn.execute(delete(DUE).where(*where))
     conn.execute(insert(DUE).values(person_id=person_id, model=f"{model}:spell", due_at=moment))
+
+
+def look_again_after_overrides(conn: Connection) -> None:
+    """Have the people of the scope for whom an administrator's word holds scored again when it ends."""
+    ends = select(OVERRIDE.c.person_id, literal(":override"), OVERRIDE.c.until).where(
+        OVERRIDE.c.ended_at.is_(None), OVERRIDE.c.person_id.in_(scope())
+    )
+    conn.execute(insert(DUE).from_select(["person_id", "model", "due_at"], ends))
 
 
 def finish_scope(conn: Connection, *, everybody: bool) -> None:

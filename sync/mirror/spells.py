@@ -12,6 +12,7 @@ from sqlalchemy import (
     ColumnElement,
     FromClause,
     and_,
+    case,
     exists,
     func,
     insert,
@@ -27,8 +28,18 @@ from sqlalchemy import (
 from config.world import iso_z
 from scoring.compile import Program
 from scoring.model import Model
-from sync.core.stage import DAY, ENDS_SPELL, Candidate, OpenSpell, Reading
-from sync.mirror.catalog import HIT, PERSON, READING, SCORE, SPELL, in_spell, stage_now
+from sync.core.stage import DAY, ENDS_SPELL, MQL, NOT_MQL, Candidate, OpenSpell, Reading
+from sync.mirror.catalog import (
+    HIT,
+    PERSON,
+    READING,
+    SCORE,
+    SPELL,
+    evidence,
+    in_spell,
+    overridden,
+    stage_now,
+)
 from sync.mirror.engine import Connection
 from sync.mirror.programs import SCOPE
 from sync.mirror.scores import Clock
@@ -102,6 +113,16 @@ def close_gone(conn: Connection, now: int) -> int:
     return conn.execute(update(SPELL).where(*over).values(left_at=now, left_why="gone")).rowcount
 
 
+def hear_again(conn: Connection) -> None:
+    """What the CRMs said before a spell is forgotten once they say something else: if they say the first
+    again, they mean it."""
+    said = select(evidence()).where(PERSON.c.person_id == SPELL.c.person_id).scalar_subquery()
+    waiting = (SPELL.c.left_at.is_(None), SPELL.c.stage_before.is_not(None))
+    conn.execute(
+        update(SPELL).where(*waiting, SPELL.c.stage_before.is_distinct_from(said)).values(stage_before=None)
+    )
+
+
 def note_readings(conn: Connection, now: int) -> int:
     """One reading for every open spell, by the first scoring of the day."""
     today = now // DAY
@@ -126,7 +147,7 @@ def entering(conn: Connection, program: Program, *, is_first: bool) -> list[Cand
     )
     asked: FromClause = wanted.subquery()
     if is_first:
-        opinion = or_(PERSON.c.crm_mql.is_(True), PERSON.c.crm_stage == "recycled")
+        opinion = or_(PERSON.c.crm_mql.is_(True), evidence() == "recycled")
         met = (
             select(SCOPE.c.person_id, null().cast(BigInteger).label("renewed_at"))
             .join(PERSON, PERSON.c.person_id == SCOPE.c.person_id)
@@ -138,9 +159,8 @@ def entering(conn: Connection, program: Program, *, is_first: bool) -> list[Cand
             .group_by(both.c.person_id)
             .subquery()
         )
-    left_at = select(func.max(SPELL.c.left_at)).where(SPELL.c.person_id == PERSON.c.person_id)
     query = (
-        select(*_person_columns(), asked.c.renewed_at, SCOPE.c.first_sight, left_at.scalar_subquery())
+        select(*_person_columns(), asked.c.renewed_at, SCOPE.c.first_sight, _left_at(), _override())
         .select_from(asked)
         .join(SCOPE, SCOPE.c.person_id == asked.c.person_id)
         .join(PERSON, PERSON.c.person_id == asked.c.person_id)
@@ -149,16 +169,40 @@ def entering(conn: Connection, program: Program, *, is_first: bool) -> list[Cand
         .order_by(PERSON.c.person_id)
     )
     return [
-        Candidate(*row[:8], renewed_at=row[8], first_sight=row[9], left_at=row[10])
+        Candidate(*row[:8], renewed_at=row[8], first_sight=row[9], left_at=row[10], override=row[11])
         for row in conn.execute(query)
     ]
+
+
+def ordered_in(conn: Connection, model: Model) -> list[Candidate]:
+    """People of the scope who show this model's score and are to be MQLs by an administrator's word."""
+    query = (
+        select(*_person_columns(), _override())
+        .select_from(SCOPE)
+        .join(PERSON, PERSON.c.person_id == SCOPE.c.person_id)
+        .join(SCORE, and_(SCORE.c.person_id == PERSON.c.person_id, SCORE.c.model == model.name))
+        .where(SCORE.c.shown.is_(True), overridden(MQL), not_(in_spell()))
+        .order_by(PERSON.c.person_id)
+    )
+    return [
+        Candidate(*row[:8], renewed_at=None, first_sight=False, override=row[8])
+        for row in conn.execute(query)
+    ]
+
+
+def _left_at() -> ColumnElement[Any]:
+    return select(func.max(SPELL.c.left_at)).where(SPELL.c.person_id == PERSON.c.person_id).scalar_subquery()
+
+
+def _override() -> ColumnElement[Any]:
+    return case((overridden(MQL), MQL), (overridden(NOT_MQL), NOT_MQL), else_=null())
 
 
 def _person_columns() -> list[ColumnElement[Any]]:
     """The first columns of a Candidate, from `person` and `score`."""
     return [
         PERSON.c.person_id,
-        PERSON.c.crm_stage,
+        evidence(),
         PERSON.c.crm_mql,
         PERSON.c.ambiguous,
         SCORE.c.suppressed.is_not(None),
@@ -169,16 +213,17 @@ def _person_columns() -> list[ColumnElement[Any]]:
 
 
 def leaving(conn: Connection, model: Model, now: int) -> list[Candidate]:
-    """People in a spell of this model that the CRMs' evidence or a low score may end."""
+    """People in a spell of this model that the CRMs' evidence, a low score or an administrator may end."""
+    said = and_(evidence().in_(ENDS_SPELL), SPELL.c.stage_before.is_(None))
     query = (
-        select(*_person_columns(), SPELL.c.id, SPELL.c.entered_at)
+        select(*_person_columns(), SPELL.c.id, SPELL.c.entered_at, SPELL.c.stage_before, _override())
         .select_from(SPELL)
         .join(PERSON, PERSON.c.person_id == SPELL.c.person_id)
         .join(SCORE, and_(SCORE.c.person_id == PERSON.c.person_id, SCORE.c.model == SPELL.c.model))
         .where(
             SPELL.c.model == model.name,
             SPELL.c.left_at.is_(None),
-            or_(PERSON.c.crm_stage.in_(ENDS_SPELL), SCORE.c.under_leave.is_(True)),
+            or_(said, SCORE.c.under_leave.is_(True), overridden(NOT_MQL)),
         )
         .order_by(PERSON.c.person_id)
     )
@@ -190,7 +235,8 @@ def leaving(conn: Connection, model: Model, now: int) -> list[Candidate]:
             *row[:8],
             renewed_at=None,
             first_sight=False,
-            open_spell=OpenSpell(row.id, row.entered_at),
+            open_spell=OpenSpell(row.id, row.entered_at, row.stage_before),
+            override=row[11],
             readings=readings.get(row.id, ()),
         )
         for row in rows
@@ -209,9 +255,10 @@ def _readings(conn: Connection, model: str, after_day: int) -> Mapping[str, tupl
     return {spell_id: tuple(readings) for spell_id, readings in found.items()}
 
 
-def enter(conn: Connection, spell_id: str, person_id: str, model: Model, by: str, clock: Clock) -> None:
+def enter(conn: Connection, spell_id: str, person: Candidate, model: Model, by: str, clock: Clock) -> None:
     """Open a spell, with a snapshot of what it was decided on."""
-    _insert(conn, spell_id, person_id, model, by, clock, left_at=None, left_why=None)
+    before = person.crm_stage if person.crm_stage in ENDS_SPELL else None
+    _insert(conn, spell_id, person.person_id, model, by, clock, stage_before=before)
 
 
 def note_returned(
@@ -229,8 +276,9 @@ def _insert(
     by: str,
     clock: Clock,
     *,
-    left_at: int | None,
-    left_why: str | None,
+    left_at: int | None = None,
+    left_why: str | None = None,
+    stage_before: str | None = None,
 ) -> None:
     conn.execute(
         insert(SPELL).values(
@@ -243,6 +291,7 @@ def _insert(
             entered_by=by,
             left_at=left_at,
             left_why=left_why,
+            stage_before=stage_before,
             snapshot=json.dumps(snapshot(conn, person_id, model), separators=(",", ":"), default=str),
         )
     )

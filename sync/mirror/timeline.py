@@ -9,6 +9,7 @@ from sqlalchemy import ColumnElement, Table, and_, select
 
 from config.world import iso_z
 from connectors.records import RecordRef
+from sync.mirror import overrides
 from sync.mirror.engine import Connection
 from sync.mirror.outbox import INTENT
 from sync.mirror.tables import EngagementRow, OwnerRow, PersonMember, PersonRow, Spell
@@ -21,7 +22,7 @@ SPELL: Final[Table] = Spell.metadata.tables["spell"]
 
 
 class Moment(NamedTuple):
-    """Something that happened to a person or with their records. `kind`: engagement, spell or write."""
+    """Something that happened to a person or their records. `kind`: engagement, spell, override or write."""
 
     at: int
     kind: str
@@ -136,7 +137,12 @@ def writes(conn: Connection, person_id: str) -> list[Decided]:
 
 def timeline(conn: Connection, person_id: str, limit: int) -> list[Moment]:
     """The newest moments of a person, newest first."""
-    moments = [*_engagements(conn, person_id, limit), *_spells(conn, person_id), *_writes(conn, person_id)]
+    moments = [
+        *_engagements(conn, person_id, limit),
+        *_spells(conn, person_id),
+        *_overrides(conn, person_id),
+        *_writes(conn, person_id),
+    ]
     return sorted(moments, key=lambda one: (-one.at, one.kind, one.crm, one.what))[:limit]
 
 
@@ -159,6 +165,16 @@ def _spells(conn: Connection, person_id: str) -> list[Moment]:
         found.append(Moment(row.entered_at, "spell", "", "became an MQL", f"{row.entered_by} ({row.model})"))
         if row.left_at is not None:
             found.append(Moment(row.left_at, "spell", "", "is no MQL any more", row.left_why or ""))
+    return found
+
+
+def _overrides(conn: Connection, person_id: str) -> list[Moment]:
+    found: list[Moment] = []
+    for one in overrides.of_person(conn, person_id):
+        detail = f"by {one.by} until {(iso_z(one.until) or '')[:10]}: {one.reason}"
+        found.append(Moment(one.at, "override", "", f"override: {one.words}", detail))
+        if one.ended_at is not None:
+            found.append(Moment(one.ended_at, "override", "", "override ended", one.ended_why or ""))
     return found
 
 

@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from scoring.model import Model
 from sync.context import Context
 from sync.core.stage import Candidate, Enter, Leave, NoteReturned, SpellRules, Wait, decide
-from sync.mirror import models, scores, spells
+from sync.mirror import models, overrides, scores, spells
 from sync.mirror.engine import Connection
 from sync.mirror.programs import SCOPE, program_for, run_program, temporary
 from sync.mirror.scores import Clock
@@ -55,6 +55,9 @@ class _Scorer:
         self._counts.mql_left += spells.adopt_merged(conn, clock.now)
         self._counts.mql_left += spells.close_gone(conn, clock.now)
         spells.take_over(conn, self._live)
+        overrides.adopt_merged(conn, clock.now)
+        overrides.expire(conn, clock.now)
+        spells.hear_again(conn)
         everybody = full or scores.needs_everybody(conn, self._models, clock)
         with temporary(conn, (SCOPE, scores.DUE)):
             self._counts.recomputed = scores.fill_scope(conn, clock, everybody=everybody)
@@ -66,10 +69,13 @@ class _Scorer:
             scores.forget_others(conn, self._models)
             for model, candidates in entering:
                 self._enter(model, candidates)
+            for model in self._live:
+                self._enter(model, spells.ordered_in(conn, model))
             if not clock.moved:
                 spells.note_readings(conn, clock.now)
             self._leave()
             spells.show_stages(conn, self._changed, everybody=everybody)
+            scores.look_again_after_overrides(conn)
             scores.finish_scope(conn, everybody=everybody)
         scores.remember_basis(conn, self._models, clock)
         return self._counts
@@ -112,7 +118,7 @@ class _Scorer:
                 )
                 self._changed.add(person.person_id)
             elif isinstance(action, Enter) and (action.by == "crm" or not clock.moved):
-                spells.enter(conn, self._ctx.world.new_id(), person.person_id, model, action.by, clock)
+                spells.enter(conn, self._ctx.world.new_id(), person, model, action.by, clock)
                 self._changed.add(person.person_id)
                 self._counts.mql_entered += 1
 

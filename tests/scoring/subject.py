@@ -84,7 +84,9 @@ def database(url: str = "sqlite://") -> Iterator[Connection]:
     """The tables that scoring reads, empty, and gone with the block; in memory when no URL is given."""
     engine = create_engine(url)
     with engine.connect() as conn, conn.begin() as transaction:
-        SQLModel.metadata.create_all(conn, [catalog.PERSON, catalog.ENGAGEMENT, catalog.SPELL])
+        SQLModel.metadata.create_all(
+            conn, [catalog.PERSON, catalog.ENGAGEMENT, catalog.SPELL, catalog.OVERRIDE]
+        )
         yield conn
         transaction.rollback()
     engine.dispose()
