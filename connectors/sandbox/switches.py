@@ -132,6 +132,20 @@ class Switches:
     """Associations per record in one answer of the v4 batch read (undocumented)."""
     hs_association_ids_as_text: bool = True
     """toObjectId is text, as the newest specification says; False: a number, as seen in practice."""
+    hs_associations_exempt: bool = True
+    """Association calls do not count in the ten seconds (OpenAPI); False: they do, as older pages have it."""
+    hs_missing_associations: str = "207"
+    """A batch read names records without associations as errors; "200": they are left out in silence."""
+    hs_search_filters: tuple[int, int, int] = (5, 6, 18)
+    """Most filter groups, filters of a group, filters in all (pages: 5, 6, 18; a changelog: 5, 10, 25)."""
+    hs_search_counts_daily: bool = True
+    """Searches count in the daily limit (uncertain)."""
+    hs_longest_url: int = 16_300
+    """Characters of path and query; more are 414 (one extractor found 16,300, another 8,000)."""
+    hs_merged_ids_resolve: bool = True
+    """GET by the id of a merged record answers with the survivor; False: 404 (uncertain)."""
+    hs_history_in_batch: int = 50
+    """Most inputs of a batch read with history (found by a public connector; uncertain today)."""
     hs_events_page_limit: int = 1000
     """Most web events of one page; more are cut to it in silence (undocumented)."""
     hs_email_event_lag: float = 0.0

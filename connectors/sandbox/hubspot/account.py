@@ -14,9 +14,9 @@ from connectors.sandbox.tokens import Tokens
 
 SCOPES = (
     "crm.objects.contacts.read", "crm.objects.contacts.write", "crm.objects.companies.read",
-    "crm.objects.deals.read", "crm.objects.owners.read", "crm.schemas.contacts.read",
-    "crm.schemas.companies.read", "crm.lists.read", "forms", "content", "sales-email-read",
-    "business-intelligence", "oauth",
+    "crm.objects.deals.read", "crm.objects.leads.read", "crm.objects.owners.read",
+    "crm.schemas.contacts.read", "crm.schemas.companies.read", "crm.lists.read", "forms",
+    "content", "sales-email-read", "business-intelligence", "oauth",
 )  # fmt: skip
 
 

@@ -38,7 +38,8 @@ def read_batch(call: Call, source_name: str, target_name: str) -> Response:
             call, source, record_id, target, after, call.portal.switches.hs_association_page
         )
         if not entries and not after:
-            errors.append(_none_found(source, record_id, target))
+            if call.portal.switches.hs_missing_associations == "207":
+                errors.append(_none_found(source, record_id, target))
             continue
         result: dict[str, Any] = {"from": {"id": record_id}, "to": entries}
         if cursor:

@@ -15,7 +15,6 @@ from connectors.sandbox.hubspot.schema_types import ObjectType
 from connectors.sandbox.store import Record
 
 BATCH_LIMIT = 100
-BATCH_LIMIT_WITH_HISTORY = 50
 
 
 def read_batch(call: Call, type_name: str) -> Response:
@@ -23,7 +22,7 @@ def read_batch(call: Call, type_name: str) -> Response:
     kind = call.kind(type_name)
     body = call.body()
     history = texts_in(body.get("propertiesWithHistory"), "propertiesWithHistory")
-    most = BATCH_LIMIT_WITH_HISTORY if history else BATCH_LIMIT
+    most = call.portal.switches.hs_history_in_batch if history else BATCH_LIMIT
     ids = [str(item.get("id", "")) for item in inputs_of(body, most)]
     wanted = "archived" if call.flag("archived") else ""
     names, id_property = texts_in(body.get("properties"), "properties"), str(body.get("idProperty") or "")

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from connectors.sandbox.core import Core, Request, Response
+from connectors.sandbox.core import Answer, Core, Request, Response
 from connectors.sandbox.hubspot.account import Account
 from connectors.sandbox.hubspot.calls import Call
 from connectors.sandbox.hubspot.catalog import Owners
@@ -51,6 +51,8 @@ class HubSpot:
         path, dated = undated(request.path)
         if path.startswith("/oauth/"):
             return self._oauth(request, path)
+        if _length(request) > self._core.switches.hs_longest_url:
+            raise Answer(Response.text("Request-URI Too Long", 414))
         app = self.account.app_of(request)
         route, parts = self._route(request.method, path)
         if any(path.startswith(absent) for absent in self._core.switches.hs_absent):
@@ -178,3 +180,9 @@ class HubSpot:
 
     def expire_tokens(self) -> None:
         self.account.expire_tokens()
+
+
+def _length(request: Request) -> int:
+    """About how long the path and the query of a request were in its first line."""
+    pairs = ((name, value) for name, values in request.query.items() for value in values)
+    return len(request.path) + sum(len(name) + len(value) + 2 + 2 * value.count(",") for name, value in pairs)

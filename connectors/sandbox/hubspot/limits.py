@@ -60,13 +60,16 @@ class Limits:
         self._turn_day(now)
         if self.used_today >= self._switches.hs_daily_limit:
             raise rate_limited("DAILY", self._retry(self.resets_at() - now), self.headers(kind))
+        if kind == "exempt" and not self._switches.hs_associations_exempt:
+            kind = "general"
         if kind == "search":
             self._check("SECONDLY", self._search, self._switches.hs_search_per_second, now, kind)
             self._search.add(now)
         elif kind == "general":
             self._check("TEN_SECONDLY_ROLLING", self._burst, self._switches.hs_per_ten_seconds, now, kind)
             self._burst.add(now)
-        self.used_today += 1
+        if kind != "search" or self._switches.hs_search_counts_daily:
+            self.used_today += 1
 
     def headers(self, kind: str) -> dict[str, str]:
         """The X-HubSpot-RateLimit headers; none on search."""

@@ -42,6 +42,8 @@ _TYPES = {
     ("contacts", "tasks"): (203, None),
     ("tasks", "companies"): (192, None),
     ("companies", "tasks"): (191, None),
+    ("leads", "contacts"): (608, 578),
+    ("contacts", "leads"): (609, 579),
     ("communications", "contacts"): (81, None),
     ("contacts", "communications"): (82, None),
     ("communications", "companies"): (87, None),

@@ -54,6 +54,16 @@ class Lists:
             record_id for record_id in record_ids if self._members[list_id].pop(record_id, None) is not None
         ]
 
+    def members_of(self, list_id: str) -> dict[str, float]:
+        """Living members: a merge passes membership on to the survivor, who is archived or erased leaves."""
+        contacts = self._portal.kind("contacts")
+        found: dict[str, float] = {}
+        for record_id, at in self._members[list_id].items():
+            record = self._portal.live(contacts, record_id) if contacts is not None else None
+            if record is not None:
+                found[record.id] = min(at, found.get(record.id, at))
+        return found
+
     # -- answering -----------------------------------------------------------------------------------------
 
     def _known(self, list_id: str) -> dict[str, Any]:
@@ -72,7 +82,7 @@ class Lists:
         found = [one for one in self._lists.values() if text in one["name"].lower()]
         page = found[offset : offset + count]
         shown = [
-            {**one, "additionalProperties": {"hs_list_size": str(len(self._members[one["listId"]]))}}
+            {**one, "additionalProperties": {"hs_list_size": str(len(self.members_of(one["listId"])))}}
             for one in page
         ]
         more = len(found) > offset + len(page)
@@ -99,19 +109,19 @@ class Lists:
     def read(self, call: Call, list_id: str) -> Response:
         """GET /crm/v3/lists/{id}."""
         del call
-        return Response.json({"list": {**self._known(list_id), "size": len(self._members[list_id])}})
+        return Response.json({"list": {**self._known(list_id), "size": len(self.members_of(list_id))}})
 
     def members(self, call: Call, list_id: str) -> Response:
         """GET /crm/v3/lists/{id}/memberships."""
         self._known(list_id)
-        rows = sorted((int(record_id), at) for record_id, at in self._members[list_id].items())
+        rows = sorted((int(record_id), at) for record_id, at in self.members_of(list_id).items())
         return self._page(call, [(str(number), at) for number, at in rows])
 
     def members_by_joining(self, call: Call, list_id: str) -> Response:
         """GET /crm/v3/lists/{id}/memberships/join-order."""
         self._known(list_id)
         return self._page(
-            call, sorted(self._members[list_id].items(), key=lambda pair: (pair[1], int(pair[0])))
+            call, sorted(self.members_of(list_id).items(), key=lambda pair: (pair[1], int(pair[0])))
         )
 
     def _page(self, call: Call, rows: list[tuple[str, float]]) -> Response:
@@ -154,8 +164,8 @@ class Lists:
                 "firstAddedTimestamp": iso(members[record_id]),
                 "lastAddedTimestamp": iso(members[record_id]),
             }
-            for list_id, members in self._members.items()
-            if record_id in members
+            for list_id in self._lists
+            if record_id in (members := self.members_of(list_id))
         ]
 
     def read_memberships(self, call: Call) -> Response:
@@ -163,7 +173,7 @@ class Lists:
         results = []
         for item in inputs_of(call.body(), 100):
             record_id = str(item.get("recordId", ""))
-            memberships = {"recordId": record_id, "membershipDetails": self._memberships(record_id)}
+            memberships = {"recordId": record_id, "recordListMemberships": self._memberships(record_id)}
             results.append({"objectTypeId": str(item.get("objectTypeId", "0-1")), **memberships})
         now = call.render.time(call.portal.core.clock())
         return Response.json({"status": "COMPLETE", "results": results, "startedAt": now, "completedAt": now})

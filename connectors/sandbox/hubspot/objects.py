@@ -85,6 +85,9 @@ def read_record(call: Call, type_name: str, record_id: str) -> Response:
     kind = call.kind(type_name)
     request = call.request
     record = call.portal.find(kind, record_id, request.param("idProperty"))
+    asked = call.portal.table(kind).rows.get(record_id)
+    if asked is not None and asked.gone == "merged" and not call.portal.switches.hs_merged_ids_resolve:
+        raise not_found()
     if record is None or record.gone != ("archived" if call.flag("archived") else ""):
         raise not_found()
     history = request.params("propertiesWithHistory")

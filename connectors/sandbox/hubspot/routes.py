@@ -60,6 +60,7 @@ _SCOPES = (
     (re.compile(r"^/crm/v3/objects/(companies|company|0-2)"), "crm.objects.companies.read"),
     (re.compile(r"^/crm/v3/objects/(deals|deal|0-3)"), "crm.objects.deals.read"),
     (re.compile(r"^/crm/v3/objects/(emails|email|0-49)"), "sales-email-read"),
+    (re.compile(r"^/crm/v3/objects/(leads|lead|0-136)"), "crm.objects.leads.read"),
     (re.compile(r"^/crm/v3/properties"), "crm.schemas.contacts.read"),
     (re.compile(r"^/crm/v3/objects/"), "crm.objects.contacts.read"),
 )

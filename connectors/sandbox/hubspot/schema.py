@@ -1,7 +1,7 @@
 """The portal's object types with HubSpot's standard properties and the custom ones that mqlsync writes.
 
 Names, types and options follow HubSpot's default property pages (contacts, companies, deals, calls, emails,
-meetings, notes, tasks, communications); `hs_lead_status` options as the default portal has them.
+meetings, notes, tasks, communications, leads); `hs_lead_status` options as the default portal has them.
 """
 
 from __future__ import annotations
@@ -181,6 +181,13 @@ _COMMUNICATION = _engagement(
     *_text("hs_communication_channel_type", "hs_communication_body", "hs_communication_logged_from")
 )
 
+_LEAD = [
+    *_text("hs_lead_name", "hs_pipeline", "hs_pipeline_stage"),
+    _choice("hs_lead_type", ("NEW_BUSINESS", "RE_ATTEMPT", "UPSELL")),
+    _choice("hs_lead_label", ("COLD", "WARM", "HOT")),
+    _owner(),
+]
+
 
 def _finish(kind: ObjectType, properties: Iterable[Property]) -> ObjectType:
     """Add what every object has: its id, stamps and the ids it was merged from."""
@@ -227,5 +234,6 @@ def object_types() -> dict[str, ObjectType]:
         _finish(ObjectType("notes", "note", "0-46", 61_000_000_001), _engagement(*_text("hs_note_body"))),
         _finish(ObjectType("tasks", "task", "0-27", 71_000_000_001, searched=("hs_task_subject",)), _TASK),
         _finish(ObjectType("communications", "communication", "0-18", 81_000_000_001), _COMMUNICATION),
+        _finish(ObjectType("leads", "lead", "0-136", 91_000_000_001, searched=("hs_lead_name",)), _LEAD),
     ]
     return {kind.plural: kind for kind in made}

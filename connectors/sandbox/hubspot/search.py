@@ -21,7 +21,6 @@ from connectors.sandbox.store import Record
 
 PAGE_LIMIT = 200
 RESULT_LIMIT = 10_000
-MAX_GROUPS, MAX_FILTERS, MAX_FILTERS_IN_ALL = 5, 6, 18
 MAX_QUERY = 3_000  # characters
 _CACHED = 8  # queries whose matches are kept
 
@@ -50,7 +49,7 @@ class Searcher:
     def search(self, call: Call, type_name: str) -> Response:
         """POST …/search."""
         kind = call.kind(type_name)
-        query = _read(kind, call.body())
+        query = _read(kind, call.body(), call.portal.switches.hs_search_filters)
         rows = call.portal.table(kind).rows
         ids, total = self._matches(call, kind, query)
         page = ids[query.offset : min(query.offset + query.limit, RESULT_LIMIT)]
@@ -149,10 +148,10 @@ def _without_id_bound(query: Query) -> tuple[int | None, Groups]:
     return int(bounds[0].value), [rest] if rest else []
 
 
-def _read(kind: ObjectType, body: dict[str, Any]) -> Query:
+def _read(kind: ObjectType, body: dict[str, Any], most: tuple[int, int, int]) -> Query:
     sort, descending = _sort(kind, body.get("sorts"))
     return Query(
-        _groups(kind, body),
+        _groups(kind, body, most),
         _text(body.get("query")),
         sort,
         descending,
@@ -162,16 +161,16 @@ def _read(kind: ObjectType, body: dict[str, Any]) -> Query:
     )
 
 
-def _groups(kind: ObjectType, body: dict[str, Any]) -> Groups:
+def _groups(kind: ObjectType, body: dict[str, Any], most: tuple[int, int, int]) -> Groups:
     raw = objects_in(body.get("filterGroups"), "filterGroups")
     if body.get("filters"):
         raw = [*raw, {"filters": body["filters"]}]
     filters = [objects_in(group.get("filters"), "filters") for group in raw]
     groups = [[parse_filter(kind, item) for item in group] for group in filters]
-    if len(groups) > MAX_GROUPS:
-        raise error(400, f"Too many filterGroups: {len(groups)}, at most {MAX_GROUPS} are allowed")
-    if any(len(group) > MAX_FILTERS for group in groups) or sum(map(len, groups)) > MAX_FILTERS_IN_ALL:
-        raise error(400, f"Too many filters: at most {MAX_FILTERS} a group and {MAX_FILTERS_IN_ALL} in all")
+    if len(groups) > most[0]:
+        raise error(400, f"Too many filterGroups: {len(groups)}, at most {most[0]} are allowed")
+    if any(len(group) > most[1] for group in groups) or sum(map(len, groups)) > most[2]:
+        raise error(400, f"Too many filters: at most {most[1]} a group and {most[2]} in all")
     return [group for group in groups if group]
 
 
