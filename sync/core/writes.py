@@ -158,7 +158,8 @@ class Known:
 
     `seen` is the value that the decision was first made on; `ours` are our own writes of this field that
     were sent; `our_source` is the author word that HubSpot shows for them ("" until learnt). `emptied`: the
-    first of two steps of this change went out, so it may be us who left the field empty.
+    first of two steps of this change went out, so it may be us who left the field empty. `earlier`: the
+    verified value is of an earlier time as an MQL.
     """
 
     seen: str | None = None
@@ -167,6 +168,7 @@ class Known:
     our_source: str = ""
     quiet_ms: int = 0
     emptied: bool = False
+    earlier: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -284,6 +286,9 @@ def _last_supplied(case: Case) -> Decision:
         if in_from:
             return SetField(case.desired, f"{shown(case.value)} may be replaced")
         return Leave(Why.POLICY, f"{shown(case.value)} is not one of the values that may be replaced")
+    if in_from and case.known.earlier:
+        # whoever put it back judged the earlier hand-off; this is another one
+        return SetField(case.desired, f"{shown(case.value)} may be replaced, another time as an MQL")
     person = case.person_since_verified
     if person is not None:
         return Leave(Why.HUMAN, f"a person set it to {shown(person.value)} after us")

@@ -103,17 +103,19 @@ def given_owners(conn: Connection, person_id: str, spell_id: str) -> list[tuple[
     return [(row[0], row[1]) for row in conn.execute(query.order_by(INTENT.c.created_at, INTENT.c.id))]
 
 
-def proved_before(conn: Connection, spells: Mapping[RecordRef, str | None]) -> set[tuple[RecordRef, str]]:
-    """Owner fields (record, field) whose last proved owner is of another spell than the record's own here.
+def proved_before(
+    conn: Connection, spells: Mapping[RecordRef, str | None], purpose: str = "owner"
+) -> set[tuple[RecordRef, str]]:
+    """Fields (record, field) of a purpose whose last proved value is of another spell than the record's own.
 
-    Whoever took that owner away afterwards judged the earlier hand-off, not this one.
+    Whoever replaced that value afterwards judged the earlier hand-off, not this one.
     """
     names = (INTENT.c.crm, INTENT.c.object, INTENT.c.record_id, INTENT.c.field, INTENT.c.spell_id)
     found = set()
     for where in of_records(spells, VERIFIED):
         query = select(*names).join(VERIFIED, VERIFIED.c.intent_id == INTENT.c.id)
         for crm, object_name, record_id, field, spell_id in conn.execute(
-            query.where(where, INTENT.c.purpose == "owner")
+            query.where(where, INTENT.c.purpose == purpose)
         ):
             ref = RecordRef(crm, object_name, record_id)
             if spell_id != spells[ref]:

@@ -117,8 +117,11 @@ class _Decider:
         target = self._targets.of(place.crm, place.object, place.purpose, place.policy)
         wanted = list(found)
         verified = proofs.verified_values(self._conn, [want.ref for want in wanted])
+        spells = {want.ref: want.spell_id for want in wanted}
+        earlier = routing.proved_before(self._conn, spells, place.purpose)
         for want in wanted:
-            known = Known(want.current, verified.get((want.ref, target.field)))
+            key = (want.ref, target.field)
+            known = Known(want.current, verified.get(key), earlier=key in earlier)
             self._add(target, want, want.current, value(want), reason(want), known)
 
     def _add(

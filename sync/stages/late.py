@@ -6,7 +6,7 @@ Used by write-back and, word for word the same, by `plan`.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from config.world import epoch
@@ -44,12 +44,14 @@ from sync.stages.targets import Place, Targets
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What the mirror knows about some intents beside the live state. `before` is what a plan showed."""
+    """What the mirror knows about some intents beside the live state. `before` is what a plan showed;
+    `earlier` are the fields whose verified value is of an earlier spell."""
 
     verified: Mapping[tuple[RecordRef, str], Verified] = field(default_factory=dict)
     ours: Mapping[tuple[RecordRef, str], Sequence[tuple[str, OurWrite]]] = field(default_factory=dict)
     before: Mapping[str, str | None] = field(default_factory=dict)
     our_source: str = ""
+    earlier: Collection[tuple[RecordRef, str]] = ()
     recent: Mapping[tuple[RecordRef, str], Sequence[tuple[str | None, str | None]]] = field(
         default_factory=dict
     )
@@ -65,6 +67,7 @@ class Facts:
             our_source=self.our_source,
             quiet_ms=quiet_seconds * 1000,
             emptied=row.step is not None,
+            earlier=(row.ref, row.field) in self.earlier,
         )
 
 
@@ -80,6 +83,9 @@ def load_facts(conn: Connection, rows: Sequence[Row], crm: str, now: int | None 
         proofs.our_writes(conn, refs),
         plans.shown_before(conn, rows),
         get_meta(conn, f"{crm}.our_source") or "",
+        routing.proved_before(
+            conn, {row.ref: row.spell_id for row in rows if row.purpose == "status"}, "status"
+        ),
         {} if now is None else proofs.recent_writes(conn, refs, now - WITHIN),
     )
 

@@ -174,8 +174,25 @@ def test_a_second_time_as_mql_writes_again_what_nobody_touched(bench: Bench) -> 
         crm.edit(ref, Author.AUTOMATION, **change)
         bench.mirror_record(ref)
     bench.sync()
-    # HubSpot's history says that it was automation; without history nobody can tell, and it is left
-    assert (bench.value(lead, "Status"), bench.value(contact, "hs_lead_status")) == ("New", "OPEN")
+    assert (bench.value(lead, "Status"), bench.value(contact, "hs_lead_status")) == ("MQL", "OPEN")
+
+
+@pytest.mark.parametrize(("status", "again"), [("New", True), ("Working", False)])
+def test_who_was_sent_back_is_handed_off_anew_in_another_spell(
+    bench: Bench, status: str, again: bool
+) -> None:
+    lead = bench.lead()
+    bench.person("p1", lead)
+    bench.sync()
+    bench.world.advance(3600)
+    bench.sf.edit(lead, Status=status)
+    bench.mirror_record(lead)
+    assert bench.sync().decided == 0  # in the same spell a person's word stands, whatever it is
+    with bench.mirror.write() as conn:
+        conn.exec_driver_sql("UPDATE spell SET left_at = 1, left_why = 'recycled'")
+    bench.spell("p1")
+    bench.sync()
+    assert bench.value(lead, "Status") == ("MQL" if again else status)
 
 
 def test_a_sending_that_arrives_after_all_is_recognised(bench: Bench) -> None:
