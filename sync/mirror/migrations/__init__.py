@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Final
 
 from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from sqlalchemy import text
 from sqlalchemy.engine import Connection
 from sqlmodel import SQLModel
 
@@ -15,6 +17,13 @@ import sync.mirror.tables  # noqa: F401 (fills the metadata)
 from sync.mirror import rowhash
 
 METADATA = SQLModel.metadata
+IN_LOCALE_ORDER: Final = text(
+    "SELECT table_name, column_name FROM information_schema.columns "
+    "JOIN information_schema.tables USING (table_schema, table_name) "
+    "WHERE table_schema = current_schema() AND table_type = 'BASE TABLE' AND collation_name IS NULL "
+    "AND data_type IN ('character varying', 'text') AND table_name <> 'alembic_version' "
+    "ORDER BY table_name, ordinal_position"
+)
 
 
 def config_for(conn: Connection | None = None) -> Config:
@@ -42,4 +51,18 @@ def upgrade(conn: Connection) -> tuple[str, str] | None:
         return found, head
     rowhash.drop(conn)
     command.upgrade(config, "head")
+    if conn.dialect.name == "postgresql":
+        _order_by_bytes(conn)
     return None
+
+
+def _order_by_bytes(conn: Connection) -> None:
+    """Give the text columns that have none the collation of SQLite: by bytes, whatever the server's locale.
+
+    So both databases sort and page alike, and an index serves for "begins with".
+    """
+    tables: dict[str, list[str]] = {}
+    for table, column in conn.execute(IN_LOCALE_ORDER):
+        tables.setdefault(table, []).append(f'ALTER COLUMN "{column}" TYPE VARCHAR COLLATE "C"')
+    for table, changes in tables.items():
+        conn.execute(text(f'ALTER TABLE "{table}" {", ".join(changes)}'))
