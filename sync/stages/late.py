@@ -83,11 +83,18 @@ def load_facts(conn: Connection, rows: Sequence[Row], crm: str, now: int | None 
         proofs.our_writes(conn, refs),
         plans.shown_before(conn, rows),
         get_meta(conn, f"{crm}.our_source") or "",
-        routing.proved_before(
-            conn, {row.ref: row.spell_id for row in rows if row.purpose == "status"}, "status"
-        ),
+        _of_earlier_spells(conn, rows),
         {} if now is None else proofs.recent_writes(conn, refs, now - WITHIN),
     )
+
+
+def _of_earlier_spells(conn: Connection, rows: Sequence[Row]) -> set[tuple[RecordRef, str]]:
+    """The status and stage fields of these intents whose verified value is of another spell."""
+    found: set[tuple[RecordRef, str]] = set()
+    for purpose in ("status", "stage"):
+        spells = {row.ref: row.spell_id for row in rows if row.purpose == purpose}
+        found |= routing.proved_before(conn, spells, purpose)
+    return found
 
 
 def worked_by_people(rows: Iterable[Row]) -> set[RecordRef]:
