@@ -9,10 +9,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.acceptance.site import made
 from tests.docs.page import DOCS, differs, read
-from tests.docs.shell import take
-from tests.docs.test_pages import people
+from tests.docs.shell import site_of, take
 
 
 def renew(path: Path) -> int:
@@ -20,7 +18,7 @@ def renew(path: Path) -> int:
     page = read(path)
     changed = 0
     with tempfile.TemporaryDirectory() as folder:
-        for site in made(Path(folder), people=people(page)):
+        for site in site_of(page, Path(folder)):
             for command, printed, code in reversed(take(page, site)):
                 if not differs(command.expected, printed):
                     continue

@@ -7,7 +7,7 @@
     <!-- append mqlsync.toml -->    the fenced block that follows is added to that file
     <!-- scene NAME [words] -->     what happens meanwhile outside mqlsync: a function of scenes.py
 
-Everything else is prose. The first line may say how many people the CRMs hold: `<!-- site people=200 -->`.
+Everything else is prose. The first line may say which CRMs: `<!-- site people=200 -->`.
 """
 
 from __future__ import annotations

@@ -35,6 +35,24 @@ def rep_sets(site: Site, email: str, field: str, *words: str) -> None:
 
 
 @scene
+def rule_refuses(site: Site, *words: str) -> None:
+    """An administrator's validation rule refuses changes to Leads."""
+    site.sandbox.switches.sf_refused["Lead"] = ("FIELD_CUSTOM_VALIDATION_EXCEPTION", " ".join(words))
+
+
+@scene
+def rule_is_gone(site: Site) -> None:
+    """The administrator has mended it."""
+    del site.sandbox.switches.sf_refused["Lead"]
+
+
+@scene
+def second_lead(site: Site, email: str) -> None:
+    """Somebody has typed a person in again."""
+    site.lead(email)
+
+
+@scene
 def unasked(site: Site) -> None:
     """The admin has said that the first plan need not wait."""
     site.unasked()
@@ -57,9 +75,6 @@ def lead_of(site: Site, email: str) -> str:
 
 def named(site: Site, name: str) -> str:
     """A word in angle brackets of a command: an id that differs from run to run."""
-    kind, _, what = name.partition(" ")
-    if kind == "digest":
-        return str(site.json("plan")["digest"])
-    if kind == "run":
+    if name == "run":
         return str(site.json("runs")["runs"][0]["run_id"])
-    raise LookupError(name + what)
+    raise LookupError(name)

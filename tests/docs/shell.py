@@ -9,16 +9,24 @@ import shlex
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
+from pathlib import Path
 
 from sync.cli.main import main
-from tests.acceptance.site import Site
-from tests.docs import scenes
+from tests.acceptance.site import Site, made
+from tests.docs import demo, scenes
 from tests.docs.page import Command, Edit, Page, Scene
 
 PLAIN = {"cp", "ls", "cat", "mkdir", "mv", "rm", "chmod", "head", "grep"}
 """Commands of the system that a page may use; they run in the configuration folder."""
 FOLDER = "/home/ann/mqlsync"
 """What stands in the pages for the folder of the test."""
+VARYING = (
+    (r"127\.0\.0\.1:\d+", "127.0.0.1:…"),
+    (r"[\d,.]+ [MGT]iB free", "… free"),
+    (r"Python 3\.\d+\.\d+", "Python …"),
+)
+"""What differs from machine to machine."""
 
 
 class Shell:
@@ -53,7 +61,8 @@ class Shell:
             return [str(self.code)]
         if words[0] == "export":
             name, _, value = words[1].partition("=")
-            self.site.environ.setdefault(name, value)
+            if name.removesuffix("_FILE") not in self.site.environ:  # else the sandbox's own is meant
+                self.site.environ.setdefault(name, value)
             return []
         if words[0] in ("mqlsync", ".venv/bin/mqlsync"):
             printed = self._mqlsync(words[1:])
@@ -85,7 +94,17 @@ class Shell:
         return re.sub(r"<(\w[\w ]*)>", lambda found: scenes.named(self.site, found[1]), text)
 
     def _shown(self, text: str) -> str:
+        for pattern, word in VARYING:
+            text = re.sub(pattern, word, text)
         return text.replace(str(self.site.folder), FOLDER)
+
+
+def site_of(page: Page, folder: Path) -> Iterator[Site]:
+    """The CRMs that the first line of a page asks for: `<!-- site people=200 -->`, `<!-- site demo -->`."""
+    asked = re.fullmatch(r"<!-- site (?:(demo)|people=(\d+)) -->", page.lines[0])
+    if asked and asked[1]:
+        return demo.served(folder)
+    return made(folder, people=int(asked[2]) if asked else 0)
 
 
 def take(page: Page, site: Site) -> list[tuple[Command, list[str], int]]:

@@ -7,25 +7,18 @@ from pathlib import Path
 
 import pytest
 
-from tests.acceptance.site import made
-from tests.docs.page import DOCS, Page, differs, read
-from tests.docs.shell import take
+from tests.docs.page import DOCS, differs, read
+from tests.docs.shell import site_of, take
 
 NOT_RUN = ("mqlsync run", "mqlsync demo", "mqlsync worker")
 """Commands that go on until somebody stops them: the pages show them outside of console blocks."""
 PAGES = {page.name: page for page in map(read, sorted(DOCS.glob("**/*.md")))}
 
 
-def people(page: Page) -> int:
-    """How many people the CRMs of a page hold: `<!-- site people=200 -->` at its top."""
-    found = re.search(r"<!-- site people=(\d+) -->", page.lines[0] if page.lines else "")
-    return int(found[1]) if found else 0
-
-
 @pytest.mark.parametrize("name", [name for name, page in PAGES.items() if page.steps])
 def test_a_page_does_what_it_says(name: str, tmp_path: Path) -> None:
     page = PAGES[name]
-    for site in made(tmp_path, people=people(page)):
+    for site in site_of(page, tmp_path):
         taken = take(page, site)
         wrong = []
         for number, (command, printed, code) in enumerate(taken):
