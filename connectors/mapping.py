@@ -120,6 +120,13 @@ SOURCES: Final[Mapping[str, Source]] = {
         "Subject",
         "StartDateTime|ActivityDateTime|ActivityDate",
     ),
+    # Changes of tracked fields, read when a rule names them: who set which field to what, and when.
+    "salesforce.lead_history": Source(
+        ("Field", "OldValue", "NewValue", "CreatedById", "CreatedDate"), "NewValue", "CreatedDate"
+    ),
+    "salesforce.contact_history": Source(
+        ("Field", "OldValue", "NewValue", "CreatedById", "CreatedDate"), "NewValue", "CreatedDate"
+    ),
     # Headers only, never a body. `Status` "5" is a draft (Object Reference, EmailMessage).
     "salesforce.email_message": Source(
         ("Subject", "Incoming", "Status", "IsBounced", "MessageDate", "CreatedDate", "RelatedToId"),

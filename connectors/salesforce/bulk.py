@@ -110,7 +110,7 @@ class Bulk:
     def worthwhile(self, plan: Plan) -> bool:
         """Whether the object is large enough, and Bulk not known to refuse it. One call."""
         spec = plan.spec
-        if self._refused & {spec.object, _EVERYTHING}:
+        if self._refused & {spec.object, _EVERYTHING} or spec.stamp != windows.STAMP:
             return False
         text = soql.select((soql.COUNT,), spec.object, [spec.where])
         try:

@@ -49,8 +49,6 @@ OLDEST_TRANSACTION_MS: Final = 24 * 3600 * 1000
 
 T = TypeVar("T")
 
-_ORDER: Final = (windows.STAMP, "Id")
-
 
 @dataclass(slots=True)
 class Sorted:
@@ -203,10 +201,10 @@ class Changes:
     def _ask(self, plan: Plan, cursor: Cursor) -> tuple[list[Row], bool]:
         spec = plan.spec
         overlap = self._options.overlap.get(spec.feed.name)
-        where = [spec.where, *windows.conditions(cursor, overlap)]
+        where = [spec.where, *windows.conditions(cursor, overlap, spec.stamp)]
 
         def text(fields: Sequence[str]) -> str:
-            return soql.select(fields, spec.object, where, _ORDER, soql.PAGE_ROWS)
+            return soql.select(fields, spec.object, where, (spec.stamp, "Id"), soql.PAGE_ROWS)
 
         return self.query(plan, text)
 
@@ -216,6 +214,8 @@ class Changes:
         rows, done = query_page(self._api, text(asked), deleted=plan.spec.in_bin)
         if left:
             rows = self._complete(plan.spec.object, rows, left)
+        if plan.spec.stamp != windows.STAMP:
+            rows = [_stamped(row, plan.spec.stamp) for row in rows]
         return rows, done
 
     def _complete(self, object_name: str, rows: list[Row], left: Sequence[str]) -> list[Row]:
@@ -330,6 +330,13 @@ def _merged(row: Row, found: Mapping[str, Mapping[str, Any]]) -> Row:
         return row._replace(problem="only a part of its fields could be read")
     fields = {**row.fields, **{name: value for name, value in more.items() if name != "attributes"}}
     return Row(fields, json.dumps(fields, ensure_ascii=False, separators=(",", ":")))
+
+
+def _stamped(row: Row, field: str) -> Row:
+    """The row with a SystemModstamp, which is another field's value where the object has none."""
+    if row.fields is None:
+        return row
+    return row._replace(fields={**row.fields, windows.STAMP: row.fields.get(field)})
 
 
 def _stamps(rows: Sequence[Row]) -> Iterator[int]:

@@ -18,6 +18,7 @@ from connectors.records import Feed, FeedKind
 from connectors.salesforce import records
 from connectors.salesforce.http import CRM
 from connectors.salesforce.schema import ObjectInfo, Schema
+from connectors.salesforce.windows import STAMP
 
 _NEVER_PULLED: Final = frozenset({"address", "location", "base64"})
 """Types that a query cannot give as one value, or that are documents."""
@@ -34,7 +35,9 @@ _BODIES: Final = frozenset({"TextBody", "HtmlBody", "Headers"})
 
 @dataclass(frozen=True, slots=True)
 class Spec:
-    """One object that is pulled. `where` narrows it; `in_bin`: deleted rows can be asked for."""
+    """One object that is pulled. `where` narrows it; `in_bin`: deleted rows can be asked for. `stamp`: the
+    field that moves with a row; rows of history are made once and have no SystemModstamp.
+    """
 
     object: str
     kind: FeedKind
@@ -43,11 +46,12 @@ class Spec:
     where: str = ""
     in_bin: bool = True
     deletions: bool = True  # hard deletes are asked for by getDeleted
+    stamp: str = STAMP
 
     @property
     def swept(self) -> bool:
-        """Whether a full pass compares all ids with ours."""
-        return self.deletions
+        """Whether a full pass compares all ids with ours; history is kept for some months only."""
+        return self.deletions and self.stamp == STAMP
 
     @property
     def feed(self) -> Feed:
@@ -83,6 +87,12 @@ EMAIL_MESSAGES: Final = Spec(
 )
 """Pulled only where the configuration says so."""
 
+HISTORIES: Final = tuple(
+    Spec(f"{parent}History", FeedKind.ENGAGEMENTS, optional=True, source=source, stamp="CreatedDate")
+    for parent, source in (("Lead", "salesforce.lead_history"), ("Contact", "salesforce.contact_history"))
+)
+"""Who changed which tracked field when: pulled where an engagement rule uses it."""
+
 LINK_FIELDS: Final = ("Id", "SystemModstamp", "IsDeleted", "ContactId", "OpportunityId", "Role", "IsPrimary")
 USER_FIELDS: Final = ("Id", "SystemModstamp", "Name", "Username", "Email", "IsActive", "UserType")
 GROUP_FIELDS: Final = ("Id", "SystemModstamp", "Name", "DeveloperName", "Email", "Type")
@@ -90,6 +100,8 @@ PEOPLE_OF: Final = {
     "CampaignMember": ("ContactId", "LeadId"),
     "Task": ("WhoId",),
     "Event": ("WhoId",),
+    "LeadHistory": ("LeadId",),
+    "ContactHistory": ("ContactId",),
     "EmailMessage": tuple(dict.fromkeys((*records.INCOMING_FROM, *records.OUTGOING_TO))),
 }
 """Which fields of an engagement name its person."""
@@ -99,8 +111,12 @@ REREAD: Final = (FeedKind.COMPANIES, FeedKind.PEOPLE, FeedKind.DEALS, FeedKind.E
 
 
 def specs_of(options: PullOptions) -> dict[str, Spec]:
-    """Every object that is pulled, in pulling order: the usual ones, e-mails, custom objects."""
+    """Every object that is pulled, in pulling order: the usual ones, histories, e-mails, custom objects."""
     found = {spec.object: spec for spec in SPECS}
+    for spec in HISTORIES:
+        on = options.of(f"{CRM}.{spec.object}").on
+        if on or (on is None and options.engagement.uses(spec.source)):
+            found[spec.object] = spec
     for name, chosen in options.objects.items():
         crm, _, object_name = name.partition(".")
         if crm == CRM and chosen.on and object_name not in found:
@@ -149,7 +165,7 @@ def make_plan(spec: Spec, schema: Schema, options: PullOptions) -> Plan:
     if options.everything(f"{CRM}.{spec.object}") and spec.kind in REREAD:
         wanted += _everything(info, spec)
     fields = schema.existing(spec.object, wanted)
-    for needed in ("Id", "SystemModstamp"):
+    for needed in ("Id", spec.stamp):
         if needed not in fields:
             what = f"{spec.object}.{needed}"
             raise NotOffered(f"{what} cannot be read", what=what, crm=CRM)

@@ -133,18 +133,18 @@ def read_with(cursor: Cursor, fields: Sequence[str]) -> Cursor:
     return replace(cursor, state=replace(State.of(cursor), fields=tuple(sorted(fields))).to_json())
 
 
-def conditions(cursor: Cursor, overlap: int | None) -> list[str]:
+def conditions(cursor: Cursor, overlap: int | None, field: str = STAMP) -> list[str]:
     """The WHERE of the next page. `overlap` seconds; None: the default of the road taken."""
     parts = []
     if cursor.position is not None:
         stamp, record_id = position_of(cursor)
-        parts.append(soql.after_key(STAMP, stamp, record_id))
+        parts.append(soql.after_key(field, stamp, record_id))
     elif cursor.since_ms is not None:
         default = 0 if State.of(cursor).covered else OVERLAP_SECONDS
         seconds = default if overlap is None else overlap
-        parts.append(soql.since(STAMP, cursor.since_ms - seconds * 1000))
+        parts.append(soql.since(field, cursor.since_ms - seconds * 1000))
     if cursor.until_ms is not None:
-        parts.append(soql.until(STAMP, cursor.until_ms))
+        parts.append(soql.until(field, cursor.until_ms))
     return parts
 
 

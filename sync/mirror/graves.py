@@ -31,6 +31,8 @@ SOURCE_OF: Final[Mapping[str, str]] = {
     "Event": "salesforce.event",
     "CampaignMember": "salesforce.campaign_member",
     "EmailMessage": "salesforce.email_message",
+    "LeadHistory": "salesforce.lead_history",
+    "ContactHistory": "salesforce.contact_history",
 }
 """Object → engagement source, where it is not simply `crm.object`."""
 
