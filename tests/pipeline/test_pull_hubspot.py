@@ -2,68 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from config.settings import Settings
-from connectors.hubspot.connector import HubSpotConnector
 from connectors.sandbox.faults import Match
 from connectors.sandbox.sandbox import Sandbox
-from connectors.throttle import UnlimitedBudget
-from sync.app import pull_options
 from sync.mirror.engine import Mirror
-from sync.reports import FeedCounts
 from tests.databases import mirror_url
+from tests.pipeline.on_hubspot import CRM, HOUR, Configured, configurable, contact, engagements, pull, rule
 from tests.pipeline.small import Small
 from tests.world import SimulatedWorld
-
-CRM = "hubspot"
-HOUR = 3600
-Configured = Callable[..., Small]
 
 
 @pytest.fixture
 def configured(sandbox: Sandbox, world: SimulatedWorld, tmp_path: Path) -> Iterator[Configured]:
     """Makes a mirror that pulls the sandbox by these settings; the same mirror, each time it is called."""
     mirror = Mirror(mirror_url(tmp_path), world)
-
-    def make(**sections: Any) -> Small:
-        token = sandbox.credentials[CRM]["access_token"]
-        hubspot = {"access_token": token, "base_url": sandbox.hubspot_url}
-        settings = Settings.model_validate({"hubspot": hubspot, **sections})
-        options = pull_options(settings)
-        connector = HubSpotConnector(settings.hubspot, options, world, UnlimitedBudget())
-        return Small(mirror, world, {CRM: connector}, settings)
-
-    yield make
+    yield configurable(sandbox, world, mirror)
     mirror.close()
-
-
-def pull(here: Small, *, full: bool = False) -> dict[str, FeedCounts]:
-    counts = here.pull(full=full)[CRM]
-    assert here.problems == []
-    assert all(one.balanced for one in counts.values())
-    return counts
-
-
-def contact(sandbox: Sandbox, number: int, **values: str) -> str:
-    return sandbox.create(CRM, "contacts", {"email": f"h{number}@example.com", **values})
-
-
-def engagements(here: Small, source: str) -> list[tuple[Any, ...]]:
-    return here.select(
-        "SELECT person_record_id, kind, asset FROM engagement WHERE source = :source AND NOT deleted "
-        "ORDER BY person_record_id, kind",
-        source=source,
-    )
-
-
-def rule(source: str, kind: str, **when: str) -> dict[str, Any]:
-    conditions = {name: {"glob": value} for name, value in when.items()}
-    return {"source": source, "kind": kind, "when": conditions}
 
 
 # P13: list memberships
