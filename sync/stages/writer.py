@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 
 from config.world import epoch
 from connectors.base import Connector
-from connectors.errors import AuthFailed, QuotaSpent
+from connectors.errors import AuthFailed, ConnectorError, QuotaSpent
 from connectors.records import Live, Outcome, OutcomeKind, RecordRef, RefusalClass, Write
 from sync.context import Context
 from sync.core.steps import Step, next_step, sent_value
@@ -178,12 +178,23 @@ class Writer:
             return []
         sent_rows = [row for fields in batch.to_send.values() for row in fields]
         writes = [self._write(batch, ref, fields) for ref, fields in batch.to_send.items()]
-        outcomes = self._connector.write(writes)
+        try:
+            outcomes = self._connector.write(writes)
+        except (QuotaSpent, AuthFailed) as error:
+            self._give_back(sent_rows, error)
+            raise
         self._ctx.world.reached("write.answered")
         again, open_rows = self._take_answers(sent_rows, outcomes)
         accepted = {outcome.ref for outcome in outcomes if outcome.kind is OutcomeKind.ACCEPTED}
         again += self._verify(open_rows, {row.id for row in open_rows if row.ref in accepted})
         return again
+
+    def _give_back(self, rows: Sequence[Row], error: ConnectorError) -> None:
+        """The account was refused before anything was written: these wait for it like all the others."""
+        with self._ctx.mirror.write() as conn:
+            self._still_ours(conn)
+            for row in outbox.by_ids(conn, (row.id for row in rows)).values():
+                outbox.move(conn, row, "queued", message=error.message, code=error.code or None)
 
     def _read_and_decide(self, rows: list[Row]) -> Batch:
         """R and D, repeated while the answer is too young (same second) or too old to act on."""
