@@ -1,0 +1,52 @@
+"""Writes stay within what was asked: the fields of the intent, records that exist, and nothing more."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from connectors.sandbox.sandbox import Sandbox
+from tests.pipeline.test_write_sandbox import SandboxBench
+from tests.pipeline.write_bench import OWNERS, POOLS, Bench
+from tests.world import SimulatedWorld
+
+
+@pytest.fixture
+def bench(tmp_path: Path, world: SimulatedWorld) -> Iterator[Bench]:
+    made = Bench(tmp_path, world, routing=POOLS)
+    yield made
+    made.mirror.close()
+
+
+@pytest.fixture
+def wired(tmp_path: Path, world: SimulatedWorld, sandbox: Sandbox) -> Iterator[SandboxBench]:
+    made = SandboxBench(tmp_path, world, sandbox, routing=POOLS)
+    yield made
+    for connector in made.connectors.values():
+        connector.close()
+    made.mirror.close()
+
+
+def test_w5_a_request_holds_the_fields_of_its_intents_alone(bench: Bench) -> None:
+    """The two leads go in one request and are read alike; the first has an owner whom somebody chose."""
+    rep = next(owner.id for owner in OWNERS if owner.email == "rep@example.com")
+    owned, free = bench.lead("1", OwnerId=rep), bench.lead("2")
+    bench.person("p1", owned)
+    bench.person("p2", free)
+    bench.sync()
+    sent = {write.ref: set(write.fields) for write in bench.sf.writes}
+    assert sent == {owned: {"Status"}, free: {"Status", "OwnerId"}}
+    asked = {(row.record_id, row.field) for row in bench.intents()}
+    assert {(ref.id, name) for ref, names in sent.items() for name in names} == asked
+
+
+def test_w24_a_record_that_is_no_more_is_not_created_anew(wired: SandboxBench) -> None:
+    lead, _ = wired.pair("p1")
+    wired.before_write("salesforce", lambda: wired.sandbox.salesforce.purge("Lead", lead.id))
+    counts = wired.sync()
+    assert wired.sandbox.store.table("salesforce", "Lead").rows == {}
+    assert wired.sandbox.ledger.entries(author="worker", field="#created") == []
+    assert {row.why for row in wired.intents(object="Lead")} == {"gone"}
+    assert counts.superseded == 2
