@@ -6,7 +6,7 @@ COMPILE = $(BIN)/uv pip compile -q --upgrade --universal --generate-hashes --pyt
           --no-header --no-annotate
 
 .DEFAULT_GOAL := help
-.PHONY: help setup dev demo test lint lock prove-score bench-score bench-pull clean
+.PHONY: help setup dev demo test test-clients lint lock prove-score bench-score bench-pull clean
 
 help:            ## show what can be made
 	@grep -E '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -23,6 +23,9 @@ dev:             ## the same with what the tests need besides
 test: lint       ## linters, types and the whole test suite
 	$(BIN)/pytest -n auto
 
+test-clients: setup  ## jsforce and HubSpot's Node.js client on the two simulated CRMs (needs Node.js)
+	@$(BIN)/python -m tests.clients
+
 lint: dev        ## ruff and mypy alone
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -32,6 +35,12 @@ lock: dev        ## renew the locks of run time, tests and set-up
 	$(COMPILE) --extra scale pyproject.toml -o requirements.lock
 	$(COMPILE) --extra scale --group dev pyproject.toml -c requirements.lock -o requirements-dev.lock
 	printf 'pip\nuv\nsetuptools\n' | $(COMPILE) - -o .ci/setup.lock
+
+prove: dev       ## play 10,000 seeded interleavings on each CRM, renew docs/guarantees.md
+	@$(BIN)/python -m benchmarks.prove_writes --write
+
+mutants: dev     ## make known mistakes in a copy of the source, one at a time; tests must find each
+	@$(BIN)/python -m tests.mutants
 
 prove-score: dev ## SQL on SQLite and PostgreSQL against the Python oracle, on many more drawn models
 	SCORE_EXAMPLES=500 $(BIN)/pytest -n auto tests/scoring/test_agreement.py tests/pipeline/test_score_incremental.py

@@ -1,0 +1,1 @@
+"""Clients written by others, run against the sandbox: `make test-clients`."""
