@@ -250,6 +250,8 @@ class WritebackSettings(Section):
     """A field that a person touched this recently is left alone until then."""
     settle_time: Duration = 120
     """HubSpot: no resend sooner after an unknown outcome."""
+    canary: Annotated[int, Strict(), Field(ge=0)] = 10
+    """From so many records on, a field that this mapping never wrote goes to one record first; 0: never."""
     salesforce: SalesforceTargets = SalesforceTargets()
     """Targets in Salesforce, per object."""
     hubspot: HubSpotTargets = HubSpotTargets()

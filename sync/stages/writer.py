@@ -25,6 +25,7 @@ from sync.mirror.engine import Connection
 from sync.mirror.lease import LeaseLost, current_epoch
 from sync.mirror.outbox import Row, Sending, scopes_of
 from sync.reports import RunProblem
+from sync.stages.canary import Canary
 from sync.stages.late import Applier, decide_late, load_facts, read_live, worked_by_people
 from sync.stages.readback import ReadBack, Settled
 from sync.stages.reroute import owner_comes, reroute
@@ -81,6 +82,7 @@ class Writer:
         self._conflicts: Counter[str] = Counter()
         self._sends: Counter[str] = Counter()
         self._refusals: Counter[tuple[str, str, str]] = Counter()
+        self._canary = Canary(ctx, connector.crm)
         self._wait = 0.0
         self._alone: set[str] = set()  # fields that go without the others of their record
         self._single: set[RecordRef] = set()  # records that go without others
@@ -102,6 +104,7 @@ class Writer:
         careful = worked_by_people(rows)
         work: deque[str] = deque(row.id for row in sorted(rows, key=lambda row: row.ref not in careful))
         self._refs = {row.id: row.ref for row in rows}
+        self._canary.begin(rows)
         done, total = 0, len(work)
         while work:
             window = self._window(work)
@@ -109,6 +112,8 @@ class Writer:
             work.extendleft(reversed(rest))
             if batch:
                 again = self._one_batch(batch)
+                for problem in self._canary.look(batch):
+                    self._report(problem)
                 self._back_off()
                 work.extend(again)
                 done += len(batch) - len(again)
@@ -142,6 +147,7 @@ class Writer:
             queued = [known[one] for one in window if one in known and known[one].state == "queued"]
             half_done = {(row.ref, row.field) for row in queued if row.step is not None}
             queued = [row for row in queued if row.step or (row.ref, row.field) not in half_done]
+            queued = [row for row in queued if not self._canary.holds(row)]
             queued = [row for row in queued if not paused & set(scopes_of(row.crm, row.object, row.field))]
             busy = outbox.busy(conn, {row.ref for row in queued})
         free = [row for row in queued if row.ref not in busy]
@@ -152,7 +158,7 @@ class Writer:
     def _next_batch(self, rows: Sequence[Row]) -> list[Row]:
         """The intents of as many records of one object as one request may hold, in the order of `rows`."""
         chosen: dict[RecordRef, list[Row]] = {}
-        if rows and rows[0].ref in self._single:
+        if rows and (rows[0].ref in self._single or self._canary.alone(self._fields_of(rows))):
             rows = [row for row in rows if row.ref == rows[0].ref]
         else:
             rows = [row for row in rows if row.ref not in self._single]
@@ -169,6 +175,11 @@ class Writer:
             alone = [row for row in fields if row.id in self._alone]
             batch += alone[:1] or fields
         return batch
+
+    @staticmethod
+    def _fields_of(rows: Sequence[Row]) -> list[Row]:
+        """Everything that the first record of these gets."""
+        return [row for row in rows if row.ref == rows[0].ref]
 
     def _one_batch(self, rows: list[Row]) -> list[str]:
         """R → D → T → W → V for these; returns the intents that are to be decided again in this run."""
