@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
@@ -11,14 +10,16 @@ from config.errors import nearest
 from config.world import epoch
 from scoring.explain import number
 from scoring.lint import lint as lint_lines
-from scoring.load import load_model
 from scoring.model import Model
-from sync.app import load_models, named_lists
+from sync.app import load_models
 from sync.cli.errors import NotFound, UsageFault
+from sync.cli.model_meant import meant
+from sync.cli.model_past import backtest_command, drift_command, suggest_command
 from sync.cli.options import command, group
 from sync.cli.session import Session
 from sync.mirror import models as published
 from sync.mirror.comparison import Difference, compare, fires
+from sync.mirror.leaks import leaks
 from sync.reports import SCHEMA_VERSION
 
 if TYPE_CHECKING:
@@ -30,7 +31,9 @@ USUAL: Final = 0.9
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False)
 commands = typer.Typer(
-    rich_markup_mode=None, no_args_is_help=True, help="The scoring model: lint, diff, publish."
+    rich_markup_mode=None,
+    no_args_is_help=True,
+    help="The scoring model: lint, diff, backtest, suggest, drift, publish.",
 )
 app.add_typer(commands, name="model")
 group(commands)
@@ -45,7 +48,10 @@ def lint(session: Session) -> int:
     models = load_models(session.loaded.config_dir)
     with session.app() as opened, opened.mirror.read() as conn:
         published.check_unchanged(conn, models)
-        found = {model.where: [*lint_lines(model), *_fires(opened, conn, model)] for model in models}
+        found = {
+            model.where: [*lint_lines(model), *_fires(opened, conn, model), *_leaks(conn, model)]
+            for model in models
+        }
     if session.options.json:
         listed = [{**_json(model), "findings": found[model.where]} for model in models]
         session.out.json({"schema_version": SCHEMA_VERSION, "models": listed})
@@ -89,7 +95,7 @@ def diff(
     Nothing is published, stored or written.
     """
     with session.app() as opened, opened.mirror.read() as conn:
-        first, second = (_meant(opened, conn, which) for which in (a, b))
+        first, second = (meant(opened, conn, which) for which in (a, b))
         found = compare(conn, first, second, epoch(opened.world.now()))
     if session.options.json:
         session.out.json({"schema_version": SCHEMA_VERSION, **_difference(first, second, found)})
@@ -124,26 +130,6 @@ def _tell(session: Session, first: Model, second: Model, found: Difference) -> N
         session.out.line(f"{name}: {before} → {after}")
 
 
-def _meant(opened: App, conn: Connection, which: str) -> Model:
-    """The model of a file, of the configuration, or of what was published."""
-    path = Path(which)
-    if path.suffix == ".toml" or path.is_file():
-        if not path.is_file():
-            raise NotFound(f"There is no file {which}.")
-        return load_model(path.read_text(encoding="utf-8"), which, named_lists(opened.config_dir))
-    name, _, version = which.partition("@")
-    if version and not version.isdecimal():
-        raise UsageFault(f"{which} is neither a file nor name@version.")
-    for model in opened.models:
-        if model.name == name and version in ("", str(model.version)):
-            return model
-    text = published.published_text(conn, name, int(version) if version else None)
-    if text is None:
-        near = nearest(name, [model.name for model in opened.models])
-        raise NotFound(f"There is no model {which}." + (f" Did you mean {near}?" if near else ""))
-    return load_model(text, which, named_lists(opened.config_dir))
-
-
 def _fires(opened: App, conn: Connection, model: Model) -> list[str]:
     """Rules that tell nobody from anybody, by the people of the mirror."""
     counts, people = fires(conn, model, epoch(opened.world.now()))
@@ -157,6 +143,11 @@ def _fires(opened: App, conn: Connection, model: Model) -> list[str]:
             share = 100 * counts[rule.id] / people
             found.append(f"rule {rule.id} gives points to {share:.0f} % of {people} people")
     return found
+
+
+def _leaks(conn: Connection, model: Model) -> list[str]:
+    """Facts that the model reads and that are there only once sales has touched somebody."""
+    return [leak.words for leak in leaks(conn, model) if leak.used]
 
 
 def _chosen(models: list[Model], name: str | None) -> Model:
@@ -185,3 +176,8 @@ def _json(model: Model) -> dict[str, Any]:
         "rules": len(model.rules),
         "events": len(model.events),
     }
+
+
+command(commands, "backtest")(backtest_command)
+command(commands, "suggest")(suggest_command)
+command(commands, "drift")(drift_command)
