@@ -22,9 +22,14 @@ def user_config_dir() -> Path:
     return Path(platformdirs.user_config_dir(APP, appauthor=False))
 
 
+def user_state_dir() -> Path:
+    """The user's own folder for what mqlsync keeps (it may not exist)."""
+    return Path(platformdirs.user_state_dir(APP, appauthor=False))
+
+
 def default_database_url() -> str:
     """The mirror in the user's state folder."""
-    return sqlite_url(Path(platformdirs.user_state_dir(APP, appauthor=False)) / "mirror.db")
+    return sqlite_url(user_state_dir() / "mirror.db")
 
 
 def sqlite_url(path: Path) -> str:

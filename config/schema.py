@@ -20,7 +20,17 @@ from config.toml import KeyPath
 
 PREFIX: Final = "MQLSYNC_"
 NESTING: Final = "__"
-FROM_ENVIRONMENT: Final = ("database_url", "salesforce", "hubspot", "schedule", "limits", "daemon", "alerts")
+FROM_ENVIRONMENT: Final = (
+    "database_url",
+    "salesforce",
+    "hubspot",
+    "schedule",
+    "limits",
+    "daemon",
+    "alerts",
+    "privacy",
+    "retention",
+)
 """Sections of which the environment may set every key; of `writeback` it may set the plain values."""
 WRITEBACK: Final = "writeback"
 

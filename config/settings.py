@@ -8,6 +8,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, SecretStr, Strict, field_validator, model_validator
 
+from config.keeping import PrivacySettings as PrivacySettings
+from config.keeping import RetentionSettings as RetentionSettings
 from config.pulling import PulledObject as PulledObject
 from config.pulling import PullSettings as PullSettings
 from config.routing import Pool as Pool
@@ -339,3 +341,5 @@ class Settings(Section):
     limits: LimitsSettings = LimitsSettings()
     daemon: DaemonSettings = DaemonSettings()
     alerts: AlertsSettings = AlertsSettings()
+    privacy: PrivacySettings = PrivacySettings()
+    retention: RetentionSettings = RetentionSettings()

@@ -23,6 +23,7 @@ from sync.mirror.lease import Lease
 from sync.mirror.runs import begin_run, close_killed, finish_run, set_meta
 from sync.mirror.undoing import Written
 from sync.reports import EXIT_PRECEDENCE, RunProblem, RunReport
+from sync.stages import retention
 from sync.stages.decide import decide
 from sync.stages.demote import Demotion, plan_demotion
 from sync.stages.match import match
@@ -101,6 +102,8 @@ def run_under_lease(
             for crm in reached:
                 report.pull[crm] = pull(ctx, crm, full=request.full, on_problem=report.problems.append)
         settle(ctx, report, request)
+        if not request.dry_run:
+            retention.daily(base)
     return report
 
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sync import pipeline, resync
+from sync import pipeline, privacy, resync
 from sync.context import App, Progress
 from sync.mirror import undoing
 from sync.mirror.requests import Ask
@@ -105,9 +105,9 @@ def _reconcile(app: App, arguments: Mapping[str, Any], progress: Progress) -> An
     return Answer(found.to_json(), found.exit_code)
 
 
-def _reconcile(app: App, arguments: Mapping[str, Any], progress: Progress) -> Answer:
-    found = pipeline.reconcile(app, arguments["sample"], progress)
-    return Answer(found.to_json(), found.exit_code)
+def _erase(app: App, arguments: Mapping[str, Any], progress: Progress) -> Answer:
+    done = privacy.erase(app, arguments["order"], progress)
+    return Answer({"schema_version": SCHEMA_VERSION, **done}, 0 if done["complete"] else 5)
 
 
 def _of(report: RunReport) -> Answer:
@@ -126,6 +126,7 @@ _KINDS: Final[Mapping[str, Callable[[App, Mapping[str, Any], Progress], Answer]]
     "undo": _undo,
     "demote": _demote,
     "reconcile": _reconcile,
+    "erase": _erase,
 }
 """Every kind of request."""
 

@@ -7,21 +7,24 @@ from typing import Annotated
 
 import typer
 
+from sync.cli.copying import copy
 from sync.cli.options import command, group
 from sync.cli.session import Session
 from sync.mirror import health
 from sync.mirror.backup import back_up
 from sync.mirror.backup import restore as put_back
 from sync.mirror.engine import Mirror
+from sync.privacy import remember_copy
 from sync.reports import SCHEMA_VERSION
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False)
 BackupFile = Annotated[Path, typer.Argument(metavar="FILE", help="The copy.")]
 commands = typer.Typer(
-    rich_markup_mode=None, no_args_is_help=True, help="The mirror: migrate, backup, restore, verify, stats."
+    rich_markup_mode=None, no_args_is_help=True, help="The mirror: migrate, backup, restore, copy, verify, stats."
 )
 app.add_typer(commands, name="db")
 group(commands)
+command(commands, "copy")(copy)
 
 
 @command(commands, "migrate")
@@ -42,6 +45,7 @@ def backup(session: Session, file: BackupFile) -> int:
     with session.app() as opened:
         where = opened.mirror.where
         size = back_up(opened.mirror, file)
+        remember_copy(opened, "backup", file)
     if session.options.json:
         session.out.json(
             {"schema_version": SCHEMA_VERSION, "mirror": where, "backup": str(file), "bytes": size}
@@ -55,7 +59,7 @@ def backup(session: Session, file: BackupFile) -> int:
 def restore(session: Session, file: BackupFile) -> int:
     """Put a copy in the mirror's place. Nothing is written to a CRM before you have approved a plan again."""
     mirror = Mirror(session.settings.database_url, session.world)
-    former = put_back(mirror, file, session.world)
+    former = put_back(mirror, file, session.world, session.settings.privacy.marks_file)
     kept = None if former is None else str(former)
     if session.options.json:
         session.out.json({"schema_version": SCHEMA_VERSION, "mirror": mirror.where, "former": kept})

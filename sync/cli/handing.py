@@ -16,7 +16,7 @@ from sync.mirror.requests import Ask
 from sync.reports import SCHEMA_VERSION
 from sync.requests import Answer, CrmOff, carry_out
 
-NEEDS_NO_CRM: Final = ("reject",)
+NEEDS_NO_CRM: Final = ("reject", "erase")
 
 NoWait = Annotated[
     bool,

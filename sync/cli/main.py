@@ -50,6 +50,7 @@ COMMANDS: Final[Mapping[str, str]] = {
     "pause": "state",
     "resume": "state",
     "db": "database",
+    "privacy": "privacy",
     "demo": "demo",
 }
 """Every command and the module that it lives in, in the order of `--help`."""

@@ -93,6 +93,11 @@ class Output:
         with _private(file) as handle:
             return _write_csv(handle, columns, rows)
 
+    def file(self, file: Path, value: Mapping[str, Any]) -> None:
+        """Write one JSON object to a file that only its owner may read."""
+        with _private(file) as handle:
+            handle.write(to_json(value) + "\n")
+
     def _write(self, text: str) -> None:
         self._stdout.write(self.redactor.known(text))
         self._stdout.flush()

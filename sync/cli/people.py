@@ -20,6 +20,7 @@ from sync.context import App
 from sync.mirror import explain, queries
 from sync.mirror.engine import Connection
 from sync.mirror.queries import PersonView
+from sync.privacy import remember_copy
 from sync.reports import SCHEMA_VERSION
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False)
@@ -91,6 +92,8 @@ def people(
                     conn, opened, found, now if at is None else at, now if known is None else known, model
                 )
             _print(session, found, csv, jsonl=jsonl)
+        if csv is not None and str(csv) != "-":
+            remember_copy(opened, "people_csv", csv)
     return 0
 
 

@@ -80,17 +80,18 @@ def back_up(mirror: Mirror, file: Path) -> int:
     return file.stat().st_size
 
 
-def restore(mirror: Mirror, file: Path, world: World) -> Path | None:
+def restore(mirror: Mirror, file: Path, world: World, marks: Path | None = None) -> Path | None:
     """Put a copy in the mirror's place, at a new restore epoch; where the former file is kept.
 
-    The copy is checked and migrated aside first. Raises DatabaseDamaged, DatabaseNewer, MirrorBusy and
+    The copy is checked and migrated aside first, and without whom `marks` (the file beside the mirror, when
+    None) and the present mirror name as erased. Raises DatabaseDamaged, DatabaseNewer, MirrorBusy and
     NotSqlite.
     """
     path = path_of(mirror)
     if not file.is_file():
         raise DatabaseUnusable(str(file), "there is no such file")
     with _alone(path):
-        marks = marks_file.beside(path)
+        marks = marks or marks_file.beside(path)
         epochs, erased = _epochs(mirror), _erased(mirror, marks)
         written: list[Copy] = _asked(mirror, copies.all_copies, [])
         if path.exists():

@@ -15,7 +15,8 @@ from sqlalchemy import ColumnElement, Table, and_, bindparam, func, insert, not_
 from connectors.records import RecordRef
 from sync.core.steps import Step
 from sync.core.writes import REPAIR, Why
-from sync.mirror.engine import Connection
+from sync.mirror import rowhash
+from sync.mirror.engine import Connection, DatabaseDamaged
 from sync.mirror.tables import Intent, PauseRow
 from sync.mirror.tables.outbox import END_STATES, WAITING_STATES
 from sync.mirror.upserts import Upsert, upsert
@@ -222,6 +223,7 @@ def sendable(
     `digest`: only those of that released plan. `released_only`: only those of any released plan, and
     repairs, which need nobody's word.
     """
+    require_whole(conn, crm)
     where: list[ColumnElement[bool]] = [
         INTENT.c.crm == crm,
         INTENT.c.state == "queued",
@@ -235,6 +237,16 @@ def sendable(
         where.append(INTENT.c.person_id.in_(sorted(people)))
     order = (INTENT.c.object, INTENT.c.record_id, INTENT.c.field)
     return [Row(*row) for row in conn.execute(select(*COLUMNS).where(*where).order_by(*order))]
+
+
+def require_whole(conn: Connection, crm: str) -> None:
+    """Every open intent of a CRM is what was written. Raises DatabaseDamaged: a damaged one is never sent."""
+    states = ", ".join(f"'{state}'" for state in WAITING_STATES)
+    found = rowhash.damaged(conn, "intent", f"state IN ({states}) AND crm = :crm", crm=crm)
+    if found:
+        where = conn.engine.url.render_as_string(hide_password=True)
+        more = f" and {len(found) - 1} more are" if len(found) > 1 else " is"
+        raise DatabaseDamaged(where, f"the change {found[0]}{more} not what was written: nothing is sent")
 
 
 def unreleased(conn: Connection, states: Sequence[str] = ("queued", "quiet")) -> list[Row]:
@@ -279,6 +291,7 @@ def repairs_before(conn: Connection, row: Row) -> int:
 
 def in_flight(conn: Connection, crm: str, now: int) -> list[Row]:
     """Intents whose fate is not known: sent and never judged, or unsure and due for another look."""
+    require_whole(conn, crm)
     due = or_(INTENT.c.next_at.is_(None), INTENT.c.next_at <= now, INTENT.c.state == "sent")
     query = select(*COLUMNS).where(INTENT.c.crm == crm, INTENT.c.state.in_(IN_FLIGHT), due)
     order = (INTENT.c.object, INTENT.c.record_id, INTENT.c.field)

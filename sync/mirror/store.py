@@ -17,7 +17,7 @@ from connectors.records import (
     Poison,
 )
 from sync.core.identity import email_key
-from sync.mirror import cursors, graves, links, listing, optout
+from sync.mirror import cursors, erased, graves, links, listing, optout
 from sync.mirror.computed import engagement_columns, person_columns, store_domains
 from sync.mirror.dialect import id_list, sql
 from sync.mirror.engine import Connection
@@ -85,8 +85,9 @@ def save_rows(conn: Connection, page: Page, run: RunStamp, *, direct: bool = Fal
     `direct`: the rows were asked for by id, so what is alive is alive and what is gone is gone, whatever
     we thought before (a feed may show a late index).
     """
+    page, kept_out = erased.without_erased(conn, page, run.now)
     round_ = current_round(conn)
-    counts = FeedCounts(seen=page.seen, calls=page.calls)
+    counts = FeedCounts(seen=page.seen, unchanged=kept_out, calls=page.calls)
     poison = list(page.poison)
     _save_people(conn, page.people, run, round_, counts, poison)
     _save_plain(conn, COMPANIES, page.companies, (False, round_), counts, poison)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from sync.mirror import erased
 from sync.mirror.dialect import sql
 from sync.mirror.engine import Connection
 from sync.mirror.graves import TABLE_OF, source_of
@@ -28,7 +29,8 @@ def begin(conn: Connection, crm: str, object_name: str) -> None:
 
 
 def note(conn: Connection, crm: str, object_name: str, ids: Sequence[str]) -> None:
-    """These ids are there."""
+    """These ids are there. Those of people who were erased are not noted, so nobody asks for them."""
+    ids = erased.ids_without(conn, crm, object_name, ids)
     if ids:
         conn.execute(
             sql(

@@ -52,6 +52,7 @@ class Site:
         salesforce, hubspot = sandbox.credentials["salesforce"], sandbox.credentials["hubspot"]
         self.environ = {
             "MQLSYNC_DATABASE_URL": mirror_url(folder),
+            "MQLSYNC_PRIVACY__MARKS_FILE": str(folder / "mirror.db.erased"),
             "MQLSYNC_SALESFORCE__LOGIN_URL": sandbox.salesforce_url,
             "MQLSYNC_SALESFORCE__CLIENT_ID": salesforce["client_id"],
             "MQLSYNC_SALESFORCE__CLIENT_SECRET": salesforce["client_secret"],
