@@ -6,7 +6,7 @@ COMPILE = $(BIN)/uv pip compile -q --upgrade --universal --generate-hashes --pyt
           --no-header --no-annotate
 
 .DEFAULT_GOAL := help
-.PHONY: help setup dev demo test test-clients lint lock prove-score bench-score bench-pull clean
+.PHONY: help setup dev demo test test-clients lint lock prove prove-model mutants prove-score bench-score bench-pull clean
 
 help:            ## show what can be made
 	@grep -E '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -38,6 +38,9 @@ lock: dev        ## renew the locks of run time, tests and set-up
 
 prove: dev       ## play 10,000 seeded interleavings on each CRM, renew docs/guarantees.md
 	@$(BIN)/python -m benchmarks.prove_writes --write
+
+prove-model: dev ## the small model of write-back with any two events at any two steps
+	MODEL_DEPTH=2 $(BIN)/pytest -n auto tests/proof/test_model.py
 
 mutants: dev     ## make known mistakes in a copy of the source, one at a time; tests must find each
 	@$(BIN)/python -m tests.mutants

@@ -116,10 +116,12 @@ class ScheduledWorld(SimulatedWorld):
 class Arena:
     """Close it (or use `with`). One at a time in a process: it stands between the clients and the network.
 
-    `limited`: the CRM enforces its usual limits of calls.
+    `limited`: the CRM enforces its usual limits of calls. `owners`: owners are written as well.
     """
 
-    def __init__(self, folder: Path, crm: str, *, limited: bool = False, **settings: Any) -> None:
+    def __init__(
+        self, folder: Path, crm: str, *, limited: bool = False, owners: bool = True, **settings: Any
+    ) -> None:
         self.crm, self.object = crm, OBJECT[crm]
         self.status, self.owner = str(STATUS[crm]["field"]), OWNER[crm]
         self.world = ScheduledWorld()
@@ -128,7 +130,7 @@ class Arena:
         self.sandbox = Sandbox(clock=self.world.clock, switches=Switches() if limited else UNLIMITED)
         self.wire = self._stack.enter_context(in_process(self.sandbox))
         self._people()
-        targets = {"status": STATUS[crm], "owner": {"field": self.owner}}
+        targets = {"status": STATUS[crm], **({"owner": {"field": self.owner}} if owners else {})}
         given: dict[str, Any] = {
             "writeback": {crm: {self.object: targets}},
             "limits": {
@@ -184,6 +186,9 @@ class Arena:
             }
             self.queue: str | None = box.create(
                 "salesforce", "Group", {"Type": "Queue", "Name": "New"}, author="seed"
+            )
+            box.create(
+                "salesforce", "QueueSobject", {"QueueId": self.queue, "SobjectType": "Lead"}, author="seed"
             )
         else:
             owners: Any = box.hubspot.owners

@@ -101,9 +101,11 @@ class Ours:
 class Player:
     """The world around one strategy in one game."""
 
-    def __init__(self, arena: Arena, script: Script, make: Callable[[Arena], Strategy]) -> None:
+    def __init__(
+        self, arena: Arena, script: Script, make: Callable[[Arena], Strategy], records: int = RECORDS
+    ) -> None:
         self.arena, self.script = arena, script
-        self.refs = arena.begin(RECORDS, seed=script.seed)
+        self.refs = arena.begin(records, seed=script.seed)
         self.started = arena.world.clock()
         self.strategy = make(arena)
         self.requests = self.writes = self.reads = self.arrivals = self.cuts = 0
@@ -123,6 +125,7 @@ class Player:
         try:
             for gap in self.script.gaps:
                 self.one_pass()
+                self.after_pass()
                 arena.world.advance(gap)
             self.disturbed = False
             for _ in range(QUIET_PASSES):
@@ -144,6 +147,9 @@ class Player:
             self.strategy.run()
         except PulledPlug:
             self.cuts += 1
+
+    def after_pass(self) -> None:
+        """A pass in which things happen is over."""
 
     # -- what happens
 
