@@ -20,7 +20,9 @@ from sync.reports import SCHEMA_VERSION
 app = typer.Typer(rich_markup_mode=None, add_completion=False)
 BackupFile = Annotated[Path, typer.Argument(metavar="FILE", help="The copy.")]
 commands = typer.Typer(
-    rich_markup_mode=None, no_args_is_help=True, help="The mirror: migrate, backup, restore, copy, verify, stats."
+    rich_markup_mode=None,
+    no_args_is_help=True,
+    help="The mirror: migrate, backup, restore, copy, verify, stats.",
 )
 app.add_typer(commands, name="db")
 group(commands)

@@ -30,6 +30,7 @@ from sync.cli.words import crm_name, unknown
 from sync.demo import DemoFailed
 from sync.handover import NotCarriedOut, Relayed
 from sync.mirror.backup import FileInTheWay, MirrorBusy, NotSqlite
+from sync.mirror.copying import Differs, NotEmpty
 from sync.mirror.engine import (
     DatabaseDamaged,
     DatabaseLocked,
@@ -40,6 +41,7 @@ from sync.mirror.engine import (
     DiskFull,
 )
 from sync.mirror.lease import LeaseHeld, LeaseLost
+from sync.mirror.moved import MirrorMoved
 from sync.mirror.outbox import OutboxRaced
 from sync.mirror.plans import NoSuchPlan, PlanOver, SeveralPlans
 from sync.requests import CrmOff
@@ -239,6 +241,27 @@ def _not_sqlite(_: NotSqlite) -> list[str]:
     ]
 
 
+def _moved(error: MirrorMoved) -> list[str]:
+    return [
+        f"The mirror {error.old} was moved to {error.where}; nothing is written from it any more.",
+        "Set database_url to the new one. To go back, `mqlsync db copy` it into another new database.",
+    ]
+
+
+def _not_empty(error: NotEmpty) -> list[str]:
+    return [
+        f"{error.where} is not empty: there are rows in {error.table}; nothing was copied.",
+        "Name a database without rows of mqlsync.",
+    ]
+
+
+def _differs(error: Differs) -> list[str]:
+    return [
+        f"{error.table} read back is not what was copied ({error.rows} rows, {error.read} read back).",
+        "Nothing was kept in the new database and the old one is as it was: this is a bug of mqlsync.",
+    ]
+
+
 def _in_the_way(error: FileInTheWay) -> list[str]:
     return [f"{error.file} exists already; nothing was done."]
 
@@ -324,6 +347,9 @@ _RULES: Final[tuple[tuple[type[BaseException], int, Callable[[Any], list[str]]],
     (PlanOver, 9, _plan_over),
     (OutboxRaced, 11, _raced),
     (NotSqlite, 2, _not_sqlite),
+    (MirrorMoved, 2, _moved),
+    (NotEmpty, 2, _not_empty),
+    (Differs, 1, _differs),
     (FileInTheWay, 2, _in_the_way),
     (MirrorBusy, 11, _busy),
     (NotCarriedOut, 5, _not_carried_out),

@@ -21,6 +21,7 @@ from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from config.world import World, epoch
 from sync.mirror.engine import Connection, DatabaseUnusable, Mirror
+from sync.mirror.moved import MirrorMoved, moved_to
 from sync.mirror.presence import known_dead, presence_at
 from sync.mirror.tables import LeaseRow
 
@@ -66,12 +67,15 @@ class Lease:
         self.epoch = 0
         self._presence = presence_at(mirror)
 
-    def acquire(self, wait: float = 0.0) -> int:
-        """Take the lease, waiting up to `wait` seconds for it; returns the epoch. Raises LeaseHeld."""
+    def acquire(self, wait: float = 0.0, *, moved: bool = False) -> int:
+        """Take the lease, waiting up to `wait` seconds for it; returns the epoch.
+
+        Raises LeaseHeld, and MirrorMoved for a mirror that was moved unless `moved` allows it.
+        """
         deadline = self._world.monotonic() + wait
         while True:
             try:
-                return self._try()
+                return self._try(moved=moved)
             except LeaseHeld:
                 left = deadline - self._world.monotonic()
                 if left <= 0:
@@ -98,9 +102,9 @@ class Lease:
             self._presence.end()
 
     @contextmanager
-    def held(self, wait: float = 0.0, *, heartbeat: bool = False) -> Iterator[int]:
+    def held(self, wait: float = 0.0, *, heartbeat: bool = False, moved: bool = False) -> Iterator[int]:
         """Hold the lease for a block. `heartbeat`: renew it from a thread, in real time, while it lasts."""
-        number = self.acquire(wait)
+        number = self.acquire(wait, moved=moved)
         stop = threading.Event()
         thread = threading.Thread(target=self._beat, args=(stop,), daemon=True)
         if heartbeat:
@@ -123,7 +127,7 @@ class Lease:
             except DatabaseUnusable:
                 continue  # locked or full for now: there are two more beats before the lease is over
 
-    def _try(self) -> int:
+    def _try(self, *, moved: bool) -> int:
         now = epoch(self._world.now())
         try:
             self._presence.begin(self.holder)
@@ -131,6 +135,8 @@ class Lease:
                 row = conn.execute(
                     select(LEASE.c.holder, LEASE.c.epoch, LEASE.c.expires_at).where(LEASE.c.name == NAME)
                 ).one_or_none()
+                if not moved and (where := moved_to(conn)) is not None:
+                    raise MirrorMoved(self._mirror.where, where)
                 if row is not None and row.expires_at > now and not self._presence.is_dead(conn, row.holder):
                     raise LeaseHeld(row.holder, row.expires_at)
                 number: int = 1 if row is None else row.epoch + 1

@@ -7,6 +7,7 @@ statement changed is exactly what the driver counts, so "stored" needs no second
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -17,6 +18,7 @@ from sqlmodel import SQLModel
 
 from sync.mirror.engine import Connection
 
+ESCAPED_NUL: Final = re.compile(r"(?<!\\)((?:\\\\)*)\\u0000")
 LARGEST_INTEGER: Final = 2**63 - 1
 """What a BIGINT holds."""
 
@@ -57,15 +59,9 @@ def upsert(conn: Connection, how: Upsert, rows: Sequence[tuple[Any, ...]]) -> tu
     if not rows:
         return 0, []
     sql = _sql(conn.dialect.name, how)
-    if conn.dialect.name == "postgresql":
-        rows = [tuple(_without_nul(value) for value in row) for row in rows]
-    savepoint = conn.begin_nested()
-    try:
-        changed = conn.exec_driver_sql(sql, list(rows)).rowcount
-    except (UnicodeEncodeError, OverflowError):
-        savepoint.rollback()
-    else:
-        savepoint.commit()
+    rows = without_nul(how, rows)
+    changed = _tried(conn, sql, rows)
+    if changed is not None:
         return changed, []
     found = [(index, _why_unstorable(row)) for index, row in enumerate(rows)]
     good = [row for row, (_, reason) in zip(rows, found, strict=True) if not reason]
@@ -73,9 +69,40 @@ def upsert(conn: Connection, how: Upsert, rows: Sequence[tuple[Any, ...]]) -> tu
     return changed, [Unstorable(index, reason) for index, reason in found if reason]
 
 
-def _without_nul(value: Any) -> Any:
-    """PostgreSQL's text has no NUL; the payload, being JSON, still says where one was."""
-    return value.replace("\x00", "\ufffd") if isinstance(value, str) and "\x00" in value else value
+def without_nul(how: Upsert, rows: Sequence[tuple[Any, ...]]) -> Sequence[tuple[Any, ...]]:
+    """The rows with a replacement character for every NUL: PostgreSQL's text has none, SQLite's functions end
+    a text there. The payload, being JSON, still says where one was; it alone is looked at where there is one.
+    """
+    raw = how.columns.index("raw") if "raw" in how.columns else None
+    if not any(_may_hold_nul(row, raw) for row in rows):
+        return rows
+    return [tuple(map(_replaced, how.columns, row)) for row in rows]
+
+
+def _may_hold_nul(row: tuple[Any, ...], raw: int | None) -> bool:
+    if raw is not None:
+        return "\\u0000" in row[raw] or "\x00" in row[raw]
+    return any(isinstance(value, str) and "\x00" in value for value in row)
+
+
+def _replaced(column: str, value: Any) -> Any:
+    if not isinstance(value, str) or column == "raw":
+        return value
+    if column == "fields":  # JSON in a text column, which is read as such
+        value = ESCAPED_NUL.sub(r"\1\\ufffd", value)
+    return value.replace("\x00", "\ufffd")
+
+
+def _tried(conn: Connection, sql: str, rows: Sequence[tuple[Any, ...]]) -> int | None:
+    """How many rows were inserted or changed; None, and nothing done, when one cannot be stored."""
+    savepoint = conn.begin_nested()
+    try:
+        changed = conn.exec_driver_sql(sql, list(rows)).rowcount
+    except (UnicodeEncodeError, OverflowError):
+        savepoint.rollback()
+        return None
+    savepoint.commit()
+    return changed
 
 
 def _why_unstorable(row: tuple[Any, ...]) -> str:

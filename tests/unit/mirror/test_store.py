@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -84,13 +86,17 @@ def test_every_kind_of_row_is_counted(mirror: Mirror) -> None:
     assert select(mirror, "SELECT email_key FROM owner") == [("rep@example.com",)]
 
 
-def test_text_survives(mirror: Mirror, database: str) -> None:
+def test_text_survives(mirror: Mirror) -> None:
     odd = ["NA", "NULL", "  leading", "line\nbreak", "zero\x00byte", "😀", "None", ""]
     for number, value in enumerate(odd):
-        save(mirror, person("contacts", str(number), last_name=value))
-    if database == "postgresql":  # its text has no NUL
-        odd[4] = "zero\ufffdbyte"
+        raw = json.dumps({"properties": {"lastname": value}})
+        fields = json.dumps({"custom": value, "typed": "\\u0000"})
+        save(mirror, person("contacts", str(number), last_name=value, raw=raw, fields=fields))
+    odd[4] = "zero\ufffdbyte"  # no NUL in a text: PostgreSQL has none
     assert [row[0] for row in select(mirror, "SELECT last_name FROM person_record ORDER BY id")] == odd
+    found = select(mirror, "SELECT raw, fields FROM person_record ORDER BY id")[4]
+    assert json.loads(found[0]) == {"properties": {"lastname": "zero\x00byte"}}
+    assert json.loads(found[1]) == {"custom": "zero\ufffdbyte", "typed": "\\u0000"}
 
 
 def test_a_row_that_no_database_can_hold_is_parked_alone(mirror: Mirror) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from sync.mirror import computed, store, upserts
-from sync.mirror.upserts import Upsert
+from sync.mirror.tables import PersonRow
+from sync.mirror.upserts import Upsert, without_nul
 
 ALL = (store.PEOPLE, store.COMPANIES, store.DEALS, store.ENGAGEMENTS, store.OWNERS, computed.DOMAIN_UPSERT)
 
@@ -31,6 +32,11 @@ def test_the_tuples_have_the_columns_of_their_table_in_order(how: Upsert) -> Non
     assert list(how.columns) == [name for name in columns if name in how.columns]
 
 
-def test_a_nul_goes_only_where_it_cannot_stay() -> None:
-    assert upserts._without_nul("a\x00b") == "a\ufffdb"
-    assert upserts._without_nul(7) == 7
+def test_a_nul_is_replaced_and_the_payload_stays() -> None:
+    how = Upsert(PersonRow, ("id", "raw", "fields", "city", "modified_ms"))
+    raw = '{"a": "x\\u0000y"}'
+    row = ("1", raw, '{"a": "x\\u0000y", "b": "\\\\u0000"}', "a\x00b", 5)
+    clean = ("1", raw, '{"a": "x\\ufffdy", "b": "\\\\u0000"}', "a\ufffdb", 5)
+    assert without_nul(how, [row, ("2", "{}", None, None, 5)]) == [clean, ("2", "{}", None, None, 5)]
+    plain = [("2", "{}", "{}", "Ulm", 5)]
+    assert without_nul(how, plain) is plain
