@@ -1,8 +1,8 @@
-"""Form submissions as engagement, form by form, newest first down to where the last pass stopped.
+"""Form submissions as engagement: forms side by side, each newest first down to where the last pass stopped.
 
-The cursor's notes hold, per form, the time of its newest stored submission (`floors`); while a pass is
-under way also the form it is in (`form`) and the newest time seen there (`top`). A form's floor moves
-only when the pass has come down to the old one, so a new process goes on without a gap.
+The cursor's notes hold, per form, the time of its newest stored submission (`floors`); while a pass is under
+way also which forms are open and where each goes on (`lanes`), with the newest time seen there (`tops`). A
+form's floor moves only when the pass has come down to the old one, so a new process goes on without a gap.
 
 Sources: HubSpot's "Get submissions for a form" (limit 50, newest first) and "Get a list of forms" pages;
 blog comment forms answer 400 and are left out.
@@ -12,13 +12,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
 from connectors import fields
 from connectors.errors import BrokenReply, NotOffered, RecordRejected
 from connectors.hubspot.account import Account, Answer
+from connectors.hubspot.lanes import Fetch, LanePage, Lanes
 from connectors.hubspot.reader import Form, FormList, ObjectPage, Submission, raw_text
 from connectors.hubspot.replies import CRM
 from connectors.hubspot.steps import state_of, state_text
@@ -29,7 +30,7 @@ SOURCE: Final = "hubspot.form_submission"
 OVERLAP: Final = 300  # seconds below the floor that are read again
 PAGE: Final = 50
 FORMS_PAGE: Final = 100
-_NEXT: Final = "\x00"  # sorts right after a form's own id: go on with the form that follows
+LANES: Final = "lanes"
 
 
 class Submissions:
@@ -43,27 +44,32 @@ class Submissions:
         """New submissions of every form. Forms with few of them share a page."""
         cursor = cursor or Cursor()
         before = self._account.calls
-        forms = self._forms()
+        forms = {form.id: form for form in self._forms()}
         state = state_of(cursor)
         until = cursor.until_ms if cursor.until_ms is not None else self._account.server_now_ms()
         floors: dict[str, int] = dict(state.get("floors", {}))
-        started_in = state.get("form") if cursor.until_ms is not None else None
+        under_way = cursor.until_ms is not None and LANES in state
+        lanes = {
+            form: token
+            for form, token in (state[LANES] if under_way else dict.fromkeys(forms)).items()
+            if form in forms
+        }
+        tops: dict[str, int] = dict(state.get("tops", {})) if under_way else {}
         waiting: list[tuple[Form, msgspec.Raw]] = []
-        for form in forms:
-            if started_in is not None and form.id < started_in:
-                continue
-            here = form.id == started_in
-            start, top = (cursor.position, int(state.get("top", 0))) if here else (None, 0)
-            for rows, after, newest in self._newest(feed, form, floors, start, top):
-                waiting += [(form, raw) for raw in rows]
-                notes: dict[str, Any] = {"floors": floors, "form": form.id, "top": newest}
-                if after is None:
-                    floors[form.id] = max(newest, floors.get(form.id, 0))
-                    notes = {"floors": floors, "form": form.id + _NEXT}
-                if after is not None or len(waiting) >= PAGE:
-                    going_on = Cursor(cursor.since_ms, until, after, state_text(notes))
-                    yield self._page(feed, waiting, going_on, self._account.calls - before)
-                    before, waiting = self._account.calls, []
+        for page in Lanes(self._account, self._fetch(feed, floors)).pages(lanes):
+            form = page.lane
+            waiting += [(forms[form], raw) for raw in page.rows]
+            tops[form], lanes[form] = max(page.more, tops.get(form, 0)), page.token
+            if page.token is None:
+                floors[form] = max(tops.pop(form), floors.get(form, 0))
+                del lanes[form]
+            if lanes and len(waiting) >= PAGE:
+                notes = {"floors": floors, LANES: lanes, "tops": tops}
+                calls, before = self._account.calls - before, self._account.calls
+                yield self._page(
+                    feed, waiting, Cursor(cursor.since_ms, until, None, state_text(notes)), calls
+                )
+                waiting = []
         done = Cursor(since_ms=until, state=state_text({"floors": floors}))
         yield self._page(feed, waiting, done, self._account.calls - before)
 
@@ -89,34 +95,39 @@ class Submissions:
         except RecordRejected:
             return self._account.read(FormList, "forms", query=query)
 
-    def _newest(
-        self, feed: Feed, form: Form, floors: Mapping[str, int], after: str | None, top: int
-    ) -> Iterator[tuple[list[msgspec.Raw], str | None, int]]:
-        """(rows down to the floor, token of the next page or None at the end, newest time seen)."""
-        floor = floors.get(form.id)
+    def _fetch(self, feed: Feed, floors: Mapping[str, int]) -> Fetch:
+        """Pages of a form down to its floor; `more` is the newest time of a page."""
         overlap = self._options.overlap.get(feed.name, OVERLAP)
-        stop = None if floor is None else floor - overlap * 1000
-        while True:
-            query = [("limit", str(PAGE)), *([("after", after)] if after is not None else [])]
-            try:
-                answer = self._account.read(ObjectPage, "submissions", query=query, form=form.id)
-            except (NotOffered, RecordRejected):
-                return  # a form without submissions of its own, or deleted meanwhile
-            times = [_time_of(raw) for raw in answer.value.results]
-            top = max([top, *(time for time in times if time is not None)])
-            rows = [
+        stops = {form: floor - overlap * 1000 for form, floor in floors.items()}
+
+        def fetch(form: str, token: str | None) -> LanePage:
+            answer = self._submissions(form, token)
+            if answer is None:
+                return LanePage(form, (), None, self._account.server_now_ms(), 0)
+            stop, rows = stops.get(form), answer.value.results
+            times = [_time_of(raw) for raw in rows]
+            wanted = [
                 raw
-                for raw, time in zip(answer.value.results, times, strict=True)
+                for raw, time in zip(rows, times, strict=True)
                 if stop is None or time is None or time >= stop
             ]
             known_below = any(time is not None and stop is not None and time < stop for time in times)
-            next_after = None if known_below else answer.value.after
-            if next_after is not None and next_after == after:
-                raise BrokenReply("the submissions of a form go in circles", crm=CRM, code="circle")
-            yield rows, next_after, top
-            if next_after is None:
-                return
-            after = next_after
+            going_on = None if known_below else answer.value.after
+            newest = max((time for time in times if time is not None), default=0)
+            return LanePage(form, wanted, going_on, answer.server_ms, newest)
+
+        return fetch
+
+    def _submissions(self, form: str, after: str | None) -> Answer | None:
+        """A page; from the start when the server no longer knows the token. None: a form without submissions
+        of its own, or deleted meanwhile."""
+        query = [("limit", str(PAGE)), *([("after", after)] if after is not None else [])]
+        try:
+            return self._account.read(ObjectPage, "submissions", query=query, form=form)
+        except NotOffered:
+            return None
+        except RecordRejected:
+            return None if after is None else self._submissions(form, None)
 
     def _page(self, feed: Feed, rows: Sequence[tuple[Form, msgspec.Raw]], cursor: Cursor, calls: int) -> Page:
         found = [self._engagement(form, raw) for form, raw in rows]

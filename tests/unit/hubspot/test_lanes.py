@@ -9,6 +9,7 @@ import pytest
 from connectors.errors import Retriable
 from connectors.hubspot import events
 from connectors.records import EngagementRecord, Page
+from connectors.sandbox.faults import Match
 from connectors.sandbox.sandbox import Sandbox
 from tests.unit.hubspot.made import on_sandbox, pull
 from tests.world import SimulatedWorld
@@ -80,3 +81,29 @@ def test_a_consumer_that_goes_away_leaves_no_thread(busy: Sandbox, world: Simula
         pass
     stream.close()  # type: ignore[attr-defined]
     assert readers() == 0
+
+
+def test_forms_go_side_by_side_and_another_process_goes_on(sandbox: Sandbox, world: SimulatedWorld) -> None:
+    now, made = world.clock(), 0
+    for number in range(12):
+        form = sandbox.hubspot.forms.add(f"Form {number}")
+        for one in range(30 * number):
+            made += 1
+            sandbox.hubspot.feeds.add_submission(form, now - one, f"f{made}@example.com", {})
+    deepest = 0
+    guard = threading.Lock()
+
+    def coming(_: object) -> None:
+        nonlocal deepest
+        with guard:
+            deepest = max(deepest, readers())
+
+    sandbox.steps.before(Match("hubspot", "GET", "/submissions/", count=None), coming)
+    pages, cursor = pull(on_sandbox(sandbox, world), "form_submissions")
+    assert len(rows(pages)) == made
+    assert deepest > 1
+    assert readers() == 0
+    for number in range(0, len(pages) - 1, 5):
+        rest, end = pull(on_sandbox(sandbox, world), "form_submissions", pages[number].cursor)
+        assert rows([*pages[: number + 1], *rest]) == rows(pages)
+        assert end.state == cursor.state
