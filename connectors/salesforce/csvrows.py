@@ -60,7 +60,8 @@ class Columns:
         """`types`: described type by wanted path. Raises BrokenReply when a path is not in the header."""
         places = {name.lower(): place for place, name in enumerate(header)}
         self.width = len(header)
-        self._own: list[tuple[int, str, Convert | None]] = []
+        self._own: list[tuple[int, str]] = []
+        self._converted: list[tuple[str, Convert]] = []
         self._nested: list[tuple[int, list[str], Convert | None]] = []
         for path, type_name in types.items():
             place = places.get(path.lower())
@@ -70,7 +71,10 @@ class Columns:
             if "." in path:
                 self._nested.append((place, path.split("."), convert))
             else:
-                self._own.append((place, path, convert))
+                self._own.append((place, path))
+                self._converted += [(path, convert)] if convert is not None else []
+        self._names = [name for _, name in self._own]
+        self._places = [place for place, _ in self._own]
 
     def row(self, values: Sequence[str]) -> Row:
         """One line as a row. Raises BrokenReply for one of another width."""
@@ -85,13 +89,11 @@ class Columns:
             return self._unreadable(values, "a value is not of its field's type")
 
     def _fields(self, values: Sequence[str]) -> dict[str, Any]:
-        fields: dict[str, Any] = {}
-        for place, name, convert in self._own:
-            text = values[place]
-            if not text:
-                fields[name] = None
-            else:
-                fields[name] = text if convert is None else convert(text)
+        texts = [values[place] or None for place in self._places]
+        fields: dict[str, Any] = dict(zip(self._names, texts, strict=True))
+        for name, read in self._converted:
+            if (known := fields[name]) is not None:
+                fields[name] = read(known)
         for place, steps, convert in self._nested:
             text = values[place]
             if text:
@@ -102,9 +104,7 @@ class Columns:
 
     def _unreadable(self, values: Sequence[str], problem: str) -> Row:
         """A row to be parked: its text, and its id if that can be read."""
-        known = {
-            name: values[place] for place, name, _ in self._own if name == "Id" and values[place].isascii()
-        }
+        known = {name: values[place] for place, name in self._own if name == "Id" and values[place].isascii()}
         raw = msgspec.json.encode([value.encode("utf-8", "backslashreplace").decode() for value in values])
         return Row(known, raw.decode(), problem)
 

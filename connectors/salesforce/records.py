@@ -329,9 +329,12 @@ def domain_of(website: str | None) -> str | None:
 def _texts(fields: dict[str, Any], facts: Mapping[str, str]) -> dict[str, str | None]:
     """The facts as text; "" is no fact."""
     found: dict[str, str | None] = {}
+    known = fields.get
     for name, path in facts.items():
-        value = fields.get(path) if "." not in path else at_path(fields, path)
-        found[name] = (value if type(value) is str else as_str(value)) or None
+        value = known(path)
+        if value is None and "." in path:
+            value = at_path(fields, path)
+        found[name] = value or None if value is None or value.__class__ is str else as_str(value)
     return found
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import email.utils
+import functools
 import json
 import re
 from datetime import UTC, datetime
@@ -18,8 +19,12 @@ _SUFFIX: Final = "ABCDEFGHIJKLMNOPQRSTUVWXYZ012345"
 
 def parse_ms(value: object) -> int | None:
     """Epoch milliseconds of `2026-11-22T07:35:32.000+0000`, `…Z` or a date (00:00 UTC); else None."""
-    if not isinstance(value, str):
-        return None
+    return _moment_ms(value) if isinstance(value, str) else None
+
+
+@functools.lru_cache(maxsize=4096)
+def _moment_ms(value: str) -> int | None:
+    """Stamps have whole seconds and several of a row are often the same, hence the cache."""
     if len(value) == 28 and value.endswith(".000+0000"):  # as the REST API writes them
         try:
             return int(datetime.fromisoformat(value).timestamp()) * 1000
