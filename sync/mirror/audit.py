@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
 from sqlalchemy import Table, bindparam, false, func, insert, or_, select, update
+from sqlalchemy.engine import Connection
 
 from connectors.records import RecordRef
 from sync.mirror import pseudonyms
-from sync.mirror.engine import Connection
 from sync.mirror.runs import get_meta, set_meta
 from sync.mirror.tables import AuditDetail, AuditRow
 

@@ -14,7 +14,8 @@ import secrets
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from sync.mirror.engine import Connection
+from sqlalchemy.engine import Connection
+
 from sync.mirror.runs import get_meta, set_meta
 
 KEYS: Final = "privacy.keys"

@@ -11,9 +11,8 @@ from __future__ import annotations
 from typing import Final
 
 from sqlalchemy import Table, text
+from sqlalchemy.engine import Connection
 from sqlmodel import SQLModel
-
-from sync.mirror.engine import Connection
 
 COVERED: Final = ("intent", "feed_cursor", "audit")
 COLUMN: Final = "row_hash"

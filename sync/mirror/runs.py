@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from sqlalchemy import text
-
-from sync.mirror.engine import Connection
+from sqlalchemy.engine import Connection
 
 MATCHED_ROUND = "matched_round"
 
