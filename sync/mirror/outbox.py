@@ -320,6 +320,25 @@ def siblings(conn: Connection, row: Row, states: Sequence[str]) -> list[Row]:
     return [Row(*found) for found in conn.execute(query.order_by(INTENT.c.id))]
 
 
+def proved_spells(
+    conn: Connection, crm: str, purpose: str, spells: Collection[str], before: int
+) -> set[str]:
+    """Those of these spells whose change of that purpose was verified in a CRM by then, and not undone."""
+    found: set[str] = set()
+    ordered = sorted(spells)
+    for start in range(0, len(ordered), CHUNK):
+        query = select(INTENT.c.spell_id).where(
+            INTENT.c.crm == crm,
+            INTENT.c.purpose == purpose,
+            INTENT.c.state == "verified",
+            INTENT.c.why.is_distinct_from(Why.UNDONE.value),
+            INTENT.c.done_at <= before,
+            INTENT.c.spell_id.in_(ordered[start : start + CHUNK]),
+        )
+        found |= set(conn.execute(query).scalars())
+    return found
+
+
 def exists_for(conn: Connection, spell_id: str | None, ref: RecordRef, field: str) -> bool:
     """Whether this spell already has an intent for this field of this record."""
     query = select(INTENT.c.id).where(

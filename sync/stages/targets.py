@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from config.settings import FieldPolicy, ObjectTargets, Settings
@@ -54,6 +54,23 @@ def places(settings: Settings, crms: Iterable[str]) -> list[Place]:
             for purpose, policy in targets.items():
                 if policy.via_native in (None, crm):
                     found.append(Place(crm, object_name, purpose, policy))
+    return found
+
+
+def carried(settings: Settings, crms: Collection[str]) -> list[tuple[Place, str]]:
+    """Status and stage fields that the native sync fills, each with the CRM in which we write it."""
+    found: list[tuple[Place, str]] = []
+    for crm in crms:
+        for object_name in objects_of(crm):
+            for purpose, policy in settings.writeback.targets(crm, object_name).items():
+                carrier = policy.via_native
+                if (
+                    purpose in ("status", "stage")
+                    and carrier is not None
+                    and carrier != crm
+                    and carrier in crms
+                ):
+                    found.append((Place(crm, object_name, purpose, policy), carrier))
     return found
 
 

@@ -16,6 +16,7 @@ from connectors.errors import ConnectorError
 from sync.context import Context
 from sync.mirror import books, outbox, routing
 from sync.reports import RunProblem, WriteCounts
+from sync.stages.arrival import check_arrivals
 from sync.stages.late import Applier
 from sync.stages.plan import Left, gate
 from sync.stages.preflight import preflight
@@ -66,6 +67,7 @@ class _WriteBack:
         if self._writers:
             self._serve_all()
         self._keep_clocks()
+        check_arrivals(ctx, self._report)
         calls = sum(connector.calls for connector in ctx.connectors.values()) - calls
         with ctx.mirror.read() as conn:
             states = books.counts(conn, ctx.run.run_id)

@@ -311,6 +311,25 @@ def test_a_field_that_the_native_sync_carries_is_written_in_one_crm_only(bench: 
     assert bench.sf.writes == []
 
 
+@pytest.mark.parametrize(("arrives", "codes"), [("", ["NATIVE_SYNC_LATE"]), ("MQL", []), ("Working", [])])
+def test_what_the_native_sync_carries_has_to_arrive(bench: Bench, arrives: str, codes: list[str]) -> None:
+    lead, _ = both(bench)
+    changed = bench.settings.model_dump(by_alias=True)["writeback"]
+    for crm, name in (("salesforce", "Lead"), ("hubspot", "contacts")):
+        changed[crm][name]["status"]["via_native"] = "hubspot"
+    bench.settings_with(writeback=changed)
+    bench.sync()
+    assert bench.codes() == []
+    bench.sync(1800)
+    assert bench.codes() == [], "the native sync takes its time"
+    if arrives:
+        bench.sf.edit(lead, Author.AUTOMATION, Status=arrives)
+        bench.mirror_record(lead)
+    bench.sync(3600)
+    assert bench.codes() == codes
+    assert bench.sf.writes == []
+
+
 def test_record_types_have_values_of_their_own(bench: Bench) -> None:
     bench.sf.options["Lead", "Status"] = ("New", "MQL", "Partner MQL")
     plain, partner = bench.lead("1"), bench.lead("2", record_type="Partner")
