@@ -31,6 +31,7 @@ from sync.stages.plan import PlanView, make_plan
 from sync.stages.plan import approve as release_plan
 from sync.stages.plan import reject as drop_plan
 from sync.stages.pull import misfit, pull
+from sync.stages.recheck import recheck
 from sync.stages.reconcile import Reconciled
 from sync.stages.reconcile import reconcile as compare
 from sync.stages.score import score
@@ -113,6 +114,7 @@ def settle(ctx: Context, report: RunReport, request: SyncRequest) -> None:
         report.match = match(ctx)
     if "score" in request.only:
         report.score = score(ctx, full=request.full)
+        report.problems += recheck(ctx, report.score)
     if request.as_of is not None:
         return  # a score of another day is looked at, not acted on
     if "decide" in request.only:
