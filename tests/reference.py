@@ -15,6 +15,7 @@ from typer.main import get_command
 
 from config.schema import FROM_ENVIRONMENT, WRITEBACK, key_name, variables
 from config.settings import PURPOSES, CrmStages, FieldPolicy, Section, Settings, parse_duration
+from connectors.mapping import SOURCES, EngagementMapper
 from sync.cli.exits import EXIT_CODES
 from sync.cli.main import COMMANDS, app
 
@@ -106,6 +107,21 @@ def make_policies() -> str:
     return "\n".join(["| Purpose | Policy unless named |", "| --- | --- |", *rows])
 
 
+def make_sources() -> str:
+    """What an engagement rule may look at, per source."""
+    rules = EngagementMapper()
+    lines = [
+        "| Source | Without a rule of yours | Fields | Asset | Time |",
+        "| --- | --- | --- | --- | --- |",
+    ]
+    for name, source in SOURCES.items():
+        shipped = "yes" if rules.uses(name) else "no"
+        fields = ", ".join(f"`{one}`" for one in source.fields)
+        asset, time = (f"`{one}`".replace("|", "\\|") if one else "" for one in (source.asset, source.time))
+        lines.append(f"| `{name}` | {shipped} | {fields} | {asset} | {time} |")
+    return "\n".join(lines)
+
+
 def make_sections() -> str:
     """Which sections the environment may set."""
     names = ", ".join(f"`{name}`" for name in FROM_ENVIRONMENT)
@@ -193,6 +209,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "sections": make_sections,
     "settings": make_settings,
     "policies": make_policies,
+    "sources": make_sources,
 }
 
 
