@@ -111,7 +111,7 @@ def make_sources() -> str:
     """What an engagement rule may look at, per source."""
     rules = EngagementMapper()
     lines = [
-        "| Source | Without a rule of yours | Fields | Asset | Time |",
+        "| Source | Shipped rules | Fields | Asset | Time |",
         "| --- | --- | --- | --- | --- |",
     ]
     for name, source in SOURCES.items():
