@@ -6,7 +6,7 @@ COMPILE = $(BIN)/uv pip compile -q --upgrade --universal --generate-hashes --pyt
           --no-header --no-annotate
 
 .DEFAULT_GOAL := help
-.PHONY: help setup dev demo test test-clients lint lock prove prove-model mutants prove-score bench-score bench-pull clean
+.PHONY: help setup dev demo test test-clients lint lock prove prove-model mutants prove-score bench-score bench-pull bench-scale clean
 
 help:            ## show what can be made
 	@grep -E '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -39,8 +39,8 @@ lock: dev        ## renew the locks of run time, tests and set-up
 prove: dev       ## play 10,000 seeded interleavings on each CRM, renew docs/guarantees.md
 	@$(BIN)/python -m benchmarks.prove_writes --write
 
-prove-model: dev ## the small model of write-back with any two events at any two steps
-	MODEL_DEPTH=2 $(BIN)/pytest -n auto tests/proof/test_model.py
+prove-model: dev ## the small model of write-back with any two events, and a long walk of its state machine
+	MODEL_DEPTH=2 MACHINE_EXAMPLES=500 $(BIN)/pytest -n auto tests/proof/test_model.py tests/proof/test_machine.py
 
 mutants: dev     ## make known mistakes in a copy of the source, one at a time; tests must find each
 	@$(BIN)/python -m tests.mutants
@@ -53,6 +53,9 @@ bench-score: dev ## what scoring costs, as ratios
 
 bench-pull: setup ## what pulling from HubSpot costs, as ratios
 	@$(BIN)/python -m benchmarks.bench_pull
+
+bench-scale: dev ## PostgreSQL against SQLite: scoring, and moving a mirror from one to the other
+	@$(BIN)/python -m benchmarks.bench_scale
 
 clean:           ## remove everything that was made
 	rm -rf $(VENV) build *.egg-info demo-data .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -22,6 +22,9 @@ PATIENCE = 600.0
 """Seconds that the tests of one mistake may take; more counts as found, for it hangs."""
 
 
+FAILED = re.compile(r"^(?:FAILED|ERROR) (\S+)", re.MULTILINE)
+
+
 class Fate(StrEnum):
     """What became of a mistake."""
 
@@ -57,6 +60,7 @@ class Lab:
         self._root = root
         self._folder = tempfile.TemporaryDirectory(prefix="mutants-")
         self._copy = Path(self._folder.name) / "tree"
+        self._left_out: list[str] = []
 
     def __enter__(self) -> Self:
         unwanted = shutil.ignore_patterns("__pycache__", "*.pyc", ".*")
@@ -80,7 +84,7 @@ class Lab:
         try:
             for change in mutation.changes:
                 self._make(change)
-            killer = self.tests_pass(mutation.tests)
+            killer = self.killer(mutation.tests)
         finally:
             for path, text in before.items():
                 self._write(path, text)
@@ -94,40 +98,41 @@ class Lab:
         (self._copy / path).write_text(text, encoding="utf-8")
         compile(text, path, "exec")
 
-    def tests_pass(self, tests: Collection[str]) -> str:
-        """ "" when these tests pass, else the name of the first that does not."""
-        argv = [
-            sys.executable,
-            "-B",
-            "-m",
-            "pytest",
-            "-q",
-            "-x",
-            "-p",
-            "no:cacheprovider",
-            "-p",
-            "no:randomly",
-        ]
-        argv += ["-n0", "--no-header", "--tb=line", *sorted(tests, key=list(tests).index)]
-        environ = {name: text for name, text in os.environ.items() if not name.startswith("PYTEST")}
-        environ["PYTHONPATH"] = str(self._copy)
+    def look_at_unharmed(self, tests: Collection[str]) -> list[str]:
+        """Run tests without any mistake; those that fail say nothing of mistakes and are left out from now
+        on. Returns them."""
+        done = self._pytest([*dict.fromkeys(tests)])
+        self._left_out = FAILED.findall(done.stdout)
+        if done.returncode not in (0, 1):
+            raise RuntimeError(f"pytest ended with {done.returncode}:\n{done.stdout[-3000:]}")
+        return list(self._left_out)
+
+    def killer(self, tests: Collection[str]) -> str:
+        """The first of these tests that fails; "" when none does."""
+        left_out = [word for name in self._left_out for word in ("--deselect", name)]
         try:
-            done = subprocess.run(
-                argv,
-                cwd=self._copy,
-                env=environ,
-                capture_output=True,
-                text=True,
-                timeout=PATIENCE,
-                check=False,
-            )
+            done = self._pytest(["-x", *left_out, *tests])
         except subprocess.TimeoutExpired:
             return f"no end within {PATIENCE:.0f} s"
         if done.returncode == 0:
             return ""
-        named = re.search(r"^(?:FAILED|ERROR) (\S+)", done.stdout, re.MULTILINE)
-        if done.returncode != 1 or named is None:
-            raise RuntimeError(
-                f"pytest ended with {done.returncode}:\n{done.stdout[-3000:]}{done.stderr[-1000:]}"
-            )
-        return named[1]
+        named = FAILED.search(done.stdout)
+        if done.returncode not in (1, 2) or named is None:
+            told = f"{done.stdout[-3000:]}{done.stderr[-1000:]}"
+            raise RuntimeError(f"pytest ended with {done.returncode}:\n{told}")
+        return str(named[1])
+
+    def _pytest(self, words: list[str]) -> subprocess.CompletedProcess[str]:
+        argv = [sys.executable, "-B", "-m", "pytest", "-q", "-n0", "--no-header", "--tb=line"]
+        argv += ["-p", "no:cacheprovider", "-p", "no:randomly", *words]
+        environ = {name: text for name, text in os.environ.items() if not name.startswith("PYTEST")}
+        environ["PYTHONPATH"] = str(self._copy)
+        return subprocess.run(
+            argv,
+            cwd=self._copy,
+            env=environ,
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE,
+            check=False,
+        )

@@ -283,7 +283,7 @@ class Arena:
             conn.execute(INSERTS["spell"], rows)
 
     def pull(self, refs: Sequence[RecordRef]) -> None:
-        """The mirror has these records as the CRM has them now; those that are gone stay as they were."""
+        """The mirror has these records as the CRM has them now; those that are gone belong to nobody."""
         page = self.connector.fetch(self.object, [ref.id for ref in refs])
         with self.mirror.write() as conn:
             rows = [row._asdict() for row in page.people]
@@ -294,6 +294,8 @@ class Arena:
                 )
             if rows:
                 conn.execute(INSERTS["person_record"], rows)
+            for gone in page.tombstones:
+                conn.exec_driver_sql("DELETE FROM person_member WHERE id = ?", (gone.id,))
 
     def add(self, table: str, **values: Any) -> None:
         with self.mirror.write() as conn:
