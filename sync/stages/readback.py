@@ -183,7 +183,7 @@ def _entry(row: Row, verdict: Verdict) -> audit.Entry:
     detail = {
         "intent": row.id,
         "person": row.person_id,
-        "before": row.base_value,
+        "before": None if row.step == Step.SET else row.base_value,
         "after": sent_value(row.desired_value, row.step),
         "fate": verdict.fate.value,
         "why": verdict.why.value,

@@ -127,7 +127,7 @@ class ConnectorContract:
         assert (second[ref.id].last_name, second[ref.id].job_title) == ("New", None)
         assert second[ref.id].modified_ms > first[ref.id].modified_ms
 
-    def test_changes_made_while_paging_are_not_lost(self, subject: Subject, connector: Connector) -> None:
+    def test_w14_changes_made_while_paging_are_not_lost(self, subject: Subject, connector: Connector) -> None:
         refs = subject.create_many(450)
         feed = people_feed(connector, subject)
         mirror: dict[str, PersonRecord] = {}
@@ -246,7 +246,7 @@ class ConnectorContract:
         changed = {name for name, value in subject.values(ref).items() if held.get(name) != value}
         assert {name for _, name in subject.worker_writes()} == {subject.status_field} <= changed
 
-    def test_a_write_never_creates(self, subject: Subject, connector: Connector) -> None:
+    def test_w7_a_write_never_creates(self, subject: Subject, connector: Connector) -> None:
         ref = subject.create(email="x@example.com", last_name="X")
         subject.delete(ref)
         count = subject.count()

@@ -215,7 +215,7 @@ LATER = [
 
 
 @pytest.mark.parametrize(("name", "arrival"), [*((name, 1) for name in ONCE), *LATER])
-def test_killed_and_run_again(case: Case, name: str, arrival: int) -> None:
+def test_w9_killed_and_run_again(case: Case, name: str, arrival: int) -> None:
     code = case.killed_sync(kill_at=arrival, names=(name,))
     if arrival == 1:
         assert code == KILLED

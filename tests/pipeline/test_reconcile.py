@@ -55,7 +55,7 @@ def test_who_is_no_mql_has_only_a_score(bench: Bench) -> None:
     assert look(bench).values == 1
 
 
-def test_a_persons_value_is_theirs_and_a_lost_one_has_drifted(bench: Bench) -> None:
+def test_w16_a_persons_value_is_theirs_and_a_lost_one_has_drifted(bench: Bench) -> None:
     scored(bench)
     lead, contact = bench.lead(MQL_Score__c="0"), bench.contact(mql_grade="D4")
     bench.person("p1", lead, contact)

@@ -113,7 +113,7 @@ def test_an_edit_between_plan_and_undo_wins(bench: Bench) -> None:
     assert "PLAN_STALE" in bench.codes()
 
 
-def test_an_edit_between_read_and_undo_is_not_lost(bench: Bench) -> None:
+def test_w24_an_edit_between_read_and_undo_is_not_lost(bench: Bench) -> None:
     lead, contact = both(bench)
     bench.sync()
     view = undo(bench)

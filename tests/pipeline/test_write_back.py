@@ -47,7 +47,7 @@ def test_a_second_run_writes_and_decides_nothing(bench: Bench) -> None:
         assert (counts.decided, len(bench.all_writes())) == (0, sent)
 
 
-def test_all_fields_of_a_record_go_in_one_request_and_no_others(routed: Bench) -> None:
+def test_w5_all_fields_of_a_record_go_in_one_request_and_no_others(routed: Bench) -> None:
     both(routed)
     routed.sync()
     assert [set(write.fields) for write in routed.sf.writes] == [{"Status", "OwnerId"}]
@@ -78,7 +78,7 @@ def test_a_spell_that_the_crms_began_writes_nothing(bench: Bench, entered_by: st
     assert bench.sync().decided == 0
 
 
-def test_an_ambiguous_person_is_never_written(bench: Bench) -> None:
+def test_w18_an_ambiguous_person_is_never_written(bench: Bench) -> None:
     both(bench, ambiguous=True)
     assert bench.sync().decided == 0
     assert bench.all_writes() == []
@@ -108,7 +108,7 @@ def test_a_person_who_edits_before_the_read_wins(bench: Bench) -> None:
     assert [set(write.fields) for write in bench.all_writes()] == [{"lifecyclestage"}]
 
 
-def test_salesforce_edit_between_read_and_write_is_prevented(bench: Bench) -> None:
+def test_w24_salesforce_edit_between_read_and_write_is_prevented(bench: Bench) -> None:
     lead, _ = both(bench)
 
     def person(write: Write) -> None:

@@ -245,7 +245,9 @@ def test_a_conflict_on_another_field_is_decided_anew_and_then_written(bench: San
     assert bench.worker_wrote("Status") == [("New", "MQL")]
 
 
-def test_a_converted_lead_is_not_written_its_contact_is(bench: SandboxBench) -> None:
+@pytest.mark.parametrize("may_edit", [False, True])
+def test_w6_a_converted_lead_is_not_written_its_contact_is(bench: SandboxBench, may_edit: bool) -> None:
+    bench.sandbox.switches.sf_edit_converted_leads = may_edit  # then the update of the dead lead succeeds
     lead, _ = bench.pair("p1")
     bench.decide()
     contact = RecordRef("salesforce", "Contact", bench.sandbox.convert(lead.id)["contact"])

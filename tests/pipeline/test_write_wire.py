@@ -240,7 +240,7 @@ def test_automation_that_rewrites_our_value_is_not_fought(bench: Bench) -> None:
     assert bench.sync().decided == 0
 
 
-def test_a_write_accepted_and_ignored_is_parked(bench: Bench) -> None:
+def test_w22_a_write_accepted_and_ignored_is_parked(bench: Bench) -> None:
     both(bench)
     bench.sf._apply = lambda write: Outcome(write.ref, OutcomeKind.ACCEPTED)  # type: ignore[method-assign]
     counts = bench.sync()
@@ -251,7 +251,7 @@ def test_a_write_accepted_and_ignored_is_parked(bench: Bench) -> None:
 # -- crashes and leases
 
 
-def test_what_a_killed_run_had_sent_is_read_back_first(bench: Bench) -> None:
+def test_w15_what_a_killed_run_had_sent_is_read_back_first(bench: Bench) -> None:
     both(bench)
 
     class PowerCut(BaseException):

@@ -192,7 +192,7 @@ def test_a_record_that_went_is_followed_or_given_up() -> None:
     assert isinstance(decide(target("machine"), replace(live("NEW"), moved_to=contact), "x", Known()), Moved)
 
 
-def test_a_field_that_was_not_read_is_never_written() -> None:
+def test_w8_a_field_that_was_not_read_is_never_written() -> None:
     assert isinstance(decide(target("machine"), live("x", values={}), "y", Known()), AskPerson)
 
 
@@ -288,7 +288,7 @@ def version(value: str, at: int, source: str = "API:7", author: Author = AUTO) -
         ([version("A", 130), version("A", 100)], [OurWrite("A", 90, claimed_ms=100)], "", [AUTO, US]),
     ],
 )
-def test_a_version_is_ours_only_by_an_exact_match(
+def test_w13_a_version_is_ours_only_by_an_exact_match(
     versions: list[FieldVersion], ours: list[OurWrite], source: str, expected: list[Author]
 ) -> None:
     assert [one.author for one in attribute(versions, ours, source)] == expected
@@ -327,7 +327,7 @@ def plan(items: list[tuple[Target, Live, str, Known]]) -> list[Decision]:
 
 
 @given(st.lists(cases(), max_size=6), st.lists(cases(), max_size=6))
-def test_the_plan_of_two_halves_is_the_two_plans(
+def test_w4_the_plan_of_two_halves_is_the_two_plans(
     left: list[tuple[Target, Live, str, Known]], right: list[tuple[Target, Live, str, Known]]
 ) -> None:
     assert plan(left + right) == plan(left) + plan(right)

@@ -110,7 +110,7 @@ def test_no_clear_answer_is_unknown_for_all(world: SimulatedWorld, status: int) 
 
 
 @responses.activate
-def test_odd_statuses_are_unknown_too(world: SimulatedWorld) -> None:
+def test_w3_odd_statuses_are_unknown_too(world: SimulatedWorld) -> None:
     responses.post(UPDATE, status=302, headers={"Location": "https://elsewhere.test"})
     assert send(world, write("1"))[0].kind is OutcomeKind.UNKNOWN
 

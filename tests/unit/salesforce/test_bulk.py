@@ -273,7 +273,7 @@ def test_a_transaction_that_was_open_when_the_job_began_is_read(
 # Killed and taken up again
 
 
-def test_a_killed_run_adopts_the_job(sandbox: Sandbox, world: SimulatedWorld) -> None:
+def test_w11_a_killed_run_adopts_the_job(sandbox: Sandbox, world: SimulatedWorld) -> None:
     refs = fill(sandbox)
     sandbox.switches.sf_bulk_seconds = 60
     connector = by_bulk(sandbox, world)
@@ -404,7 +404,7 @@ def test_who_aborts_our_jobs_means_it(connector: SalesforceConnector, sandbox: S
     ids=["job", "result", "end"],
 )
 @pytest.mark.parametrize("mended", [True, False])
-def test_counts_that_do_not_add_up(
+def test_w12_counts_that_do_not_add_up(
     connector: SalesforceConnector, sandbox: Sandbox, spoil: Callable[[Any], None], mended: bool
 ) -> None:
     """P21: the sum of the results' counts is the job's, and the rows of a result are as many as it says."""
