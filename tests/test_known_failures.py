@@ -1,4 +1,4 @@
-"""Each of the failures that other write-backs are known for (W1 to W25) has a test that carries its number."""
+"""Each of the failures that other write-backs are known for (W1 to W25) has a test with its number."""
 
 from __future__ import annotations
 
