@@ -10,12 +10,13 @@ import pytest
 
 from config.load import load
 from connectors.errors import AuthFailed, ConnectorError
+from sync import privacy
 from sync.app import build
 from sync.cli.exits import ending
 from sync.context import App, Interrupted, Silent
 from sync.daemon import RETRY_AFTER, Service, overdue, schedules
 from sync.handover import hand_in
-from sync.mirror import requests
+from sync.mirror import personal, requests
 from sync.mirror.engine import DatabaseDamaged, DatabaseLocked, DiskFull
 from sync.mirror.lease import DAEMON, Lease, LeaseLost
 from sync.mirror.requests import Ask
@@ -158,6 +159,24 @@ def test_requests_are_carried_out_between_runs(daemon: Daemon) -> None:
     assert (view.state, view.exit_code) == ("done", 0)
     assert len(daemon.site.written()) > 0
     assert daemon.reports == [], "they are told to their askers"
+
+
+def test_erasing_is_handed_over_without_a_word_of_whom(daemon: Daemon) -> None:
+    daemon.asked(Ask("sync", SyncRequest().to_json()))
+    with daemon.app.mirror.read() as conn:
+        (subject,) = personal.find(conn, "anna@acme.example")
+    order_id = privacy.order(daemon.app, subject)
+    view = daemon.asked(Ask("erase", {"order": order_id}))
+    assert (view.state, view.exit_code) == ("done", 0)
+    assert view.answer is not None
+    assert view.answer["document"]["rows"]["person_record"] == 2
+    assert "anna" not in str(view)
+    assert daemon.last.kind == "erase"
+    with daemon.app.mirror.read() as conn:
+        assert personal.find(conn, "anna@acme.example") == []
+    daemon.asked(Ask("sync", SyncRequest().to_json()))
+    with daemon.app.mirror.read() as conn:
+        assert personal.find(conn, "anna@acme.example") == []
 
 
 def test_a_request_that_fails_is_answered_and_the_daemon_goes_on(daemon: Daemon) -> None:
