@@ -24,13 +24,16 @@ class Switches:
     sf_limit_per_app: bool = False
     """Sforce-Limit-Info carries `; per-app-api-usage=17/250(appName=…)` as well."""
     sf_composite_conditional: bool = True
-    """A composite subrequest honours If-Unmodified-Since in its httpHeaders (inferred)."""
+    """A composite subrequest honours If-Unmodified-Since in its httpHeaders: inferred from REST API Developer
+    Guide, "Composite", which lets a subrequest carry any header but three."""
     sf_conditional_field: str = "LastModifiedDate"
-    """What If-Unmodified-Since is compared with; a blog says SystemModstamp."""
+    """What If-Unmodified-Since is compared with: the date of last modification (REST API Developer Guide,
+    "Conditional Request Headers"); a blog says SystemModstamp."""
     sf_assignment_rule: bool = True
     """An active lead assignment rule: Leads go to the queue `Inbound` unless it is told not to fire."""
     sf_edit_converted_leads: bool = False
-    """The integration user has View and Edit Converted Leads: updates of dead leads succeed."""
+    """The integration user has View and Edit Converted Leads: updates of dead leads succeed (Salesforce Help,
+    "View and Edit Converted Leads")."""
     sf_update_with_inactive_owner: bool = False
     """The permission Update Records with Inactive Owners."""
     sf_validation_rules: dict[str, tuple[str, str]] = field(default_factory=dict)
@@ -61,13 +64,16 @@ class Switches:
     sf_read_only: set[str] = field(default_factory=set)
     """`Object` or `Object.Field` that this user may see but not change; describe says so."""
     sf_duplicate_ids_refused: bool = True
-    """The same id twice in one collections update is refused for the second (uncertain)."""
+    """The same id twice in one collections update is refused for the second; REST API Developer Guide,
+    "sObject Collections", does not say."""
     sf_junction_in_get_deleted: bool = True
-    """getDeleted covers hard-deleted junction rows such as CampaignMember (uncertain)."""
+    """getDeleted covers hard-deleted junction rows such as CampaignMember; REST API Developer Guide, "Get
+    Deleted", does not say."""
     sf_query_all_refusal: tuple[int, str, str] | None = None
     """(status, code, message) of every queryAll request of a user who may only query."""
     sf_status_by_record_type: bool = True
-    """The UI API tells the values of Lead.Status per record type, its lead process (uncertain)."""
+    """The UI API tells the values of Lead.Status per record type, its lead process; User Interface API, "Get
+    Values for a Picklist Field", does not say."""
     sf_bulk_refusal: tuple[int, str, str] | None = None
     """(status, code, message) of every Bulk request of an org or user that may not, e.g. 403 API_DISABLED."""
     sf_bulk_seconds: float = 0.0
@@ -88,6 +94,9 @@ class Switches:
     """Results stop after the first page as if it were the last."""
     sf_bulk_gzip: bool = True
     """Results are compressed for clients that accept it."""
+    sf_bulk_in_order: bool = True
+    """Results of an ingest job come in the order of its rows; Bulk API 2.0 Developer Guide,
+    "Get Job Successful Record Results", does not promise any."""
     sf_bulk_unprocessed: int = 0
     """Rows at the end of an ingest job that are not reached before it fails."""
 

@@ -110,6 +110,21 @@ def test_p23_what_went_for_good_long_ago_is_found_by_the_sweep(
     assert sorted(stones) == sorted((record, GoneReason.ABSENT.value) for record in records[:2])
 
 
+@pytest.mark.parametrize("covered", [True, False])
+def test_p23_a_campaign_member_goes_whether_getdeleted_tells_of_it_or_not(
+    here: Small, sandbox: Sandbox, world: SimulatedWorld, covered: bool
+) -> None:
+    sandbox.switches.sf_junction_in_get_deleted = covered
+    kept, lost = (make(sandbox, "CampaignMember", number) for number in range(2))
+    pulled(here)
+    sandbox.delete("salesforce", "CampaignMember", lost)
+    world.advance(300)
+    pulled(here)
+    assert ids(here, "CampaignMember") == ({kept} if covered else {kept, lost})
+    pulled(here, full=True)
+    assert ids(here, "CampaignMember") == {kept}
+
+
 def test_p23_a_sweep_of_any_object_asks_before_it_buries_many(
     here: Small, sandbox: Sandbox, world: SimulatedWorld
 ) -> None:

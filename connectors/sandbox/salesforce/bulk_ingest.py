@@ -105,6 +105,7 @@ class IngestJobs:
         if job.state not in ENDED:
             raise invalid_state(f"Results are not available while the job is {job.state}")
         header, rows = tables[which.lower()]
+        rows = rows if self._org.switches.sf_bulk_in_order else rows[::-1]
         return Response(200, table(header, rows, job.delimiter, job.line_end), {}, "text/csv;charset=UTF-8")
 
     # -- the work ------------------------------------------------------------------------------------------

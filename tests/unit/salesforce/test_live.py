@@ -239,3 +239,22 @@ def test_values_per_record_type(sandbox: Sandbox, world: SimulatedWorld) -> None
     assert connector.read("Lead", [record_id], ["Status"])[0].record_type == "Partner"
     assert connector.fetch("Lead", [record_id]).people[0].record_type == "Partner"
     connector.close()
+
+
+@pytest.mark.parametrize("told", [True, False])
+def test_the_lead_process_of_a_record_type_may_not_be_told(
+    sandbox: Sandbox, world: SimulatedWorld, told: bool
+) -> None:
+    """Then every value of the field counts as offered, and the server has the last word."""
+    sandbox.create(
+        "salesforce",
+        "RecordType",
+        {"Name": "P", "DeveloperName": "Partner", "SobjectType": "Lead", "IsActive": True},
+    )
+    sandbox.switches.sf_record_type_values["Lead.Partner.Status"] = ("New", "MQL")
+    sandbox.switches.sf_status_by_record_type = told
+    connector = connect(sandbox, world)
+    found = connector.offered("Lead", "Status")
+    assert "Qualified" in (found.values or ())
+    assert dict(found.by_record_type) == ({"Partner": ("New", "MQL")} if told else {})
+    connector.close()

@@ -149,3 +149,12 @@ def test_simple_salesforce_writes_by_it(rest: Rest) -> None:
     assert {row["sf__Id"] for row in found["successfulRecords"]} == set(ids)
     assert found["failedRecords"] == []
     assert rest.sandbox.salesforce.record("Lead", ids[0]).get("Title") is None
+
+
+@pytest.mark.parametrize("in_order", [True, False])
+def test_results_need_not_come_in_the_order_of_the_rows(rest: Rest, in_order: bool) -> None:
+    rest.sandbox.switches.sf_bulk_in_order = in_order
+    data = "LastName,Company\nAnn,Acme\nBob,Acme\nCid,Acme\n"
+    job_id = ingest(rest, "insert", data)
+    names = [row["LastName"] for row in result(rest, job_id, "successfulResults")]
+    assert names == (["Ann", "Bob", "Cid"] if in_order else ["Cid", "Bob", "Ann"])
