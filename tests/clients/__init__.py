@@ -1,1 +1,1 @@
-"""Clients that others wrote, in Node.js, run against the simulated CRMs; see `__main__`."""
+"""Clients written by others, run against the sandbox: `make test-clients`."""
