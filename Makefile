@@ -51,7 +51,7 @@ prove-score: dev ## SQL on SQLite and PostgreSQL against the Python oracle, on m
 bench-score: dev ## what scoring costs, as ratios
 	@$(BIN)/python -m benchmarks.bench_score --people 200000
 
-bench-pull: setup ## what pulling from HubSpot costs, as ratios
+bench-pull: setup ## what pulling from both CRMs costs, as ratios (about ten minutes)
 	@$(BIN)/python -m benchmarks.bench_pull
 
 bench-scale: dev ## PostgreSQL against SQLite: scoring, and moving a mirror from one to the other
