@@ -19,10 +19,14 @@ from sync.core.writes import decide as decide_field
 from sync.mirror import handoffs, outbox, plans, proofs, routing, wants
 from sync.mirror.engine import Connection
 from sync.mirror.outbox import NewIntent
+from sync.mirror.runs import get_meta, set_meta
 from sync.mirror.wants import Held, Want
 from sync.stages.assign import Assigner
 from sync.stages.sla import keep_clocks
 from sync.stages.targets import SCORED, Place, Targets, live_models, our_users, places
+
+DECIDED_UNDER = "writeback.mapping"
+"""The mapping that the last decisions were made under."""
 
 
 def decide(ctx: Context) -> None:
@@ -32,6 +36,7 @@ def decide(ctx: Context) -> None:
     with ctx.mirror.write(durable=True) as conn:
         plans.expire(conn, ctx.run.run_id, ctx.run.now)
         wants.drop_unneeded(conn, ctx.run.run_id, ctx.run.now)
+        _reopen(ctx, conn)
         routing.give_back_orphans(conn)
         targets = Targets(ctx.settings, routing.owners(conn), our_users(conn))
         keep_clocks(ctx, conn, targets)
@@ -40,6 +45,13 @@ def decide(ctx: Context) -> None:
         plans.close_empty(conn, ctx.run.now)
         ctx.world.reached("decide.uncommitted")
     ctx.world.reached("decide.committed")
+
+
+def _reopen(ctx: Context, conn: Connection) -> None:
+    """What was refused is asked again only when the record or the mapping changed."""
+    before = get_meta(conn, DECIDED_UNDER)
+    wants.reopen_refused(conn, before not in (None, ctx.mapping_hash), ctx.run.run_id, ctx.run.now)
+    set_meta(conn, DECIDED_UNDER, ctx.mapping_hash)
 
 
 def decide_owners(

@@ -414,8 +414,8 @@ class Writer:
         ):
             return
         self.applier.end(conn, row, "parked", refusal.value, outcome.message, code=outcome.code)
-        if refusal is not RefusalClass.OUR_CONFIG:
-            return
+        if refusal not in (RefusalClass.OUR_CONFIG, RefusalClass.OTHER):
+            return  # a rule about a record, or about an owner
         key = (row.object, row.field, outcome.code)
         self._refusals[key] += 1
         if self._refusals[key] == BREAKER:

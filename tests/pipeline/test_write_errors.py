@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -246,6 +246,41 @@ def test_w2_the_guilty_one_is_parked_and_the_innocent_are_written(bench: Sandbox
     counts = bench.sync()
     assert (counts.parked, counts.verified) == (1, 8)
     assert [bench.shown(lead, "Status") for lead, _ in pairs] == ["MQL", "New", "MQL"]
+
+
+def pulled_again(bench: SandboxBench, ref: RecordRef) -> None:
+    """The mirror has the record as the CRM has it now."""
+    with bench.mirror.write() as conn:
+        conn.exec_driver_sql(f"DELETE FROM person_record WHERE id = '{ref.id}'")
+    bench.pull_one(ref)
+
+
+def test_a_rule_is_asked_again_when_the_record_was_changed(bench: SandboxBench) -> None:
+    lead, _ = bench.pair("p1")
+    bench.sandbox.switches.sf_validation_rules["Lead"] = ("Phone", "Phone first")
+    assert bench.sync().parked == 1
+    assert bench.sync().decided == 0
+    bench.sandbox.edit("salesforce", "Lead", lead.id, {"Phone": "+43 1 555"})
+    pulled_again(bench, lead)
+    counts = bench.sync()
+    assert (counts.superseded, counts.verified, bench.shown(lead, "Status")) == (1, 1, "MQL")
+    with bench.mirror.read() as conn:
+        assert outbox.failed(conn) == []
+
+
+def test_our_mistake_is_asked_again_when_the_mapping_was_changed(bench: SandboxBench) -> None:
+    lead, _ = bench.pair("p1")
+    sf_refuses("STRING_TOO_LONG")(bench, lead)
+    bench.sync()
+    bench.sandbox.edit("salesforce", "Lead", lead.id, {"Phone": "+43 1 555"})
+    pulled_again(bench, lead)
+    assert bench.sync().decided == 0
+    healed(bench, lead)
+    bench.world.advance(600)
+    bench.ctx = replace(bench.next_context(), mapping_hash="mapping-2")
+    bench.decide()
+    assert bench.write().verified == 1
+    assert bench.shown(lead, "Status") == "MQL"
 
 
 def test_our_configuration_stops_the_field_after_five_refusals(bench: SandboxBench) -> None:
