@@ -28,6 +28,7 @@ from connectors.records import Crm, Cursor, Feed, Identity, Limits, Owner
 from scoring.model import Model
 from sync.context import Context, RunClock
 from sync.mirror.engine import Mirror
+from sync.mirror.oddtimes import odd_times
 from sync.mirror.routing import KnownOwner
 from sync.mirror.runs import last_run
 from sync.reports import EXIT_PRECEDENCE
@@ -245,6 +246,17 @@ def _last_pass(patient: Patient) -> Iterator[Finding]:
     yield Finding("mirror", Level.OK, f"last run: {run.kind}, {run.state}, {hours:.1f} h ago")
 
 
+def _engagements(patient: Patient) -> Iterator[Finding]:
+    with patient.mirror.read() as conn:
+        future, missing = odd_times(conn, epoch(patient.world.now()))
+    if future:
+        message = f"{future:,} engagements are dated in the future and wait until then"
+        yield Finding("engagements", Level.WARNING, message, "look at the clock of whatever reports them")
+    if missing:
+        message = f"{missing:,} engagements have no time that can be read and are never scored"
+        yield Finding("engagements", Level.WARNING, message, "see where their source keeps the time")
+
+
 # --- one CRM -----------------------------------------------------------------------------------------
 
 
@@ -395,6 +407,7 @@ LOCAL: Final[tuple[Check, ...]] = (
     _models,
     _routing,
     _last_pass,
+    _engagements,
 )
 """Looked at before any CRM is asked."""
 
