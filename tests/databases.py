@@ -7,7 +7,8 @@ run twice, `[sqlite]` and `[postgresql]`, and `mirror_url` follows.
 
 A test about SQLite's own files (write-ahead log, pragmas, a damaged file, a copied file) is marked
 `@pytest.mark.sqlite("why")` and runs once. A fixture of a wider scope than a function that makes a mirror
-must name `database` itself, so that it is made anew for the other one.
+must name `database` itself, so that it is made anew for the other one. A test may choose by itself:
+`@pytest.mark.parametrize("database", ["postgresql"], indirect=True)`.
 """
 
 from __future__ import annotations
@@ -100,7 +101,8 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Every test that asks for `database`, directly or by a fixture, is run on both."""
-    if "database" in metafunc.fixturenames:
+    chosen = [mark.args[0] for mark in metafunc.definition.iter_markers("parametrize")]
+    if "database" in metafunc.fixturenames and "database" not in chosen:
         about_files = metafunc.definition.get_closest_marker("sqlite") is not None
         metafunc.parametrize("database", BOTH[:1] if about_files else BOTH, indirect=True, scope="session")
 

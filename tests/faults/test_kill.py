@@ -6,20 +6,24 @@ The sandbox's own store and ledger are the judges. Each case starts from two fre
 from __future__ import annotations
 
 import json
-import sqlite3
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
+from typing import Any
 
 import pytest
+from sqlalchemy import Row, TextClause, text
 
 from config.failpoints import FAILPOINTS
 from config.templates import template
+from config.world import RealWorld
 from connectors.sandbox.sandbox import Sandbox
 from connectors.sandbox.switches import Switches
 from sync.cli.main import main
+from sync.mirror.engine import Mirror
+from tests.databases import mirror_url
 from tests.faults.process import KILLED, mqlsync
 
 PEOPLE = 40
@@ -61,7 +65,7 @@ MIRRORED = {
 class Case:
     """Two fresh CRMs, a configuration and an empty mirror."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, url: str = "") -> None:
         self.folder = folder
         limits = Switches(hs_per_ten_seconds=1_000_000, hs_search_per_second=1_000_000)
         self.sandbox = Sandbox(switches=limits)
@@ -80,7 +84,7 @@ class Case:
             "MQLSYNC_HUBSPOT__ACCESS_TOKEN": credentials["hubspot"]["access_token"],
             "MQLSYNC_HUBSPOT__RATE_LIMIT__PER_10S": "1000000",
             "MQLSYNC_HUBSPOT__RATE_LIMIT__SEARCH_PER_SECOND": "1000000",
-            "MQLSYNC_DATABASE_URL": f"sqlite:///{self.database}",
+            "MQLSYNC_DATABASE_URL": url or f"sqlite:///{self.database}",
         }
 
     def _representatives(self) -> list[str]:
@@ -157,13 +161,17 @@ class Case:
         return found - {0}
 
     def _mirrored(self, crm: str, name: str, columns: Mapping[str, str]) -> dict[str, tuple[object, ...]]:
-        with sqlite3.connect(self.database) as conn:
-            rows = conn.execute(
-                f"SELECT id, {', '.join(columns)} FROM person_record"
-                " WHERE crm = ? AND object = ? AND NOT gone",
-                (crm, name),
-            ).fetchall()
+        wanted = f"SELECT id, {', '.join(columns)} FROM person_record "
+        query = text(wanted + "WHERE crm = :crm AND object = :name AND NOT gone")
+        rows = self._rows(query, crm=crm, name=name)
         return {row[0]: tuple(row[1:]) for row in rows}
+
+    def _rows(self, query: TextClause, **values: object) -> Sequence[Row[Any]]:
+        mirror = Mirror(self.environ["MQLSYNC_DATABASE_URL"], RealWorld())
+        with mirror.read() as conn:
+            rows = conn.execute(query, values).all()
+        mirror.close()
+        return rows
 
     def _held(self, crm: str, name: str, columns: Mapping[str, str]) -> dict[str, tuple[object, ...]]:
         alive = self.sandbox.store.table(crm, name).alive()
@@ -175,12 +183,11 @@ class Case:
 
     def customers(self, number: int) -> list[str]:
         """So many contacts, of a person each, whom somebody makes customers now."""
-        with sqlite3.connect(self.database) as conn:
-            rows = conn.execute(
-                "SELECT m.id FROM person_member m JOIN person p USING (person_id)"
-                " WHERE m.crm = 'hubspot' AND m.object = 'contacts' AND NOT p.ambiguous ORDER BY m.id LIMIT ?",
-                (number,),
-            ).fetchall()
+        query = text(
+            "SELECT m.id FROM person_member m JOIN person p USING (person_id) WHERE m.crm = 'hubspot' "
+            "AND m.object = 'contacts' AND NOT p.ambiguous ORDER BY m.id LIMIT :number"
+        )
+        rows = self._rows(query, number=number)
         for (contact,) in rows:
             self.sandbox.edit("hubspot", "contacts", contact, {"lifecyclestage": "customer"})
         return [contact for (contact,) in rows]
@@ -221,6 +228,26 @@ def test_w9_killed_and_run_again(case: Case, name: str, arrival: int) -> None:
         assert code == KILLED
     case.sync_until_quiet()
     case.check()
+
+
+ON_POSTGRESQL = [
+    ("pull.page_committed", 3),
+    ("decide.committed", 1),
+    ("write.marked_sent", 1),
+    ("write.answered", 1),
+    ("write.verified_uncommitted", 1),
+]
+
+
+@pytest.mark.parametrize("database", ["postgresql"], indirect=True)
+@pytest.mark.parametrize(("name", "arrival"), ON_POSTGRESQL)
+def test_killed_on_postgresql_and_run_again(database: str, tmp_path: Path, name: str, arrival: int) -> None:
+    """The lease of the killed process is free at once, and the next run finishes what it left."""
+    case = Case(tmp_path, url=mirror_url(tmp_path))
+    assert case.killed_sync(kill_at=arrival, names=(name,)) == KILLED
+    case.sync_until_quiet()
+    case.check()
+    case.close()
 
 
 def test_killed_again_and_again(case: Case) -> None:
