@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from connectors.errors import BrokenReply
+from connectors.errors import BrokenReply, NotOffered, RightMissing
 from connectors.records import Cursor, Page
 from connectors.salesforce import soql
 from connectors.salesforce.api import Api
@@ -31,9 +31,9 @@ class Refresh:
     def pages(self, spec: Spec, cursor: Cursor | None) -> Iterator[Page]:
         """All live rows; one page of none where nothing uses a formula, and at the very beginning."""
         calls, server_ms = self._api.calls, self._api.server_ms()
-        plan = self._changes.plan(spec)
+        plan = self._plan(spec)
         feed = spec.refresh_feed(self._every)
-        if cursor is None or not plan.calculated:
+        if cursor is None or plan is None or not plan.calculated:
             done = Cursor(since_ms=server_ms)
             yield Page(feed, done, server_ms, complete=True, calls=self._api.calls - calls)
             return
@@ -49,6 +49,13 @@ class Refresh:
             spent, calls = self._api.calls - calls, self._api.calls
             found = self._changes.sort(plan, rows)
             yield found.page(feed, cursor, self._api.server_ms(), complete=end, calls=spent)
+
+    def _plan(self, spec: Spec) -> Plan | None:
+        """What is read; None where the object cannot be, which the object's own feed says."""
+        try:
+            return self._changes.plan(spec)
+        except (NotOffered, RightMissing):
+            return None
 
     def _ask(self, plan: Plan, cursor: Cursor) -> tuple[list[Row], bool]:
         where = [plan.spec.where]

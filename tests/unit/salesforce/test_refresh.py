@@ -97,6 +97,16 @@ def test_a_field_that_vanishes_under_way_is_described_anew(using: SalesforceConn
     assert people(pages)[record].job_title is None
 
 
+def test_an_object_that_is_missing_is_told_once(sandbox: Sandbox, world: SimulatedWorld) -> None:
+    """By its own feed; there is nothing to refresh."""
+    sandbox.switches.sf_absent.add("Opportunity")
+    connector = connect(sandbox, world)
+    pages, cursor = drain(connector, "Opportunity.calculated")
+    again, _ = drain(connector, "Opportunity.calculated", cursor)
+    assert [page.seen for page in (*pages, *again)] == [0, 0]
+    connector.close()
+
+
 def test_the_schedule_can_be_changed_or_ended(sandbox: Sandbox, world: SimulatedWorld) -> None:
     hourly = connect(sandbox, world, options(refresh_calculated=3600))
     assert feed_of(hourly, "Contact.calculated").every == 3600
