@@ -101,7 +101,7 @@ HOLDS: Final[Mapping[str, str]] = {
     "audit_detail": f"(EXISTS (SELECT 1 FROM e_record r WHERE {_BEGINS}) OR {_speaks('subject', 'detail')})",
     "request": _speaks("arguments", "answer", "progress"),
     "feed_cursor": _speaks("cursor"),
-    "data_copy": _person(),
+    "data_copy": f"({_person()} OR {_speaks('path')})",
     "email_domain": f"domain IN (SELECT r.email_domain FROM person_record r {_THEIRS.format('r', '')}) "
     "AND NOT EXISTS (SELECT 1 FROM person_record o WHERE o.email_domain = email_domain.domain "
     f"AND (o.crm, o.object, o.id) {_OTHERS})",

@@ -128,12 +128,14 @@ def test_no_byte_of_the_person_is_left(site: Site, tmp_path: Path) -> None:
     ann = ann_and_others(site)
     person = site.person(ANN)["person_id"]
     site.ok("people", "--csv", str(tmp_path / "all.csv"))
+    site.ok("people", "--csv", str(tmp_path / f"{NAME} {FAMILY}.csv"))
     site.ok("pause", "hubspot", "--reason", REASON)
     assert {name for _, name in traces(site, ann)} >= {ANN, NAME, FAMILY, PHONE, REASON, ann.lead}
     answer = site.json("privacy", "erase", ANN, "--yes")
     assert answer["erased"]
     assert answer["complete"]
-    assert [copy["path"] for copy in answer["copies"]] == [str(tmp_path / "all.csv")]
+    names = [Path(copy["path"]).name for copy in answer["copies"]]
+    assert names == ["all.csv", f"{NAME} {FAMILY}.csv"], "told once more, and forgotten where its name tells"
     assert traces(site, ann, person) == []
     assert emails(site) == OTHERS
     assert site.json("audit", "--verify")["intact"]
@@ -231,6 +233,9 @@ def test_an_older_copy_does_not_bring_the_person_back(site: Site, tmp_path: Path
         ("backup", True),
         ("people_csv", True),
     }
+    marks = site.folder / "mirror.db.erased"
+    assert stat.S_IMODE(marks.stat().st_mode) == 0o600
+    assert json.loads(marks.read_text())["keys"] == keys_of(site)
     site.world.advance(3600)
     if way == "db restore":
         site.ok("db", "restore", str(copy))

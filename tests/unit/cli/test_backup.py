@@ -112,3 +112,23 @@ def test_a_damaged_mirror_can_be_put_back(site: Site, tmp_path: Path) -> None:
     site.ok("db", "restore", str(tmp_path / "copy.db"))
     assert len(site.json("people")["people"]) == 1
     assert (site.folder / "mirror.db.before-restore").read_bytes().startswith(b"garbage")
+
+
+def test_what_was_on_its_way_in_the_copy_is_read_back_and_not_sent_again(site: Site, tmp_path: Path) -> None:
+    """The copy was made in the moment before a write was answered; the write has long arrived."""
+    copy = tmp_path / "copy.db"
+    anna = site.pair("anna@acme.example")
+    site.before_write("salesforce", lambda: site.ok("db", "backup", str(copy)))
+    site.sync(after=3600)
+    assert site.of_lead(anna.lead)[0] == "MQL"
+    with sqlite3.connect(copy) as conn:
+        states = [row[0] for row in conn.execute("SELECT state FROM intent WHERE crm = 'salesforce'")]
+    conn.close()
+    assert set(states) == {"sent"}
+    entries = len(site.sandbox.ledger)
+    site.ok("db", "restore", str(copy))
+    report = site.last(site.run("sync", "--json"))
+    assert site.written(entries) == [], "nothing is written before an approval"
+    assert report["write"]["verified"] >= len(states), "what had arrived is proved by reading"
+    site.run("approve", "--yes")
+    assert not [entry for entry in site.written(entries) if entry.id == anna.lead], "nor written twice"
