@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 from sqlalchemy import select
 
 from scoring.evaluate import evaluate
-from sync.mirror import catalog
+from sync.mirror import catalog, overrides
 from sync.mirror.engine import Mirror
+from sync.mirror.overrides import Override
 from tests.databases import one_more
 from tests.pipeline.test_score_stage import START, Loop
 from tests.scoring.subject import DAY, engagement, person
@@ -43,6 +44,12 @@ facts = st.tuples(
     st.sampled_from(["seniority", "company_size", "crm_stage", "crm_mql", "student_domain"]),
     st.integers(0, 2),
 )
+words = st.tuples(
+    st.just("override"),
+    st.sampled_from(PEOPLE),
+    st.sampled_from(["mql", "not_mql", "stage"]),
+    st.integers(1, 20),
+)
 VALUES: dict[str, tuple[Any, ...]] = {
     "seniority": (None, 5, 7),
     "company_size": (None, 100, 1000),
@@ -50,7 +57,9 @@ VALUES: dict[str, tuple[Any, ...]] = {
     "crm_mql": (False, True, True),
     "student_domain": (False, False, True),
 }
-steps = st.lists(st.tuples(st.lists(st.one_of(happenings, facts), max_size=4), waits), min_size=1, max_size=6)
+steps = st.lists(
+    st.tuples(st.lists(st.one_of(happenings, facts, words), max_size=4), waits), min_size=1, max_size=6
+)
 
 
 @contextmanager
@@ -76,6 +85,10 @@ def perform(loop: Loop, happened: list[Any], number: int) -> None:
     for index, (what, who, name, value) in enumerate(happened):
         if what == "fact":
             loop.change(who, **{name: VALUES[name][value]})
+        elif what == "override":
+            said = (name, "recycled" if name == "stage" else None, "because", "ann", loop.now)
+            with loop.mirror.write() as conn:
+                overrides.place(conn, Override(f"o{number}.{index}", who, *said, loop.now + value * DAY))
         else:
             row = engagement(name, loop.now + value, who, asset="/pricing case study", first_seen=loop.now)
             row["id"] = f"{number}.{index}"
