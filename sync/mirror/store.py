@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any, Final
 
 from connectors.records import (
@@ -216,17 +216,7 @@ def _add(counts: FeedCounts, shown: int, changed: int) -> None:
 
 def _park(conn: Connection, page: Page, poison: Sequence[Poison], run: RunStamp) -> None:
     """Keep unreadable rows with their reasons, and let go of those that came readable or went."""
-    for crm, object_name, ids in _readable(page, {(row.object, row.id) for row in poison}):
-        parked = conn.execute(
-            sql(conn, "SELECT id FROM parked_record WHERE crm = :crm AND object = :object"),
-            {"crm": crm, "object": object_name},
-        ).scalars()
-        done = [{"crm": crm, "object": object_name, "id": id_} for id_ in parked if id_ in ids]
-        if done:
-            conn.execute(
-                sql(conn, "DELETE FROM parked_record WHERE crm = :crm AND object = :object AND id = :id"),
-                done,
-            )
+    _let_go(conn, page, {(row.object, row.id) for row in poison})
     if poison:
         conn.execute(
             sql(
@@ -240,19 +230,28 @@ def _park(conn: Connection, page: Page, poison: Sequence[Poison], run: RunStamp)
         )
 
 
-def _readable(page: Page, poison: set[tuple[str, str]]) -> Iterable[tuple[str, str, set[str]]]:
-    """(crm, object, ids) of what this page showed whole, or showed as gone."""
-    found: dict[str, set[str]] = {}
-    named: list[tuple[str, str]] = [(row.object, row.id) for row in page.people]
-    named += [(row.object, row.id) for row in page.companies]
-    named += [(row.object, row.id) for row in page.deals]
-    named += [(row.object, row.id) for row in page.tombstones]
-    for object_name, id_ in named:
-        found.setdefault(object_name, set()).add(id_)
-    for engagement in page.engagements:
-        found.setdefault(page.feed.object, set()).add(engagement.id)
-    for object_name, ids in found.items():
-        yield page.feed.crm, object_name, {id_ for id_ in ids if (object_name, id_) not in poison}
+def _let_go(conn: Connection, page: Page, poison: set[tuple[str, str]]) -> None:
+    """Rows that were parked are not any more, when this page showed them whole, or as gone."""
+    rows = (*page.people, *page.companies, *page.deals, *page.tombstones)
+    objects = {row.object for row in rows} | ({page.feed.object} if page.engagements else set())
+    if not objects:
+        return
+    crm = page.feed.crm
+    parked = conn.execute(
+        sql(conn, "SELECT object, id FROM parked_record WHERE crm = :crm AND object IN [[ids]]"),
+        {"crm": crm, "ids": id_list(objects)},
+    ).all()
+    if not parked:
+        return
+    shown = {(row.object, row.id) for row in rows} | {(page.feed.object, row.id) for row in page.engagements}
+    shown -= poison
+    done = [
+        {"crm": crm, "object": row.object, "id": row.id} for row in parked if (row.object, row.id) in shown
+    ]
+    if done:
+        conn.execute(
+            sql(conn, "DELETE FROM parked_record WHERE crm = :crm AND object = :object AND id = :id"), done
+        )
 
 
 def _parked(row: Poison, now: int) -> dict[str, Any]:
