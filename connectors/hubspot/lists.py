@@ -145,6 +145,7 @@ class Memberships:
         part = ListPart(
             CRM,
             str(one.listId),
+            CONTACTS,
             low,
             None if in_order and last else high,
             members,

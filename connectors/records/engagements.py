@@ -36,6 +36,7 @@ class ListPart(NamedTuple):
 
     crm: str
     list_id: str
+    object: str  # what the members are
     low: int
     high: int | None
     members: tuple[tuple[int, int], ...]  # (record id, when it joined in epoch milliseconds)

@@ -130,6 +130,14 @@ def without_erased(conn: Connection, page: Page, now: int) -> tuple[Page, int]:
             if not known.has(row.crm, row.person_object, row.person_id)
             and email_key(row.person_email) not in known.addresses
         ),
+        list_parts=tuple(
+            part._replace(
+                members=tuple(
+                    member for member in part.members if not known.has(part.crm, part.object, str(member[0]))
+                )
+            )
+            for part in page.list_parts
+        ),
         tombstones=tuple(
             one
             for one in page.tombstones
@@ -259,6 +267,8 @@ def _records(page: Page, traces: Iterable[Trace]) -> Iterator[RecordRef]:
     for act in page.engagements:
         if act.person_object and act.person_id:
             yield RecordRef(act.crm, act.person_object, act.person_id)
+    for part in page.list_parts:
+        yield from (RecordRef(part.crm, part.object, str(record_id)) for record_id, _ in part.members)
     for stone in page.tombstones:
         yield RecordRef(stone.crm, stone.object, stone.id)
         if stone.to_object and stone.to_id:

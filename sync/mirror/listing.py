@@ -70,7 +70,7 @@ def _leave(conn: Connection, part: ListPart) -> list[EngagementRecord]:
             ),
             {
                 "crm": part.crm,
-                "object": part.left.person_object if part.left is not None else "",
+                "object": part.object,
                 "list_id": part.list_id,
                 "low": low,
                 "high": high,

@@ -9,6 +9,7 @@ import pytest
 
 from connectors.sandbox.faults import Match
 from connectors.sandbox.sandbox import Sandbox
+from sync.mirror import erased, pseudonyms
 from sync.mirror.engine import Mirror
 from tests.databases import mirror_url
 from tests.pipeline.on_hubspot import CRM, HOUR, Configured, configurable, contact, engagements, pull, rule
@@ -77,6 +78,21 @@ def test_p13_a_list_that_nobody_follows_any_more_is_forgotten(
     world.advance(2 * HOUR)
     pull(here)
     assert here.select("SELECT DISTINCT list_id FROM list_member") == [(trial,)]
+
+
+def test_a_member_who_was_erased_is_not_noted_again(
+    configured: Configured, sandbox: Sandbox, world: SimulatedWorld
+) -> None:
+    here = configured(engagement={"rules": LIST_RULES})
+    erased_one, other = contact(sandbox, 1), contact(sandbox, 2)
+    trial = sandbox.hubspot.lists.add("Trial users")
+    sandbox.hubspot.lists.join(trial, [erased_one, other])
+    with here.mirror.write() as conn:
+        mark = pseudonyms.record_mark(pseudonyms.key(conn), CRM, "contacts", erased_one)
+        erased.add(conn, {mark: 1})
+    pull(here)
+    assert here.select("SELECT record_id FROM list_member") == [(int(other),)]
+    assert {row[0] for row in engagements(here, "hubspot.list_membership")} == {other}
 
 
 def test_a_large_list_that_empties(configured: Configured, sandbox: Sandbox, world: SimulatedWorld) -> None:
