@@ -153,7 +153,6 @@ class Arena:
             self.add("owner", **owner._asdict())
         self._numbers = itertools.count(1)
         self._spells = itertools.count(1)
-        self.people: dict[RecordRef, str] = {}
         self.epoch = 0
         self.runs = 0
         self.records: list[RecordRef] = []
@@ -215,33 +214,37 @@ class Arena:
 
     # -- a game
 
-    def begin(self, records: int, *, seed: int = 0, mql: bool = True) -> list[RecordRef]:
-        """Forget the last game; so many fresh records, a day old, of people who became MQLs just now."""
+    def begin(self, records: int, *, seed: int = 0, mirrored: bool = True) -> list[RecordRef]:
+        """Forget the last game; so many fresh records, a day old, of people who became MQLs just now.
+
+        `mirrored`: the mirror has them and nothing else; without, they are in the CRM alone.
+        """
         self.world.restart(seed)
         self.world.on_failpoint = lambda name: None
-        self._forget()
+        self._forget(mirrored=mirrored)
         self.since = len(self.sandbox.ledger)
         self.records = []
-        if records:
-            self.new_records(records, mql=mql)
+        if records and mirrored:
+            self.new_records(records)
+        elif records:
+            self.records += [self._make(next(self._numbers))[1] for _ in range(records)]
         return self.records
 
-    def _forget(self) -> None:
-        with self.mirror.write() as conn:
-            for name in EMPTIED:
-                conn.exec_driver_sql(f"DELETE FROM {name}")
-            conn.exec_driver_sql(f"DELETE FROM meta WHERE key = '{self.crm}.our_source'")
+    def _forget(self, *, mirrored: bool) -> None:
+        if mirrored:
+            with self.mirror.write() as conn:
+                for name in EMPTIED:
+                    conn.exec_driver_sql(f"DELETE FROM {name}")
+                conn.exec_driver_sql(f"DELETE FROM meta WHERE key = '{self.crm}.our_source'")
         rows = self.sandbox.store.table(self.crm, self.object).rows
         for ref in self.records:
             rows.pop(ref.id, None)
-        self.people.clear()
         self.epoch = 0
 
-    def new_records(self, count: int, *, mql: bool = True) -> list[RecordRef]:
-        """Records that have been there for a day, their persons, with a score, and a spell if `mql`."""
+    def new_records(self, count: int) -> list[RecordRef]:
+        """Records that have been there for a day, their persons, with a score and a spell."""
         made = [self._make(next(self._numbers)) for _ in range(count)]
         self.records += [ref for _, ref in made]
-        self.people.update({ref: name for name, ref in made})
         self.pull([ref for _, ref in made])
         now = int(self.world.clock())
         facts = {**MODEL_FACTS, **POINTS, "as_of": now, "known_at": now, "shown": True}
@@ -260,8 +263,7 @@ class Arena:
                 INSERTS["person_member"], [{"person_id": name, **ref._asdict()} for name, ref in made]
             )
             conn.execute(INSERTS["score"], [{"person_id": name, **facts} for name, _ in made])
-        if mql:
-            self.spell([name for name, _ in made])
+        self.spell([name for name, _ in made])
         return [ref for _, ref in made]
 
     def _make(self, number: int) -> tuple[str, RecordRef]:

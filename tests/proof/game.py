@@ -105,7 +105,7 @@ class Player:
         self, arena: Arena, script: Script, make: Callable[[Arena], Strategy], records: int = RECORDS
     ) -> None:
         self.arena, self.script = arena, script
-        self.refs = arena.begin(records, seed=script.seed)
+        self.refs = arena.begin(records, seed=script.seed, mirrored=make is Ours)
         self.started = arena.world.clock()
         self.strategy = make(arena)
         self.requests = self.writes = self.reads = self.arrivals = self.cuts = 0

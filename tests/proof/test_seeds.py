@@ -16,7 +16,7 @@ from tests.proof.arena import Arena
 from tests.proof.game import RECORDS, Ours, Player, Result, explain
 from tests.proof.script import draw
 
-SEEDS = {"salesforce": range(40), "hubspot": range(40)}
+SEEDS = {"salesforce": range(30), "hubspot": range(30)}
 
 
 @pytest.mark.parametrize("crm", SEEDS)
@@ -31,9 +31,9 @@ def test_no_seed_breaks_a_promise(crm: str, tmp_path: Path) -> None:
             if crm == "salesforce":
                 assert (result.double, result.windows) == (0, []), explain(player)
         assert arena.sandbox.errors == []
-    assert total.edits > 30, "a world in which nobody edits proves nothing"
+    assert total.edits > 25, "a world in which nobody edits proves nothing"
     assert total.cuts > 5, "a world in which nothing dies proves nothing"
-    assert total.writes > 100, "a worker that writes nothing proves nothing"
+    assert total.writes > 90, "a worker that writes nothing proves nothing"
     assert (len(total.windows) > 5) is (crm == "hubspot")
 
 
