@@ -15,6 +15,7 @@ from connectors.records import (
     Page,
     PersonRecord,
     Poison,
+    Tombstone,
 )
 from sync.core.identity import email_key
 from sync.mirror import cursors, erased, graves, links, listing, optout
@@ -232,7 +233,8 @@ def _park(conn: Connection, page: Page, poison: Sequence[Poison], run: RunStamp)
 
 def _let_go(conn: Connection, page: Page, poison: set[tuple[str, str]]) -> None:
     """Rows that were parked are not any more, when this page showed them whole, or as gone."""
-    rows = (*page.people, *page.companies, *page.deals, *page.tombstones)
+    rows: list[PersonRecord | CompanyRecord | DealRecord | Tombstone]
+    rows = [*page.people, *page.companies, *page.deals, *page.tombstones]
     objects = {row.object for row in rows} | ({page.feed.object} if page.engagements else set())
     if not objects:
         return
