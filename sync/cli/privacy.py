@@ -152,7 +152,7 @@ def _tell(out: Output, done: Mapping[str, Any]) -> None:
         out.line("Another program reads the database: what was deleted is still in its log.", "warning")
         out.line("The next `mqlsync` command removes it once nobody reads.")
     _copies(out, done["copies"])
-    out.say("Delete the person in the CRMs, too: mqlsync never deletes there, and only keeps them out here.")
+    out.say("Delete the person in the CRMs, too: nothing was deleted there. Here they are kept out.")
 
 
 def _copies(out: Output, listed: Sequence[Mapping[str, Any]]) -> None:

@@ -118,7 +118,11 @@ def test_what_was_on_its_way_in_the_copy_is_read_back_and_not_sent_again(site: S
     """The copy was made in the moment before a write was answered; the write has long arrived."""
     copy = tmp_path / "copy.db"
     anna = site.pair("anna@acme.example")
-    site.before_write("salesforce", lambda: site.ok("db", "backup", str(copy)))
+
+    def back_up() -> None:
+        site.ok("db", "backup", str(copy))
+
+    site.before_write("salesforce", back_up)
     site.sync(after=3600)
     assert site.of_lead(anna.lead)[0] == "MQL"
     with sqlite3.connect(copy) as conn:
