@@ -111,7 +111,7 @@ MUTATIONS: Final = (
                 "outcome = next((o for o in outcomes if o.kind is OutcomeKind.ACCEPTED), by_ref[row.ref])",
             ),
         ),
-        ("tests/pipeline/test_write_again.py", WIRE),
+        ("tests/pipeline/test_write_bounds.py", WIRE),
     ),
     Mutation(
         "no reading back",

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from connectors.records import Outcome, OutcomeKind, RefusalClass, Write
 from connectors.sandbox.sandbox import Sandbox
 from tests.pipeline.test_write_sandbox import SandboxBench
 from tests.pipeline.write_bench import OWNERS, POOLS, Bench
@@ -50,3 +51,24 @@ def test_w24_a_record_that_is_no_more_is_not_created_anew(wired: SandboxBench) -
     assert wired.sandbox.ledger.entries(author="worker", field="#created") == []
     assert {row.why for row in wired.intents(object="Lead")} == {"gone"}
     assert counts.superseded == 2
+
+
+def test_w2_each_record_of_a_request_ends_by_its_own_answer(bench: Bench) -> None:
+    """One is refused by a rule, one gets no answer, one is written: none of them speaks for the others."""
+    refused, lost, good = (bench.lead(str(number)) for number in range(3))
+    for number, ref in enumerate((refused, lost, good)):
+        bench.person(f"p{number}", ref)
+    real = bench.sf._apply
+
+    def apply(write: Write) -> Outcome:
+        if write.ref == refused:
+            rule = RefusalClass.ADMIN_RULE
+            return Outcome(refused, OutcomeKind.REFUSED, "VALIDATION", "Budget first", rule)
+        return Outcome(lost, OutcomeKind.UNKNOWN) if write.ref == lost else real(write)
+
+    bench.sf._apply = apply  # type: ignore[method-assign]
+    bench.sync()
+    ends = {row.record_id: (row.state, row.why, row.message) for row in bench.intents(field="Status")}
+    assert ends[refused.id] == ("parked", "admin_rule", "Budget first")
+    assert ends[lost.id][0] in ("queued", "unsure")
+    assert ends[good.id][:2] == ("verified", "wanted")
