@@ -314,7 +314,7 @@ def test_the_audit_chain_holds_and_a_changed_row_breaks_it(bench: Bench) -> None
     bench.sync()
     with bench.mirror.write() as conn:
         assert audit.broken_at(conn) is None
-        rows = conn.exec_driver_sql("SELECT n, subject FROM audit ORDER BY n").all()
+        rows = conn.exec_driver_sql("SELECT n, subject FROM audit_detail ORDER BY n").all()
         assert [row.subject.split(".")[-1] for row in rows] == ["Status", "hs_lead_status", "lifecyclestage"]
         conn.exec_driver_sql("UPDATE audit SET detail = '{}' WHERE n = 2")
         assert audit.broken_at(conn) == 2
