@@ -52,6 +52,7 @@ from connectors.salesforce.auth import (
     token_origin,
 )
 from connectors.salesforce.http import CRM, Reply, decode, error_of, scrub
+from connectors.tls import authorities
 
 _CHUNK: Final = 1 << 16  # bytes
 
@@ -183,7 +184,7 @@ class Transport:
         logging.getLogger("urllib3.connectionpool").setLevel(logging.INFO)
         self.session = requests.Session()
         self.session.trust_env = False
-        self.session.verify = str(ca_file) if ca_file is not None else True
+        self.session.verify = authorities(ca_file)
         self.session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
         self.session.adapters.clear()
         self.session.mount("https://", _Adapter(timeouts))
