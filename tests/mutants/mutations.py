@@ -110,6 +110,11 @@ MUTATIONS: Final = (
                 "outcome = by_ref.get(row.ref) or Outcome(row.ref, OutcomeKind.UNKNOWN)",
                 "outcome = next((o for o in outcomes if o.kind is OutcomeKind.ACCEPTED), by_ref[row.ref])",
             ),
+            Change(
+                WRITER,
+                "accepted = {outcome.ref for outcome in outcomes if outcome.kind is OutcomeKind.ACCEPTED}",
+                "accepted = {outcome.ref for outcome in outcomes}",
+            ),
         ),
         ("tests/pipeline/test_write_bounds.py", WIRE),
     ),

@@ -22,7 +22,7 @@ PATIENCE = 900.0
 """Seconds that the tests of one mistake may take; more counts as found, for it hangs."""
 
 
-FAILED = re.compile(r"^(?:FAILED|ERROR) (\S+)", re.MULTILINE)
+FAILED = re.compile(r"^(?:FAILED|ERROR) (.+?)(?: - .*)?$", re.MULTILINE)
 
 
 class Fate(StrEnum):
