@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import re
 from collections.abc import Iterable, Mapping
 from typing import Final
 
@@ -11,6 +12,7 @@ from sqlalchemy import TextClause, text
 
 from sync.mirror.engine import Connection
 
+TEXT_TYPE: Final = re.compile(r"\b(VARCHAR(?:\(\d+\))?|TEXT)\b(?! COLLATE)")
 MACROS: Final[Mapping[str, Mapping[str, str]]] = {
     # not equal, where NULL is a value like any other
     "differs from": {"sqlite": "IS NOT", "postgresql": "IS DISTINCT FROM"},
@@ -69,6 +71,14 @@ def _rendered(dialect_name: str, template: str, names: tuple[tuple[str, str], ..
     if "[[" in template:
         raise AssertionError(f"a name is missing in {template}")
     return text(template)
+
+
+def by_bytes(dialect_name: str, ddl: str) -> str:
+    """The columns of a work table with its texts in the order of those that they are joined with.
+
+    In another order PostgreSQL can use no index for the join.
+    """
+    return TEXT_TYPE.sub(r'\1 COLLATE "C"', ddl) if dialect_name == "postgresql" else ddl
 
 
 def id_list(ids: Iterable[str]) -> str:

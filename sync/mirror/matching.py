@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from sync.core.identity import Claim, Known, Member, Resolved, founder_id
-from sync.mirror.dialect import id_list, sql
+from sync.mirror.dialect import by_bytes, id_list, sql
 from sync.mirror.engine import Connection
 
 NO_DATE: Final = 9_000_000_000_000_000
@@ -76,7 +76,8 @@ def _same(found: re.Match[str]) -> str:
 def make_tables(conn: Connection, tables: Mapping[str, str] = WORK_TABLES) -> None:
     """Make work tables (name → columns), empty."""
     drop_tables(conn, tables)
-    for name, columns in tables.items():
+    for name, words in tables.items():
+        columns = by_bytes(conn.dialect.name, words)
         conn.execute(sql(conn, "CREATE TEMPORARY TABLE [[name]] ([[columns]])", name=name, columns=columns))
 
 

@@ -14,6 +14,7 @@ from sqlalchemy.sql.compiler import SQLCompiler
 from scoring.compile import Program, Step, compile_model, moments
 from scoring.model import Model
 from sync.mirror import catalog
+from sync.mirror.dialect import by_bytes
 from sync.mirror.engine import Connection
 
 SCOPE: Final = Table(
@@ -43,7 +44,8 @@ def temporary(conn: Connection, tables: Iterable[Table]) -> Iterator[None]:
 @functools.lru_cache(maxsize=256)
 def _ddl(table: Table, dialect: Dialect) -> tuple[str, str]:
     """CREATE and DROP in words: SQLAlchemy itself keeps no DDL."""
-    return str(CreateTable(table).compile(dialect=dialect)), str(DropTable(table).compile(dialect=dialect))
+    created = by_bytes(dialect.name, str(CreateTable(table).compile(dialect=dialect)))
+    return created, str(DropTable(table).compile(dialect=dialect))
 
 
 def program_for(model: Model, *, scoped: bool) -> Program:
