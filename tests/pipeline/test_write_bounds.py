@@ -48,6 +48,9 @@ def test_w24_a_record_that_is_no_more_is_not_created_anew(wired: SandboxBench) -
     wired.before_write("salesforce", lambda: wired.sandbox.salesforce.purge("Lead", lead.id))
     counts = wired.sync()
     assert wired.sandbox.store.table("salesforce", "Lead").rows == {}
+    asked = [one for one in wired.sandbox.requests if one.crm == "salesforce"]
+    assert any(one.method == "PATCH" and one.status == 404 for one in asked)
+    assert [one for one in asked if one.method == "POST" and one.path.endswith("/sobjects/Lead")] == []
     assert wired.sandbox.ledger.entries(author="worker", field="#created") == []
     assert {row.why for row in wired.intents(object="Lead")} == {"gone"}
     assert counts.superseded == 2
