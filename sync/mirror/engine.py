@@ -51,7 +51,10 @@ UNUSABLE: Final = (
 )
 CONNECT: Final = {"connect_timeout": 10, "keepalives_idle": 30, "application_name": "mqlsync"}  # seconds
 REFUSED: Final = ("authentication failed", "no password supplied", "no pg_hba.conf entry", "role ")
-ADVISORY_LOCK: Final = 0x6D716C73  # "mqls": one writer of the mirror at a time on PostgreSQL
+ONE_WRITER: Final = (  # "mqls": one at a time in each schema of a PostgreSQL, for a schema is a mirror
+    f"SELECT pg_advisory_xact_lock({0x6D716C73}, "
+    "hashtext(coalesce(current_schema(), current_setting('search_path'))))"
+)
 
 
 class DatabaseUnusable(Exception):
@@ -131,6 +134,8 @@ class Mirror:
         from sync.mirror.migrations import upgrade  # Alembic loads only when it is needed
 
         with self.write(durable=True) as conn:
+            if not self.is_sqlite:
+                _have_schema(conn)
             newer = upgrade(conn)
             if newer is None:
                 rowhash.ensure(conn)
@@ -216,7 +221,7 @@ class Mirror:
             conn.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN DEFERRED")
         elif write:
             conn.exec_driver_sql(f"SET LOCAL synchronous_commit TO {'on' if durable else 'off'}")
-            conn.exec_driver_sql(f"SELECT pg_advisory_xact_lock({ADVISORY_LOCK})")
+            conn.exec_driver_sql(ONE_WRITER)
         else:
             conn.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
 
@@ -285,6 +290,13 @@ def _prepare_postgresql(dbapi: Any, _record: ConnectionPoolEntry | None = None) 
             return (obj.replace("\x00", "\ufffd") if "\x00" in obj else obj).encode()
 
     dbapi.adapters.register_dumper(str, WithoutNul)
+
+
+def _have_schema(conn: Connection) -> None:
+    """Make the schema that the URL names (`?options=-csearch_path=NAME`) where there is none yet."""
+    if conn.exec_driver_sql("SELECT current_schema()").scalar_one() is None:
+        name = str(conn.exec_driver_sql("SHOW search_path").scalar_one()).split(",")[0].strip(' "')
+        conn.exec_driver_sql(f'CREATE SCHEMA "{name}"')
 
 
 def _engine(url: URL, **options: Any) -> Engine:

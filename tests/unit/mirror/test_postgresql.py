@@ -201,3 +201,33 @@ def test_without_its_driver_it_says_what_to_install(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(engine_module, "find_spec", lambda _: None)
     with pytest.raises(engine_module.ConfigError, match="psycopg is not installed"):
         Mirror("postgresql+psycopg://m@db/m", SimulatedWorld())
+
+
+def test_a_schema_is_a_mirror_of_its_own(postgres: Postgres) -> None:
+    """Made when it is missing; writers of different schemas do not wait for each other."""
+    url = postgres.new_database()
+    acme, beta = (
+        Mirror(f"{url}{'&' if '?' in url else '?'}options=-csearch_path%3D{name}", SimulatedWorld())
+        for name in ("acme", "beta")
+    )
+    for mirror in (acme, beta, acme):
+        mirror.migrate()
+    save(acme, person("contacts", "1"))
+    assert select(acme, "SELECT count(*) FROM person_record") == [(1,)]
+    assert select(beta, "SELECT count(*) FROM person_record") == [(0,)]
+    public = "SELECT count(*) FROM information_schema.tables WHERE table_schema = 'public'"
+    assert select(acme, public) == [(0,)]
+    written = threading.Event()
+
+    def write_to_beta() -> None:
+        save(beta, person("contacts", "2"))
+        written.set()
+
+    with acme.write():
+        thread = threading.Thread(target=write_to_beta)
+        thread.start()
+        assert written.wait(10), "a writer of another mirror waited"
+    thread.join()
+    for mirror in (acme, beta):
+        mirror.close()
+    postgres.drop(url)
