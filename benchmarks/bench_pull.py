@@ -15,9 +15,9 @@ their own (their CPU time and peak memory are theirs alone):
     idle    CPU of a whole pass with nothing new (pull, match, score, decide, write) over the larger number of
             records, half of them in either CRM
 
-Says on stderr what it is at. As it stands it takes some ten to fifteen minutes on two idle cores, and four gigabytes
-of memory for the sandbox. Everything it makes lies in a temporary folder that goes with it; it ends with 1
-when a target was missed.
+Says on stderr what it is at. As it stands it takes some ten to fifteen minutes on two idle cores, and four
+gigabytes of memory for the sandbox. Everything it makes lies in a temporary folder that goes with it; it ends
+with 1 when a target was missed.
 """
 
 from __future__ import annotations
