@@ -56,9 +56,8 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=1_000_000, help="of `copy`")
     parser.add_argument("--rounds", type=int, default=3)
     told = parser.parse_args()
-    print(
-        f"{platform.machine()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}, {platform.python_version()}"
-    )
+    load, version = os.getloadavg()[0], platform.python_version()
+    print(f"{platform.machine()}, {os.cpu_count()} cores, load {load:.1f}, Python {version}")
     with server() as postgres, tempfile.TemporaryDirectory() as folder:
         for name in told.only.split(","):
             PARTS[name](told, postgres, Path(folder))
