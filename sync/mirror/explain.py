@@ -23,6 +23,7 @@ from sync.mirror import catalog, overrides
 from sync.mirror.accounts import account_roll_up
 from sync.mirror.catalog import HIT, PERSON, SCORE, SPELL
 from sync.mirror.engine import Connection
+from sync.mirror.models import as_decided
 from sync.mirror.programs import program_for, run_program, temporary
 from sync.mirror.spells import ALIAS, spells_of
 
@@ -68,7 +69,7 @@ def explain_person(
     view = _view(conn, person, chosen, now, as_of, known_at, model, spell)
     if view is None:
         return None
-    used = next((m for m in models if m.name == view.model), None)
+    used = as_decided(conn, models, view.model, view.version)
     answer = {
         "person_id": person["person_id"],
         "name": person["name"],

@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import Table, insert, select, update
 
 from config.errors import ConfigError, Problem
+from scoring.load import load_model
 from scoring.model import Model
 from sync.mirror.engine import Connection
 from sync.mirror.tables import ModelVersion
@@ -100,6 +101,26 @@ def published_text(conn: Connection, name: str, version: int | None = None) -> s
     if version is not None:
         query = query.where(MODEL.c.version == version)
     return conn.execute(query).scalar_one_or_none()
+
+
+def as_decided(conn: Connection, models: Sequence[Model], name: str, version: int) -> Model | None:
+    """The model that a stored score of this name and version was made with.
+
+    What was published is older than the file of that name when the file was edited since; a published text
+    that today's loader refuses is told by the file. `models`: those of the files, whose lists are used.
+    """
+    plain = name.partition("@")[0]
+    of_file = [model for model in models if model.name == plain]
+    same = next((model for model in of_file if model.version == version), None)
+    if same is not None and published_hash(conn, plain, version) in (None, same.hash):
+        return same
+    text = published_text(conn, plain, version)
+    try:
+        lists = {key: values for model in models for key, values in model.lists.items()}
+        older = None if text is None else load_model(text, f"{plain}@{version}", lists)
+    except ConfigError:
+        older = None
+    return older or same or next(iter(of_file), None)
 
 
 def published(conn: Connection) -> list[Mapping[str, Any]]:

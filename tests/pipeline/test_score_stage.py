@@ -501,3 +501,23 @@ def test_parts_that_do_not_add_up_stop_the_run(loop: Loop) -> None:
     with pytest.raises(scores.ScoreMismatch, match="p1: b2b-default says 25000 thousandths"):
         wrong()
     assert loop.rows(catalog.SCORE) == []
+
+
+def test_the_parts_of_a_decision_are_worded_by_the_model_it_was_made_with(loop: Loop) -> None:
+    loop.put(person(**FIT), engagements=[engagement("demo_requested", loop.now - 30 * DAY + 60)])
+    loop.score()
+    spell = loop.one(catalog.SPELL)
+    other = DEFAULT.replace("version = 1", "version = 2", 1)
+    loop.models = [
+        load_model(other.replace('"60d"', '"30d"').replace("points = 25", "points = 40"), "s.toml")
+    ]
+    loop.world.advance(60)
+    loop.score()
+    texts = {}
+    for asked in (spell["id"], None):
+        with loop.mirror.read() as conn:
+            answer = explain_person(conn, "p1", loop.models, now=loop.now, spell=asked)
+        assert answer is not None
+        texts[asked] = next(hit["text"] for hit in answer["hits"] if hit["rule"] == "demo_request")
+    assert "25 × 0.5^(30.00 d / 60 d)" in texts[spell["id"]]
+    assert "40 × 0.5^(30.00 d / 30 d)" in texts[None]
