@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from config.world import epoch
 from connectors.base import Connector
-from connectors.records import Live, RecordRef
+from connectors.records import Author, Live, RecordRef
 from sync.context import Context
 from sync.core.authors import OurWrite
 from sync.core.oscillation import WITHIN, quarrel
@@ -195,7 +195,12 @@ class Applier:
             self.end(conn, row, "verified", Why.REPEATED, "an earlier sending arrived after all")
             proofs.put_verified(conn, [(row, live.version, live.modified_ms)])
         else:
-            self.end(conn, row, "superseded", decision.why, decision.reason)
+            arrived = _arrived(row, live)
+            if arrived is None:
+                self.end(conn, row, "superseded", decision.why, decision.reason)
+            else:
+                text = f"an earlier sending arrived; {decision.reason}"
+                self.end(conn, row, "superseded", decision.why, text, verified_at_ms=arrived)
             self._free_siblings(conn, row, decision)
             self._tell_split(conn, row, decision, live)
         if row.plan_digest:
@@ -290,3 +295,14 @@ class Applier:
             return True
         owner = self._targets.by_id(to.crm, value)
         return owner is not None and may_own(to.crm, to.object, owner.kind, active=owner.active)
+
+
+def _arrived(row: Row, live: Live) -> int | None:
+    """When a sending of this intent that got no answer had its effect, where the CRM's history says so."""
+    if row.sent_ms is None:
+        return None
+    ours = (version for version in live.versions.get(row.field, ()) if version.author is Author.US)
+    since = row.base_ms or 0
+    return next(
+        (v.at_ms for v in ours if v.at_ms > since and same(row.purpose, v.value, row.desired_value)), None
+    )
