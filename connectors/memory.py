@@ -83,6 +83,7 @@ class MemoryConnector:
         self.poison: list[tuple[int, Poison]] = []
         self.people_who_own: dict[str, Owner] = {}
         self.options: dict[tuple[str, str], tuple[str, ...]] = {}
+        self.options_of_type: dict[tuple[str, str], dict[str, tuple[str, ...]]] = {}
         self.read_only: set[tuple[str, str]] = set()
         self.writes: list[Write] = []
         self.before_write: Callable[[Write], None] | None = None
@@ -246,7 +247,8 @@ class MemoryConnector:
             or any(field in record.fields for record in self.records.values())
         )
         writable = known and (object_name, field) not in self.read_only
-        return Offered(known, writable, self.options.get((object_name, field)))
+        key = (object_name, field)
+        return Offered(known, writable, self.options.get(key), self.options_of_type.get(key, {}))
 
     def limits(self) -> Limits:
         return Limits()

@@ -325,6 +325,9 @@ def _write_back(patient: Patient, connector: Connector, _: Identity) -> Iterator
     for warning in dict.fromkeys(found.warnings):
         remedy = "correct routing.pools in mqlsync.toml, or activate that colleague in the CRM"
         yield Finding("owners", Level.WARNING, warning, remedy, crm)
+    for doubt in dict.fromkeys(found.doubts):
+        remedy = "compare the values in mqlsync.toml with those of the CRM; nothing is held back for this"
+        yield Finding("write_back", Level.WARNING, doubt, remedy, crm)
     if not found.problems:
         fields = sum(len(patient.settings.writeback.targets(crm, name).items()) for name in objects_of(crm))
         yield Finding(

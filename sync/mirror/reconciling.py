@@ -82,3 +82,20 @@ def newest_changes(conn: Connection, refs: Collection[RecordRef]) -> dict[tuple[
             row = Row(*values)
             found.setdefault((row.ref, row.field), []).append(row)
     return found
+
+
+def types_in_use(conn: Connection, crm: str) -> dict[str, set[str]]:
+    """Per object of a CRM, the record types of its live records."""
+    in_use = (RECORD.c.crm == crm, RECORD.c.record_type != "", not_(RECORD.c.gone))
+    found: dict[str, set[str]] = {}
+    for row in conn.execute(select(RECORD.c.object, RECORD.c.record_type).where(*in_use).distinct()):
+        found.setdefault(row.object, set()).add(row.record_type)
+    return found
+
+
+def record_type_of(conn: Connection, ref: RecordRef) -> str | None:
+    """The record type of a record as the mirror has it."""
+    query = select(RECORD.c.record_type).where(
+        RECORD.c.crm == ref.crm, RECORD.c.object == ref.object, RECORD.c.id == ref.id
+    )
+    return conn.execute(query).scalar_one_or_none()

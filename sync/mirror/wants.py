@@ -130,11 +130,12 @@ def spell_wants(
     object_name: str,
     purpose: str,
     field: str,
-    desired: Mapping[str, str],
+    desired: Mapping[str, str | None],
     *,
     models: Collection[str],
 ) -> list[Want]:
-    """Fields that an open spell wants set once. `desired`: record type → value, "" for all others."""
+    """Fields that an open spell wants set once. `desired`: record type → value, "" for all others; where it
+    is None nothing is wanted."""
     wanted = _by_record_type(desired)
     current = current_value(crm, purpose, field)
     query = (
@@ -193,7 +194,7 @@ def score_wants(conn: Connection, crm: str, object_name: str, purpose: str, fiel
         )
     )
     query = (
-        _of_records(_score_columns(), current, wanted, crm, object_name, field)
+        _of_records(_score_columns(), current, wanted, crm, object_name, field, of_all=True)
         .join(SCORE, and_(SCORE.c.person_id == PERSON.c.person_id, SCORE.c.shown))
         .where(differs, not_(blocked))
         .order_by(PERSON.c.person_id, RECORD.c.id)
@@ -317,7 +318,7 @@ def reopen_refused(conn: Connection, mapping_changed: bool, run_id: str, now: in
 def population(conn: Connection) -> tuple[int, int]:
     """How many people there are, and how many live records."""
     people = conn.execute(select(func.count()).select_from(PERSON)).scalar_one()
-    records = conn.execute(select(func.count()).select_from(RECORD).where(not_(RECORD.c.gone))).scalar_one()
+    records = conn.execute(select(func.count()).select_from(MEMBER)).scalar_one()  # live ones alone are members
     return people, records
 
 
@@ -356,8 +357,16 @@ def _of_records(
     crm: str,
     object_name: str,
     field: str,
+    *,
+    of_all: bool = False,
 ) -> Select[Any]:
-    """Live records of one object whose person is not ambiguous, with what we last verified in the field."""
+    """Live records of one object whose person is not ambiguous, with what we last verified in the field.
+
+    `of_all`: of most people, so the records are gone through; else those few are looked up that are joined.
+    """
+    of_object = and_(RECORD.c.crm == crm, RECORD.c.object == object_name)
+    if not of_all:  # no index is used for an expression: the databases begin with the spells instead
+        of_object = and_(func.coalesce(RECORD.c.crm, "") == crm, func.coalesce(RECORD.c.object, "") == object_name)
     return (
         select(*first, RECORD.c.crm, RECORD.c.object, RECORD.c.id, current, wanted)
         .select_from(PERSON)
@@ -372,7 +381,7 @@ def _of_records(
                 VERIFIED.c.field == field,
             ),
         )
-        .where(RECORD.c.crm == crm, RECORD.c.object == object_name)
+        .where(of_object)
         .where(not_(PERSON.c.ambiguous), not_(RECORD.c.gone))
     )
 
@@ -419,7 +428,9 @@ def _decided(field: str) -> ColumnElement[bool]:
     )
 
 
-def _by_record_type(desired: Mapping[str, str]) -> ColumnElement[Any]:
-    special = [(RECORD.c.record_type == name, value) for name, value in sorted(desired.items()) if name]
+def _by_record_type(desired: Mapping[str, str | None]) -> ColumnElement[Any]:
+    special = [
+        (RECORD.c.record_type == name, literal(value, Text())) for name, value in desired.items() if name
+    ]
     general = literal(desired.get(""), Text())
     return case(*special, else_=general) if special else general

@@ -37,9 +37,10 @@ from sync.core.writes import (
 from sync.mirror import outbox, plans, proofs, routing
 from sync.mirror.engine import Connection
 from sync.mirror.outbox import NewIntent, Row
+from sync.mirror.reconciling import record_type_of
 from sync.mirror.runs import get_meta
 from sync.reports import RunProblem
-from sync.stages.targets import Place, Targets
+from sync.stages.targets import MAPPED, Place, Targets
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +136,8 @@ def decide_late(
     target = targets.of_row(row)
     if target is None:
         return None, Leave(Why.NOT_NEEDED, "the configuration does not name this field any more")
+    if live.exists and not targets.still_says(row, live.record_type):
+        return target, Leave(Why.NOT_NEEDED, "the configuration does not say this value for the record now")
     known = facts.known(row, ctx.settings.writeback.quiet_period)
     decision = decide(target, live, row.desired_value, known)
     if not isinstance(decision, SetField):
@@ -259,7 +262,9 @@ class Applier:
         place = None if moved.to is None else self._place(row, moved.to)
         if moved.to is None or place is None:
             return
-        value = place.desired().get("") if row.purpose in ("status", "stage") else row.desired_value
+        value = row.desired_value
+        if row.purpose in MAPPED:
+            value = place.value_for(record_type_of(conn, moved.to))
         if value is None or not self._may_follow(row, moved.to, value):
             return
         if outbox.exists_for(conn, row.spell_id, moved.to, place.policy.field):
@@ -288,7 +293,9 @@ class Applier:
             return None
         configured = dict(self._ctx.settings.writeback.targets(to.crm, to.object).items())
         policy = configured.get(row.purpose)
-        return None if policy is None else Place(to.crm, to.object, row.purpose, policy)
+        if policy is None or policy.via_native not in (None, to.crm):
+            return None  # not written there, or carried there by the CRMs' own sync
+        return Place(to.crm, to.object, row.purpose, policy)
 
     def _may_follow(self, row: Row, to: RecordRef, value: str) -> bool:
         if row.purpose != "owner":

@@ -22,6 +22,9 @@ OBJECTS: Mapping[str, tuple[str, ...]] = {Crm.SALESFORCE: ("Lead", "Contact"), C
 SCORED = ("score", "grade")
 """Purposes that follow the score of everybody; the others follow the spells."""
 
+MAPPED = ("status", "stage")
+"""Purposes whose value the configuration maps, per record type."""
+
 
 @dataclass(frozen=True, slots=True)
 class Place:
@@ -32,12 +35,23 @@ class Place:
     purpose: str
     policy: FieldPolicy
 
-    def desired(self) -> dict[str, str]:
-        """The value of an MQL per record type DeveloperName, "" for all others; empty when there is none."""
-        found = {name: values["mql"] for name, values in self.policy.record_types.items() if "mql" in values}
+    def desired(self) -> dict[str, str | None]:
+        """The value of an MQL per record type DeveloperName, "" for all others; empty when there is none.
+
+        A record type whose table is empty is left alone: None.
+        """
+        found: dict[str, str | None] = {}
+        for name, values in self.policy.record_types.items():
+            if "mql" in values or not values:
+                found[name] = values.get("mql")
         if "mql" in self.policy.values:
             found[""] = self.policy.values["mql"]
         return found
+
+    def value_for(self, record_type: str | None) -> str | None:
+        """The value of an MQL for records of this type; None: nothing is written there."""
+        desired = self.desired()
+        return desired.get(record_type or "", desired.get(""))
 
 
 def objects_of(crm: str) -> tuple[str, ...]:
@@ -64,12 +78,7 @@ def carried(settings: Settings, crms: Collection[str]) -> list[tuple[Place, str]
         for object_name in objects_of(crm):
             for purpose, policy in settings.writeback.targets(crm, object_name).items():
                 carrier = policy.via_native
-                if (
-                    purpose in ("status", "stage")
-                    and carrier is not None
-                    and carrier != crm
-                    and carrier in crms
-                ):
+                if purpose in MAPPED and carrier is not None and carrier != crm and carrier in crms:
                     found.append((Place(crm, object_name, purpose, policy), carrier))
     return found
 
@@ -123,9 +132,20 @@ class Targets:
         if row.policy in RESTORING:
             ladder = policy.ladder if policy is not None and policy.field == row.field else ()
             return Target(row.crm, row.object, row.purpose, row.field, row.policy, ladder=ladder)
-        if policy is None or policy.field != row.field:
+        if policy is None or policy.field != row.field or policy.via_native not in (None, row.crm):
             return None
         return self.of(row.crm, row.object, row.purpose, policy)
+
+    def still_says(self, row: Row, record_type: str | None) -> bool:
+        """Whether today's configuration says this value of a status or stage for a record of that type."""
+        targets = self._settings.writeback.targets(row.crm, row.object)
+        policy = dict(targets.items()).get(row.purpose)
+        if row.purpose not in MAPPED or row.policy in RESTORING or policy is None:
+            return True
+        place = Place(row.crm, row.object, row.purpose, policy)
+        if record_type:
+            return place.value_for(record_type) == row.desired_value
+        return row.desired_value in place.desired().values()
 
     def human(self, email: str) -> str:
         """The one address of a colleague whom the CRMs know by two (`routing.same`): the Salesforce one."""

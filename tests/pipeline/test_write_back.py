@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from connectors.records import Author, Outcome, OutcomeKind, Write
+from connectors.records import Author, GoneReason, Outcome, OutcomeKind, Write
 from tests.pipeline.write_bench import POOLS, Bench, both, scored
 from tests.world import SimulatedWorld
 
@@ -309,6 +309,34 @@ def test_a_field_that_the_native_sync_carries_is_written_in_one_crm_only(bench: 
     bench.sync()
     assert (bench.value(lead, "Status"), bench.value(contact, "hs_lead_status")) == ("New", "OPEN")
     assert bench.sf.writes == []
+
+
+def test_what_was_decided_before_a_field_is_carried_does_not_go(bench: Bench) -> None:
+    lead, _ = both(bench)
+    bench.decide()
+    changed = bench.settings.model_dump(by_alias=True)["writeback"]
+    changed["salesforce"]["Lead"]["status"]["via_native"] = "hubspot"
+    bench.settings_with(writeback=changed)
+    bench.write()
+    assert bench.value(lead, "Status") == "New"
+
+
+@pytest.mark.parametrize(("carried", "value"), [(False, "MQL"), (True, "New")])
+def test_a_change_does_not_follow_a_conversion_into_a_carried_field(
+    bench: Bench, carried: bool, value: str
+) -> None:
+    lead = bench.lead()
+    bench.person("p1", lead)
+    bench.decide()
+    changed = bench.settings.model_dump(by_alias=True)["writeback"]
+    if carried:
+        changed["salesforce"]["Contact"]["status"]["via_native"] = "hubspot"
+    bench.settings_with(writeback=changed)
+    survivor = bench.sf.put("Contact", "0031", Author.AUTOMATION, Lead_Status__c="New")
+    bench.sf.merge(lead, survivor, GoneReason.CONVERTED)
+    bench.world.advance(60)
+    bench.write()
+    assert bench.value(survivor, "Lead_Status__c") == value
 
 
 @pytest.mark.parametrize(("arrives", "codes"), [("", ["NATIVE_SYNC_LATE"]), ("MQL", []), ("Working", [])])

@@ -5,15 +5,17 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
-from connectors.records import Owner
+from connectors.records import Author, Owner
+from scoring.model import Grade, Model
 from sync.mirror import routing
 from sync.stages.preflight import preflight
 from sync.stages.targets import Targets
-from tests.pipeline.write_bench import POOLS, WRITEBACK, Bench, both
+from tests.pipeline.write_bench import MODEL, POOLS, WRITEBACK, Bench, both, scored
 from tests.world import SimulatedWorld
 
 
@@ -104,6 +106,74 @@ def test_one_member_who_is_missing_is_a_warning_while_another_is_there(bench: Be
     found = preflight(bench.ctx, bench.sf, targets)
     assert (found.problems, found.stopped) == ([], set())
     assert found.warnings == ["pool default: in salesforce gone@example.com is inactive"]
+
+
+def test_a_value_is_looked_for_in_every_record_type_in_use(bench: Bench) -> None:
+    """Preflight knows the picklist of each record type, also where no value of its own is configured."""
+    partner, plain = bench.lead("1", record_type="Partner"), bench.lead("2")
+    bench.person("p1", partner)
+    bench.person("p2", plain)
+    offered = {"Partner": ("New", "Partner MQL"), "Unused": ("New",), "Untold": ()}
+    bench.sf.options_of_type["Lead", "Status"] = offered
+    bench.sync()
+    (problem,) = bench.problems
+    assert (problem.code, problem.exit_code) == ("VALUE_NOT_OFFERED", 2)
+    assert "'MQL' for Lead.Status of record type Partner" in problem.message
+    assert "record_types.Partner to { mql = … } with one of: New, Partner MQL" in problem.remedy
+    assert "Unused" not in problem.message + problem.remedy
+    assert bench.sf.writes == []
+
+    configured(bench, lambda w: w["salesforce"]["Lead"]["status"].update(record_types={"Partner": {}}))
+    bench.sync()
+    assert bench.problems == []
+    assert (bench.value(partner, "Status"), bench.value(plain, "Status")) == ("New", "MQL")
+
+
+def test_a_value_that_was_decided_goes_by_the_mapping_of_today(bench: Bench) -> None:
+    """A change waits, the mapping is corrected, or the record gets another type: the old value never goes."""
+    lead, typed = bench.lead("1"), bench.lead("2")
+    bench.person("p1", lead)
+    bench.person("p2", typed)
+    bench.decide()
+    values = {"values": {"mql": "Working"}, "record_types": {"Partner": {"mql": "Recycled"}}}
+    configured(bench, lambda writeback: writeback["salesforce"]["Lead"]["status"].update(values))
+    bench.sf.edit(typed, Author.AUTOMATION, record_type="Partner")
+    bench.write()
+    assert (bench.value(lead, "Status"), bench.value(typed, "Status")) == ("New", "New")
+    bench.mirror_record(typed)
+    bench.sync()
+    assert (bench.value(lead, "Status"), bench.value(typed, "Status")) == ("Working", "Recycled")
+
+
+def test_slips_in_the_values_that_are_looked_for_are_doubts(bench: Bench) -> None:
+    slip = {"from": ["", "Open - Not Contactd", "New", "Long ago"]}
+    configured(bench, lambda writeback: writeback["salesforce"]["Lead"]["status"].update(slip))
+    bench.sf.options_of_type["Lead", "Status"] = {"Partner": ("New",)}
+    with bench.mirror.read() as conn:
+        targets = Targets(bench.settings, routing.owners(conn), {})
+    found = preflight(bench.ctx, bench.sf, targets)
+    assert (found.problems, found.stopped) == ([], set())
+    assert found.doubts == [
+        "salesforce does not offer 'MQL' for Lead.Status of record type Partner; no record has that type now",
+        "writeback.salesforce.Lead.status.from names 'Open - Not Contactd', which salesforce does not offer; "
+        "nearest: 'Open - Not Contacted'",
+    ]
+
+
+def test_a_list_must_hold_every_grade_and_no_score_fits_one(bench: Bench) -> None:
+    grade = Grade((("A", 30),), (("1", 50),), "D", "4")
+    model = cast(Model, SimpleNamespace(**{**vars(MODEL), "grade": grade}))
+    both(bench)
+    scored(bench)
+    bench.sf.options["Lead", "MQL_Score__c"] = ("high", "low")
+    bench.hs.options["contacts", "mql_grade"] = ("A1", "D4", "D1")
+    ctx = bench.next_context(model)
+    with bench.mirror.read() as conn:
+        targets = Targets(bench.settings, routing.owners(conn), {})
+    found = [preflight(ctx, crm, targets) for crm in (bench.sf, bench.hs)]
+    (score,), (listed,) = (one.problems for one in found)
+    assert score.message == "Lead.MQL_Score__c takes only the values of a list, no score"
+    assert listed.message == "hubspot does not offer A4 for contacts.mql_grade"
 
 
 def test_what_is_right_is_silent(bench: Bench) -> None:
