@@ -17,6 +17,7 @@ from sqlalchemy.engine import Connection
 
 from connectors.records import RecordRef
 from sync.mirror import pseudonyms
+from sync.mirror.dialect import in_batches
 from sync.mirror.runs import get_meta, set_meta
 from sync.mirror.tables import AuditDetail, AuditRow
 
@@ -29,7 +30,7 @@ OLD_CHAIN: Final = "audit.old_chain"
 """Set by the migration that parted words from chain, until `carry` has run."""
 
 BATCH: Final = 1_000
-"""Rows that `carry` rewrites in one go."""
+"""Rows that are read, or by `carry` rewritten, in one go."""
 
 CARRIED: Final = ("subject", "detail", "previous", "hash")
 HASHED: Final = ("previous", "at", "run_id", "actor", "action", "subject", "detail")
@@ -194,8 +195,8 @@ def _with_words(conn: Connection) -> Iterator[Mapping[str, Any]]:
         .select_from(AUDIT.outerjoin(WORDS, WORDS.c.n == AUDIT.c.n))
         .order_by(AUDIT.c.n)
     )
-    for row in conn.execute(query).mappings():
-        yield dict(row)
+    for rows in in_batches(conn, query, BATCH):
+        yield from (row._mapping for row in rows)
 
 
 def _fits(row: Mapping[str, Any], known: Sequence[bytes]) -> bool:

@@ -29,6 +29,7 @@ from sqlmodel import SQLModel
 
 from config.world import World
 from sync.mirror import rowhash
+from sync.mirror.dialect import in_batches
 from sync.mirror.engine import Connection, Mirror
 from sync.mirror.lease import LEASE, NAME, Lease
 from sync.mirror.moved import MOVED_TO, moved_to
@@ -163,8 +164,7 @@ def _rows(conn: Connection, table: Table) -> int:
 
 def _batches(conn: Connection, table: Table) -> Iterable[Sequence[Sequence[Any]]]:
     """All rows by key, in memory a batch at a time."""
-    streamed = {"stream_results": True, "yield_per": BATCH}
-    return conn.execute(all_of(table), execution_options=streamed).partitions(BATCH)
+    return in_batches(conn, all_of(table), BATCH)
 
 
 def all_of(table: Table) -> Select[Any]:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import functools
 import json
 import re
-from collections.abc import Iterable, Mapping
-from typing import Final
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, Final
 
-from sqlalchemy import TextClause, text
+from sqlalchemy import Executable, Row, TextClause, text
 
 from sync.mirror.engine import Connection
 
@@ -84,3 +84,11 @@ def by_bytes(dialect_name: str, ddl: str) -> str:
 def id_list(ids: Iterable[str]) -> str:
     """The value of `:ids`."""
     return json.dumps(list(ids))
+
+
+def in_batches(conn: Connection, query: Executable, size: int) -> Iterator[Sequence[Row[Any]]]:
+    """The rows of a query, of which so many at a time are in memory.
+
+    Left to itself psycopg holds the whole answer before the first row is seen.
+    """
+    return conn.execute(query, execution_options={"yield_per": size}).partitions()

@@ -19,7 +19,7 @@ from connectors.records import Page, PersonRecord, Poison, RecordRef, Tombstone
 from sync.core.identity import email_key
 from sync.mirror import personal, pseudonyms
 from sync.mirror.computed import additional_keys
-from sync.mirror.dialect import id_list, sql
+from sync.mirror.dialect import id_list, in_batches, sql
 from sync.mirror.engine import Connection
 from sync.mirror.graves import TABLE_OF
 from sync.mirror.personal import Subject
@@ -167,16 +167,16 @@ def purge_marked(conn: Connection, now: int) -> dict[str, int]:
         return {}
     records: set[RecordRef] = set()
     addresses: set[str] = set()
-    for rows in conn.execute(sql(conn, TRACES)).partitions(BATCH):
+    for rows in in_batches(conn, sql(conn, TRACES), BATCH):
         traces = [_stored_trace(row) for row in rows]
         refs = {ref for trace in traces for ref in (trace.ref, *trace.linked)}
         known = look_up(conn, refs, {address for trace in traces for address in trace.addresses})
         records |= {trace.ref for trace in traces if trace.leads_to(known)}
         addresses |= known.addresses
     for query in (LEFT_RECORDS, LEFT_ENGAGEMENTS):
-        for rows in conn.execute(sql(conn, query)).partitions(BATCH):
+        for rows in in_batches(conn, sql(conn, query), BATCH):
             records |= look_up(conn, [RecordRef(*row) for row in rows], ()).records
-    for rows in conn.execute(sql(conn, LEFT_ADDRESSES)).partitions(BATCH):
+    for rows in in_batches(conn, sql(conn, LEFT_ADDRESSES), BATCH):
         addresses |= look_up(conn, (), [row[0] for row in rows]).addresses
     return _erase(conn, records, addresses, now) if records or addresses else {}
 

@@ -235,7 +235,7 @@ def sendable(
         where.append(_released())
     if people is not None:
         where.append(INTENT.c.person_id.in_(sorted(people)))
-    order = (INTENT.c.object, INTENT.c.record_id, INTENT.c.field)
+    order = (INTENT.c.object, INTENT.c.record_id, INTENT.c.field, INTENT.c.id)
     return [Row(*row) for row in conn.execute(select(*COLUMNS).where(*where).order_by(*order))]
 
 
@@ -252,13 +252,13 @@ def require_whole(conn: Connection, crm: str) -> None:
 def unreleased(conn: Connection, states: Sequence[str] = ("queued", "quiet")) -> list[Row]:
     """Intents that no released plan covers: what the limits look at."""
     query = select(*COLUMNS).where(INTENT.c.state.in_(states), not_(_released()))
-    order = (INTENT.c.crm, INTENT.c.object, INTENT.c.record_id, INTENT.c.field)
+    order = (INTENT.c.crm, INTENT.c.object, INTENT.c.record_id, INTENT.c.field, INTENT.c.id)
     return [Row(*row) for row in conn.execute(query.order_by(*order))]
 
 
 def open_rows(conn: Connection, states: Sequence[str]) -> list[Row]:
     """Every intent in one of these states."""
-    order = (INTENT.c.crm, INTENT.c.object, INTENT.c.record_id, INTENT.c.field)
+    order = (INTENT.c.crm, INTENT.c.object, INTENT.c.record_id, INTENT.c.field, INTENT.c.id)
     query = select(*COLUMNS).where(INTENT.c.state.in_(states)).order_by(*order)
     return [Row(*row) for row in conn.execute(query)]
 
@@ -294,18 +294,18 @@ def in_flight(conn: Connection, crm: str, now: int) -> list[Row]:
     require_whole(conn, crm)
     due = or_(INTENT.c.next_at.is_(None), INTENT.c.next_at <= now, INTENT.c.state == "sent")
     query = select(*COLUMNS).where(INTENT.c.crm == crm, INTENT.c.state.in_(IN_FLIGHT), due)
-    order = (INTENT.c.object, INTENT.c.record_id, INTENT.c.field)
+    order = (INTENT.c.object, INTENT.c.record_id, INTENT.c.field, INTENT.c.id)
     return [Row(*row) for row in conn.execute(query.order_by(*order))]
 
 
 def by_ids(conn: Connection, ids: Iterable[str]) -> dict[str, Row]:
-    """These intents as they are now."""
-    wanted = sorted(set(ids))
+    """These intents as they are now, in the order in which they were asked for."""
+    wanted = list(dict.fromkeys(ids))
     found: dict[str, Row] = {}
     for start in range(0, len(wanted), CHUNK):
         query = select(*COLUMNS).where(INTENT.c.id.in_(wanted[start : start + CHUNK]))
         found.update({row.id: Row(*row) for row in conn.execute(query)})
-    return found
+    return {one: found[one] for one in wanted if one in found}
 
 
 def siblings(conn: Connection, row: Row, states: Sequence[str]) -> list[Row]:
