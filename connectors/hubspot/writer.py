@@ -26,7 +26,7 @@ from connectors.errors import (
 from connectors.hubspot.account import Account
 from connectors.hubspot.reader import Batch, Problem, Row, row_of
 from connectors.hubspot.replies import CRM, Reply, code_of, contexts_of, invalid_values, problem, property_of
-from connectors.records import Offered, Outcome, OutcomeKind, RefusalClass, Write
+from connectors.records import WARNING, Offered, Outcome, OutcomeKind, RefusalClass, Write
 
 WRITE_BATCH: Final = 50
 PLAIN_BATCH: Final = 100  # what HubSpot takes; read back without history, in one call
@@ -150,7 +150,7 @@ def _one(write: Write, row: Row | None, refusal: Problem | None) -> Outcome:
             return Outcome(
                 write.ref, OutcomeKind.ACCEPTED, VALUE_DIFFERS, f"{', '.join(differs)} {warnings}".strip()
             )
-        return Outcome(write.ref, OutcomeKind.ACCEPTED, "WARNING" if warnings else "", warnings)
+        return Outcome(write.ref, OutcomeKind.ACCEPTED, WARNING if warnings else "", warnings)
     if refusal is not None:
         body = {"message": refusal.message, "category": refusal.category, "subCategory": refusal.subCategory}
         return _refusal(write, body, 207)

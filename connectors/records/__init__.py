@@ -6,6 +6,7 @@ from connectors.records.pages import Cursor, Feed, FeedKind, Page
 from connectors.records.people import CompanyRecord, Owner, PersonRecord
 from connectors.records.refs import Crm, GoneReason, Poison, RecordRef, Tombstone
 from connectors.records.writes import (
+    WARNING,
     Author,
     Capabilities,
     FieldVersion,
@@ -20,6 +21,7 @@ from connectors.records.writes import (
 )
 
 __all__ = [
+    "WARNING",
     "Author",
     "Capabilities",
     "CompanyRecord",

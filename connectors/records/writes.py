@@ -81,6 +81,10 @@ class OutcomeKind(StrEnum):
     UNKNOWN = "unknown"
 
 
+WARNING = "WARNING"
+"""Code of an accepted write that the CRM had something to say about; the message has its words for it."""
+
+
 class RefusalClass(StrEnum):
     """What a refusal asks for next (the class table of the CRM facts)."""
 

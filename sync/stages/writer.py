@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from config.world import epoch
 from connectors.base import Connector
 from connectors.errors import AuthFailed, ConnectorError, QuotaSpent
-from connectors.records import Live, Outcome, OutcomeKind, RecordRef, RefusalClass, Write
+from connectors.records import WARNING, Live, Outcome, OutcomeKind, RecordRef, RefusalClass, Write
 from sync.context import Context
 from sync.core.steps import Step, next_step, sent_value
 from sync.core.writes import MACHINE, Decision, SetField, Target, Why
@@ -59,6 +59,11 @@ RETRY_LATER = 60
 Report = Callable[[RunProblem], None]
 
 
+def _scopes(row: Row) -> set[str]:
+    """The pauses that would hold an intent."""
+    return set(scopes_of(row.crm, row.object, row.field))
+
+
 @dataclass(slots=True)
 class Batch:
     """The records of one round trip: what is to be sent, and what the decisions were made on."""
@@ -87,6 +92,7 @@ class Writer:
         self._alone: set[str] = set()  # fields that go without the others of their record
         self._single: set[RecordRef] = set()  # records that go without others
         self._refs: dict[str, RecordRef] = {}  # of the intents to be sent
+        self._begun: set[str] = set()  # emptied in this run and not set yet: they go next, paused or not
 
     # -- what an earlier run left behind
 
@@ -115,7 +121,8 @@ class Writer:
                 for problem in self._canary.look(batch):
                     self._report(problem)
                 self._back_off()
-                work.extend(again)
+                work.extendleft(one for one in again if one in self._begun)
+                work.extend(one for one in again if one not in self._begun)
                 done += len(batch) - len(again)
                 self._ctx.progress.step(f"write {self._connector.crm}", done, total)
 
@@ -139,7 +146,7 @@ class Writer:
         """The next batch out of these intents, and those that come after it.
 
         Paused fields, records with a write under way, and what is newer than a change that is half done
-        are in neither: they wait for a later run.
+        are in neither: they wait for a later run. A field that this run has emptied is still filled, once.
         """
         with self._ctx.mirror.read() as conn:
             known = outbox.by_ids(conn, window)
@@ -148,11 +155,12 @@ class Writer:
             half_done = {(row.ref, row.field) for row in queued if row.step is not None}
             queued = [row for row in queued if row.step or (row.ref, row.field) not in half_done]
             queued = [row for row in queued if not self._canary.holds(row)]
-            queued = [row for row in queued if not paused & set(scopes_of(row.crm, row.object, row.field))]
+            queued = [row for row in queued if row.id in self._begun or not paused & _scopes(row)]
             busy = outbox.busy(conn, {row.ref for row in queued})
         free = [row for row in queued if row.ref not in busy]
         batch = self._next_batch(free)
         taken = {row.id for row in batch}
+        self._begun -= taken
         return batch, [row.id for row in free if row.id not in taken]
 
     def _next_batch(self, rows: Sequence[Row]) -> list[Row]:
@@ -331,9 +339,19 @@ class Writer:
             if any(outcome.kind is not OutcomeKind.ACCEPTED for outcome in outcomes):
                 current = outbox.by_ids(conn, current)
         self._ctx.world.reached("write.outcome_committed")
+        self._tell_warnings(outcomes)
         if stop is not None:
             raise stop
         return again, [row for row in current.values() if row.state in outbox.IN_FLIGHT]
+
+    def _tell_warnings(self, outcomes: Sequence[Outcome]) -> None:
+        """What the CRM had to say about writes that it took; whether they hold the read-back tells."""
+        for crm, object_name, said in sorted(
+            {(one.ref.crm, one.ref.object, one.message) for one in outcomes if one.code == WARNING}
+        ):
+            message = f"{crm} took a write of {object_name} and warned: {said}"
+            remedy = "look at what the CRM says of that field; the value was read back all the same"
+            self._report(RunProblem("WRITE_WARNING", crm, message, remedy, 0))
 
     def _take(
         self, conn: Connection, row: Row, outcome: Outcome, together: int, again: list[str]
@@ -440,6 +458,7 @@ class Writer:
         for problem in settled.problems:
             self._report(problem)
         if settled.cleared:
+            self._begun.update(settled.cleared)
             self._ctx.world.reached("write.cleared")
             self._ctx.world.sleep(BETWEEN_STEPS)
             for one in settled.cleared:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from connectors.records import Outcome, OutcomeKind, RefusalClass, Write
+from connectors.records import WARNING, Outcome, OutcomeKind, RefusalClass, Write
 from connectors.sandbox.sandbox import Sandbox
 from tests.pipeline.test_write_sandbox import SandboxBench
-from tests.pipeline.write_bench import OWNERS, POOLS, Bench
+from tests.pipeline.write_bench import OWNERS, POOLS, Bench, both
 from tests.world import SimulatedWorld
 
 
@@ -54,6 +55,17 @@ def test_w24_a_record_that_is_no_more_is_not_created_anew(wired: SandboxBench) -
     assert wired.sandbox.ledger.entries(author="worker", field="#created") == []
     assert {row.why for row in wired.intents(object="Lead")} == {"gone"}
     assert counts.superseded == 2
+
+
+def test_what_a_crm_warns_of_is_told_once(bench: Bench) -> None:
+    for number in range(3):
+        both(bench, f"p{number}", str(number))
+    bench.hs.answer = lambda write, outcome: replace(outcome, code=WARNING, message="IGNORED_VALUE")
+    counts = bench.sync()
+    (problem,) = bench.problems
+    assert (problem.code, problem.crm, problem.exit_code) == ("WRITE_WARNING", "hubspot", 0)
+    assert "IGNORED_VALUE" in problem.message
+    assert counts.verified == counts.decided
 
 
 def test_w2_each_record_of_a_request_ends_by_its_own_answer(bench: Bench) -> None:

@@ -190,6 +190,43 @@ def test_w21_an_answer_lost_in_either_step(bench: SandboxBench, kind: str, skip:
     demoted(bench, contact)
 
 
+def test_a_pause_between_the_steps_leaves_no_stage_empty(bench: SandboxBench) -> None:
+    contact = customer(bench)
+    view = demotion(bench, contact)
+
+    def pause(failpoint: str) -> None:
+        if failpoint == "write.cleared":
+            with bench.mirror.write() as conn:
+                outbox.pause(conn, "hubspot", "stop", "somebody", 0)
+
+    bench.world.reached = pause  # type: ignore[method-assign]
+    bench.approve(view.digest)
+    demoted(bench, contact)
+
+
+def test_killed_between_the_steps_and_paused_it_waits_and_then_finishes(bench: SandboxBench) -> None:
+    """A pause holds whatever a later run would send; the stage is known to be empty and filled after it."""
+    contact = customer(bench)
+    view = demotion(bench, contact)
+
+    def kill(failpoint: str) -> None:
+        if failpoint == "write.cleared":
+            raise PowerCut
+
+    bench.world.reached = kill  # type: ignore[method-assign]
+    with pytest.raises(PowerCut):
+        bench.approve(view.digest)
+    del bench.world.reached
+    with bench.mirror.write() as conn:
+        outbox.pause(conn, "hubspot", "stop", "somebody", 0)
+    assert resumed(bench).waiting == 1
+    assert bench.shown(contact, STAGE) in (None, "")
+    with bench.mirror.write() as conn:
+        failures.resume(conn, "hubspot")
+    resumed(bench)
+    demoted(bench, contact)
+
+
 @pytest.mark.parametrize("value", ["opportunity", "customer"])
 def test_whoever_fills_the_empty_stage_meanwhile_wins(bench: SandboxBench, value: str) -> None:
     contact = customer(bench)
