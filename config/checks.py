@@ -9,9 +9,9 @@ from urllib.parse import urlsplit
 
 from config.errors import nearest
 from config.hours import ABSENCE_EXAMPLE, EXAMPLE, HoursFault, parse_absence, parse_hours
+from config.running_faults import running_faults
 from config.schema import variable_name
 from config.settings import (
-    DURATION_TEXT,
     STAGES,
     Condition,
     FieldPolicy,
@@ -21,10 +21,9 @@ from config.settings import (
     PoolMember,
     SalesforceSettings,
     Settings,
-    parse_duration,
 )
 from config.toml import KeyPath
-from config.urls import POSTGRES, SQLITE, address_fault, api_url_fault, database_url_fault, web_url_fault
+from config.urls import POSTGRES, SQLITE, api_url_fault, database_url_fault
 
 
 class Finding(NamedTuple):
@@ -45,8 +44,6 @@ RECORDS: Final = (
 )
 """Records that facts come from."""
 SHARED_LOGIN_HOSTS: Final = ("login.salesforce.com", "test.salesforce.com")
-SHORTEST_INTERVAL: Final = 1  # second between two scheduled runs
-SHORTEST_LEASE: Final = 5  # seconds; renewed three times within
 
 
 def check(settings: Settings) -> list[Finding]:
@@ -150,56 +147,8 @@ def _hubspot_sign_in(settings: Settings) -> Iterator[Finding]:
         yield Finding(("hubspot",), message)
 
 
-def _schedules(settings: Settings) -> Iterator[Finding]:
-    for name in type(settings.schedule).model_fields:
-        text: str = getattr(settings.schedule, name)
-        if fault := schedule_fault(text):
-            yield Finding(
-                ("schedule", name), fault, 'an interval such as "5m" or a cron line such as "0 3 * * 0"'
-            )
-    if settings.daemon.listen and (fault := address_fault(settings.daemon.listen)):
-        yield Finding(("daemon", "listen"), fault, '"HOST:PORT", or "" for nothing')
-    webhook = settings.alerts.webhook
-    if webhook is not None and (fault := web_url_fault(webhook.get_secret_value())):
-        yield Finding(("alerts", "webhook"), fault)
-    if settings.daemon.lease < SHORTEST_LEASE:
-        yield Finding(("daemon", "lease"), "is too short to be renewed in time", f"{SHORTEST_LEASE}s or more")
-
-
-_CRON_RANGES: Final = ((0, 59), (0, 23), (1, 31), (1, 12), (0, 7))
-_CRON_WORD = re.compile(r"(\*|[a-z]{3}|\d{1,2})(?:-([a-z]{3}|\d{1,2}))?(?:/(\d{1,2}))?", re.ASCII)
-_CRON_NAMES: Final[Mapping[int, str]] = {
-    3: "jan feb mar apr may jun jul aug sep oct nov dec",
-    4: "mon tue wed thu fri sat sun",
-}
-
-
-def schedule_fault(text: str) -> str:
-    """What is wrong with an interval or cron line; "" when nothing is."""
-    if DURATION_TEXT.fullmatch(text):
-        seconds = parse_duration(text)
-        short = isinstance(seconds, int) and seconds < SHORTEST_INTERVAL
-        return f"an interval of less than {SHORTEST_INTERVAL} s" if short else ""
-    words = text.lower().split()
-    if len(words) != len(_CRON_RANGES):
-        return "neither an interval nor a cron line of five fields"
-    for place, word in enumerate(words):
-        if not all(_cron_part(place, part) for part in word.split(",")):
-            names = ("minute", "hour", "day", "month", "day of the week")
-            return f"the {names[place]} of this cron line cannot be read"
-    return ""
-
-
-def _cron_part(place: int, part: str) -> bool:
-    found = _CRON_WORD.fullmatch(part)
-    if found is None or found[3] == "0" or (found[1] == "*" and found[2] is not None):
-        return False
-    low, high = _CRON_RANGES[place]
-    names = _CRON_NAMES.get(place, "").split()
-    ends = [end for end in (found[1], found[2]) if end not in (None, "*")]
-    if not all((end in names) if end.isalpha() else low <= int(end) <= high for end in ends):
-        return False
-    return len(ends) < 2 or any(end.isalpha() for end in ends) or int(ends[0]) <= int(ends[1])
+def _running(settings: Settings) -> Iterator[Finding]:
+    return (Finding(*fault) for fault in running_faults(settings))
 
 
 def _stages(settings: Settings) -> Iterator[Finding]:
@@ -385,7 +334,7 @@ _CHECKS: Final[tuple[Callable[[Settings], Iterator[Finding]], ...]] = (
     _files,
     _salesforce_sign_in,
     _hubspot_sign_in,
-    _schedules,
+    _running,
     _stages,
     _mapping,
     _pulled_objects,

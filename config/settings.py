@@ -16,6 +16,10 @@ from config.routing import Pool as Pool
 from config.routing import PoolMember as PoolMember
 from config.routing import RoutingRule as RoutingRule
 from config.routing import RoutingSettings as RoutingSettings
+from config.running import AlertsSettings as AlertsSettings
+from config.running import DaemonSettings as DaemonSettings
+from config.running import ScheduleSettings as ScheduleSettings
+from config.running import SlaSettings as SlaSettings
 from config.section import DURATION_TEXT as DURATION_TEXT
 from config.section import Count, Duration, Flag, Share
 from config.section import Section as Section
@@ -109,15 +113,6 @@ class HubSpotSettings(Section):
     def enabled(self) -> bool:
         """A CRM without credentials is off."""
         return bool(self.access_token or self.refresh_token)
-
-
-class ScheduleSettings(Section):
-    """When the daemon does what: an interval ("5m") or a cron line ("0 2 * * *", in UTC)."""
-
-    pull: str = "5m"
-    """Pull, match, score, decide and write."""
-    full: str = "0 3 * * 0"
-    """The same with every record read again and the id sweep."""
 
 
 class MappingSettings(Section):
@@ -279,26 +274,6 @@ class LimitsSettings(Section):
     """Most records that one owner may get in a day unasked."""
 
 
-class DaemonSettings(Section):
-    """The daemon's own clockwork."""
-
-    lease: Duration = 30
-    """How long the right to write is held without renewal."""
-    lease_wait: Duration = 30
-    """How long a command waits for another one that holds the lease."""
-    listen: str = "127.0.0.1:9464"
-    """Where `run` serves `/healthz`, `/readyz` and `/metrics`: HOST:PORT; "" serves nothing."""
-
-
-class AlertsSettings(Section):
-    """Where the daemon tells of problems: one message when one begins, one when it is over."""
-
-    webhook: SecretStr | None = None
-    """URL that gets a POST of JSON, whose `text` chat systems show."""
-    parked_over: Annotated[int, Strict(), Field(ge=0)] = 0
-    """More failed changes than this are a problem."""
-
-
 class CrmStages(Section):
     """Status values per CRM."""
 
@@ -340,6 +315,7 @@ class Settings(Section):
     routing: RoutingSettings = RoutingSettings()
     limits: LimitsSettings = LimitsSettings()
     daemon: DaemonSettings = DaemonSettings()
+    sla: SlaSettings = SlaSettings()
     alerts: AlertsSettings = AlertsSettings()
     privacy: PrivacySettings = PrivacySettings()
     retention: RetentionSettings = RetentionSettings()

@@ -15,34 +15,28 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from datetime import datetime
 from functools import partial
 from typing import Any, Final, NamedTuple
 
 from config.errors import ConfigError
-from config.settings import ScheduleSettings
-from config.world import epoch, from_epoch
+from config.world import epoch
+from sync.chores import chore
 from sync.context import App, Interrupted, Progress
+from sync.jobs import covered_by, mark_begun, overdue, request_of, schedules
 from sync.mirror import requests
 from sync.mirror.engine import DatabaseDamaged, DatabaseNewer, DatabaseUnusable
 from sync.mirror.lease import DAEMON, Lease, LeaseLost
 from sync.mirror.outbox import OutboxRaced
 from sync.mirror.requests import RequestView
-from sync.mirror.runs import get_meta, set_meta
-from sync.pipeline import SyncRequest, cut_short, run_under_lease
+from sync.pipeline import cut_short, run_under_lease
 from sync.reload import refresh
 from sync.reports import RunProblem, RunReport
 from sync.requests import carry_out
-from sync.schedule import STOP, Clockwork, due_at
+from sync.schedule import STOP, Clockwork
 from sync.stopping import StoppingProgress, StopSwitch
 from sync.vitals import Vitals
 
 log = logging.getLogger(__name__)
-
-JOBS: Final[Mapping[str, SyncRequest]] = {"pull": SyncRequest(), "full": SyncRequest(full=True)}
-"""Job → what it runs. The names are the keys of `[schedule]`."""
-COVERS: Final[Mapping[str, tuple[str, ...]]] = {"pull": ("pull",), "full": ("full", "pull")}
-"""Job → the jobs that need not run when it has."""
 
 WITHOUT_MODEL: Final = frozenset({"pull", "match"})
 """What can be done while nobody can read the model."""
@@ -52,6 +46,7 @@ RETRY_AFTER: Final = 3_600.0  # seconds until a job that failed is tried again, 
 FAILED: Final = frozenset({1, 4, 5, 12, 13})
 """Exit codes of runs that did not do their work; the others wait for a person or for nobody."""
 PROGRESS_EVERY: Final = 2.0  # seconds between two notes of a request's progress
+LOOK_EVERY: Final = 10.0  # seconds between two looks at our own rows for what is overdue
 BREATH: Final = 5.0  # seconds before the lease, or a mirror that failed, is asked again
 LOST: Final = (LeaseLost, OutboxRaced)
 """Somebody else works on this database."""
@@ -68,7 +63,8 @@ def run(
 
     Raises LeaseHeld, and the errors of a database that is damaged.
     """
-    clockwork = Clockwork(schedules(app.settings.schedule))
+    schedule = app.settings.schedule
+    clockwork = Clockwork(schedules(schedule), schedule.zone)
     switch.on_stop = clockwork.interrupt
     lease = Lease(app.mirror, app.world, app.settings.daemon.lease, DAEMON)
     with switch.on_signals():
@@ -111,6 +107,7 @@ class Service:
         self._switch = switch
         self._retries: dict[str, float] = {}  # job → when, by the world's monotonic clock
         self._unsaid: list[Ended] = []
+        self._looked_at = app.world.monotonic()
 
     def serve(self) -> None:
         """Do one thing after the other until the clockwork stops."""
@@ -127,16 +124,25 @@ class Service:
     def tick(self, name: str | None) -> None:
         """One turn: the job that is due, if any, then what was asked for."""
         self._vitals.beat()
-        if name is not None and name in JOBS:
+        if name is not None:
             error = self._attempt(f"the run {name}", partial(self._job, name))
             if error is not None:
                 self._finished(RunReport("", problems=[cut_short(self._app, error)]))
         if self._attempt("looking for requests", self._requests) is not None:
             self._app.world.sleep(BREATH)
         now = self._app.world.monotonic()
+        if now - self._looked_at >= LOOK_EVERY:
+            self._looked_at = now
+            self._attempt("looking for what is overdue", self._wake_overdue)
         for job in [job for job, at in self._retries.items() if at <= now]:
             del self._retries[job]
             self._clockwork.wake(job)
+
+    def _wake_overdue(self) -> None:
+        """The scheduler sleeps by a clock that may be set; our own rows say what is due all the same."""
+        for job in overdue(self._app, self._app.world.now()):
+            if job not in self._retries:
+                self._clockwork.wake(job)
 
     def _attempt(self, what: str, act: Callable[[], None]) -> Exception | None:
         """Do it; what went wrong, once that is logged."""
@@ -155,22 +161,25 @@ class Service:
     def _job(self, name: str) -> None:
         app = self._app
         self._retries[name] = app.world.monotonic() + RETRY_AFTER
-        request, problems = JOBS[name], self._model_problems()
-        if problems:
-            request = replace(request, only=WITHOUT_MODEL)
-        started = epoch(app.world.now())
+        settings, problems = app.settings.schedule, self._model_problems()
+        started = app.world.now()
         self._vitals.status(f"running {name}")
-        report = run_under_lease(
-            app, request, self._progress, self._lease.epoch, kind=f"daemon:{name}", problems=problems
-        )
+        request = request_of(name, settings)
+        if request is None:
+            report = chore(app, name, self._progress, self._lease.epoch, problems)
+        else:
+            if problems:
+                request = replace(request, only=request.only & WITHOUT_MODEL)
+            report = run_under_lease(
+                app, request, self._progress, self._lease.epoch, kind=f"daemon:{name}", problems=problems
+            )
         self._vitals.status("waiting for the next run")
         self._vitals.trouble = report.problems[0].code if report.exit_code in FAILED else ""
         if report.exit_code not in FAILED:
-            for covered in COVERS[name]:
-                self._retries.pop(covered, None)
-            with app.mirror.write() as conn:
-                for covered in COVERS[name]:
-                    set_meta(conn, f"job.{covered}", str(started))
+            covered = covered_by(name)
+            for job in covered:
+                self._retries.pop(job, None)
+            mark_begun(app, covered, started)
         self._finished(report)
 
     def _model_problems(self) -> list[RunProblem]:
@@ -272,20 +281,3 @@ class Noting:
 
 def _if_verbose(error: Exception) -> Exception | None:
     return error if log.isEnabledFor(logging.DEBUG) else None
-
-
-def schedules(settings: ScheduleSettings) -> dict[str, str]:
-    """Job → its schedule as configured."""
-    return {name: getattr(settings, name) for name in JOBS}
-
-
-def overdue(app: App, now: datetime) -> list[str]:
-    """Jobs that should have begun by now; a full pass makes the plain one needless."""
-    with app.mirror.read() as conn:
-        started = {name: get_meta(conn, f"job.{name}") for name in JOBS}
-    due = [
-        name
-        for name, text in schedules(app.settings.schedule).items()
-        if due_at(text, from_epoch(int(last)) if (last := started[name]) else None, now) <= now
-    ]
-    return ["full"] if "full" in due else due

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from typing import Final
 
-from prometheus_client import CollectorRegistry, Counter, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
@@ -75,6 +75,49 @@ class Metrics:
         return generate_latest(self._registry)
 
 
+class WorkerMetrics:
+    """What one worker did for which account. Ask `status` of an account's own mirror for the rest."""
+
+    def __init__(self, vitals: Vitals) -> None:
+        self._registry = CollectorRegistry()
+        registry = self._registry
+        self._turns = Counter(
+            "mqlsync_worker_turns",
+            "Turns of accounts, by how they ended.",
+            ["account", "outcome"],
+            registry=registry,
+        )
+        self._seconds = Counter(
+            "mqlsync_worker_turn_seconds", "Seconds that turns took.", ["account"], registry=registry
+        )
+        self._running = Gauge(
+            "mqlsync_worker_running", "Accounts that are served at this moment.", registry=registry
+        )
+        self._ended = Gauge(
+            "mqlsync_worker_last_turn_timestamp_seconds",
+            "When this worker last ended a turn of the account, epoch seconds.",
+            ["account"],
+            registry=registry,
+        )
+        ready = Gauge("mqlsync_worker_ready", "1 while the worker takes turns.", registry=registry)
+        ready.set_function(lambda: float(vitals.ready))
+
+    def began(self) -> None:
+        """A turn has begun."""
+        self._running.inc()
+
+    def ended(self, account: str, outcome: str, seconds: float, at: float) -> None:
+        """A turn has ended, at that epoch second."""
+        self._running.dec()
+        self._turns.labels(account, outcome).inc()
+        self._seconds.labels(account).inc(seconds)
+        self._ended.labels(account).set(at)
+
+    def text(self) -> bytes:
+        """Everything, as Prometheus reads it (`CONTENT_TYPE`)."""
+        return generate_latest(self._registry)
+
+
 class _Now(Collector):
     """The gauges, asked for at each scrape. A mirror that cannot be read leaves its own out."""
 
@@ -106,6 +149,7 @@ class _Now(Collector):
         )
         if found is not None:
             yield from _of_mirror(found)
+            yield from _of_people(found)
 
 
 def _of_mirror(found: Status) -> Iterator[GaugeMetricFamily]:
@@ -134,5 +178,29 @@ def _of_mirror(found: Status) -> Iterator[GaugeMetricFamily]:
             used.add_metric([crm], view.used)
         if view.limit is not None:
             limit.add_metric([crm], view.limit)
+    ours = GaugeMetricFamily("mqlsync_api_calls_ours", "Calls of the day, ours.", labels=["crm"])
+    for crm, view in found.budget.items():
+        ours.add_metric([crm], view.ours)
     yield used
     yield limit
+    yield ours
+
+
+def _of_people(found: Status) -> Iterator[GaugeMetricFamily]:
+    yield GaugeMetricFamily(
+        "mqlsync_overdue_hand_offs", "MQLs that nobody touched in time.", float(found.overdue)
+    )
+    values = GaugeMetricFamily(
+        "mqlsync_wanted_values",
+        "Values wanted in the CRMs, by the class of the last comparison.",
+        labels=["class"],
+    )
+    for name, number in found.reconciled.get("classes", {}).items():
+        values.add_metric([name], number)
+    yield values
+    compared = GaugeMetricFamily(
+        "mqlsync_reconciled_timestamp_seconds", "When the CRMs were last compared with what is wanted."
+    )
+    if found.reconciled:
+        compared.add_metric([], found.reconciled["at"])
+    yield compared

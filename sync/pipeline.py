@@ -8,6 +8,7 @@ matched and scored whatever happened; nothing is written when the books of this 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
@@ -32,7 +33,7 @@ from sync.stages.plan import approve as release_plan
 from sync.stages.plan import reject as drop_plan
 from sync.stages.pull import misfit, pull
 from sync.stages.recheck import recheck
-from sync.stages.reconcile import Reconciled
+from sync.stages.reconcile import LAST, Reconciled
 from sync.stages.reconcile import reconcile as compare
 from sync.stages.score import score
 from sync.stages.trouble import judge
@@ -49,7 +50,8 @@ GOES_ON: Final = "the next run goes on where this one stopped"
 class SyncRequest:
     """What a pass is to do.
 
-    `as_of`, `known_at`: epoch seconds; a score as of another moment decides nothing.
+    `as_of`, `known_at`: epoch seconds; a score as of another moment decides nothing. `pull_crms`: pull these
+    alone, and serve all (`crm`: serve that one alone). `chores`: look also at what is due once a day.
     """
 
     only: frozenset[str] = STAGES
@@ -58,6 +60,8 @@ class SyncRequest:
     dry_run: bool = False
     as_of: int | None = None
     known_at: int | None = None
+    pull_crms: tuple[str, ...] | None = None
+    chores: bool = True
 
     def to_json(self) -> dict[str, Any]:
         """For a daemon to read."""
@@ -66,7 +70,9 @@ class SyncRequest:
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> SyncRequest:
         """What `to_json` gave."""
-        return cls(**{**value, "only": frozenset(value["only"])})
+        crms = value.get("pull_crms")
+        pull_crms = None if crms is None else tuple(crms)
+        return cls(**{**value, "only": frozenset(value["only"]), "pull_crms": pull_crms})
 
 
 @contextmanager
@@ -101,9 +107,10 @@ def run_under_lease(
         ctx = replace(base, connectors=reached)
         if "pull" in request.only:
             for crm in reached:
-                report.pull[crm] = pull(ctx, crm, full=request.full, on_problem=report.problems.append)
+                if request.pull_crms is None or crm in request.pull_crms:
+                    report.pull[crm] = pull(ctx, crm, full=request.full, on_problem=report.problems.append)
         settle(ctx, report, request)
-        if not request.dry_run:
+        if request.chores and not request.dry_run:
             retention.daily(base)
     return report
 
@@ -114,7 +121,8 @@ def settle(ctx: Context, report: RunReport, request: SyncRequest) -> None:
         report.match = match(ctx)
     if "score" in request.only:
         report.score = score(ctx, full=request.full)
-        report.problems += recheck(ctx, report.score)
+        if request.chores:
+            report.problems += recheck(ctx, report.score)
     if request.as_of is not None:
         return  # a score of another day is looked at, not acted on
     if "decide" in request.only:
@@ -196,6 +204,9 @@ def reconcile(app: App, sample: int | None, progress: Progress) -> Reconciled:
     """Compare what is wanted with what stands in the CRMs, for everybody or for so many people."""
     with one_off(app, "reconcile", progress) as (ctx, report):
         found = compare(ctx, sample)
+        if sample is None:
+            with app.mirror.write() as conn:
+                set_meta(conn, LAST, json.dumps(found.summary(ctx.run.now)))
         found.problems = [*report.problems, *found.problems]
     return found
 

@@ -109,6 +109,8 @@ class RunReport:
     score: ScoreCounts = field(default_factory=ScoreCounts)
     write: WriteCounts = field(default_factory=WriteCounts)
     problems: list[RunProblem] = field(default_factory=list)
+    reconcile: dict[str, int] = field(default_factory=dict)
+    """Of a comparison with the CRMs: class → wanted values."""
 
     @property
     def books_balance(self) -> bool:
@@ -147,6 +149,7 @@ class RunReport:
             "write": asdict(self.write),
             "books_balance": self.books_balance,
             "problems": [problem.to_json() for problem in self.problems],
+            **({"reconcile": self.reconcile} if self.reconcile else {}),
         }
 
     @classmethod
@@ -162,4 +165,5 @@ class RunReport:
             score=ScoreCounts(**value["score"]),
             write=WriteCounts(**value["write"]),
             problems=[RunProblem(**problem) for problem in value["problems"]],
+            reconcile=dict(value.get("reconcile", {})),
         )

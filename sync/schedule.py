@@ -1,17 +1,23 @@
 """When the daemon does what. APScheduler only wakes us; what is due is decided from our own rows.
 
-A schedule is an interval ("5m") or a cron line ("0 2 * * *", in UTC). The library's job store lives in
-memory and is rebuilt at every start: its stored jobs break when a function is renamed, and two processes
-on one store run everything twice. Late wake-ups are never dropped (`misfire_grace_time=None`; the library's
-default of one second loses them) and several missed ones are one (`coalesce`).
+A schedule is an interval ("5m") or a cron line ("0 2 * * *", by the clock of a zone). The library's job
+store lives in memory and is rebuilt at every start: its stored jobs break when a function is renamed, and
+two processes on one store run everything twice. Late wake-ups are never dropped (`misfire_grace_time=None`;
+the library's default of one second loses them) and several missed ones are one (`coalesce`).
+
+The library warns that its cron lines run more or less often than meant when a zone's clock changes (user
+guide, "Daylight saving time behavior"). Here a line is read by the wall clock alone and each moment it
+names is one instant: the jump itself where the clock skips it, the first of the two where it comes twice.
+Lines for every hour (`*` or `*/1`) mean the time that passes, and run through a repeated hour as well.
 """
 
 from __future__ import annotations
 
 import queue
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Final
+from zoneinfo import ZoneInfo
 
 from apscheduler.schedulers.background import BackgroundScheduler
 from apscheduler.triggers.base import BaseTrigger
@@ -23,16 +29,74 @@ from config.settings import parse_duration
 STOP: Final = ""
 """What `wait` returns when it was asked to stop waiting."""
 
+LARGEST_SHIFT: Final = timedelta(hours=26)
+"""No clock was ever moved further."""
+
+EVERY_HOUR: Final = ("*", "*/1")
+TICK: Final = timedelta(microseconds=1)
+
 
 class BadSchedule(ValueError):
     """Neither an interval nor a cron line."""
 
 
-def trigger(text: str) -> BaseTrigger:
+class WallClockCron(BaseTrigger):  # type: ignore[misc]  # the library has no types
+    """A cron line by the wall clock of a zone, each of its moments once."""
+
+    def __init__(self, text: str, zone: tzinfo) -> None:
+        self._lines = CronTrigger.from_crontab(text, timezone="UTC")
+        self._zone = zone
+        self._hourly = text.split()[1] in EVERY_HOUR
+
+    def get_next_fire_time(self, previous_fire_time: datetime | None, now: datetime) -> datetime | None:
+        """The first moment of the line that is later than the previous one, or not before now."""
+        start = now - TICK if previous_fire_time is None else previous_fire_time
+        zone = self._zone
+        steady = (start - LARGEST_SHIFT).astimezone(zone).utcoffset()
+        if steady == (start + LARGEST_SHIFT).astimezone(zone).utcoffset():
+            back = timedelta(0)
+        else:
+            back = LARGEST_SHIFT  # the walls of different instants may overlap around here
+        wall = start.astimezone(zone).replace(tzinfo=UTC) - back
+        upcoming: datetime | None = None
+        while (found := self._lines.get_next_fire_time(None, wall + TICK)) is not None:
+            later = [moment for moment in self._instants(found) if moment > start]
+            if upcoming is not None and found - upcoming.astimezone(zone).replace(tzinfo=UTC) > LARGEST_SHIFT:
+                break
+            if later:
+                upcoming = min([*later, *([] if upcoming is None else [upcoming])])
+                if not back:
+                    break
+            wall = found
+        return upcoming
+
+    def _instants(self, wall: datetime) -> list[datetime]:
+        """The instants at which the zone's clock shows that, as the line means it."""
+        naive = wall.replace(tzinfo=None)
+        first, second = (naive.replace(tzinfo=self._zone, fold=fold).astimezone(UTC) for fold in (0, 1))
+        if first.astimezone(self._zone).replace(tzinfo=None) != naive:  # the clock skips it
+            return [] if self._hourly else [_jump(second, first, self._zone)]
+        return [first, second] if self._hourly and second != first else [first]
+
+
+def _jump(before: datetime, after: datetime, zone: tzinfo) -> datetime:
+    """The instant between these at which the zone's offset changes, to the second."""
+    low, high = min(before, after), max(before, after)
+    offset = low.astimezone(zone).utcoffset()
+    while high - low > timedelta(seconds=1):
+        middle = low + timedelta(seconds=(high - low) // timedelta(seconds=2))
+        if middle.astimezone(zone).utcoffset() == offset:
+            low = middle
+        else:
+            high = middle
+    return high
+
+
+def trigger(text: str, zone: str = "UTC") -> BaseTrigger:
     """The trigger of a schedule as it stands in mqlsync.toml. Raises BadSchedule."""
     try:
         if len(text.split()) == 5:
-            return CronTrigger.from_crontab(text, timezone="UTC")
+            return WallClockCron(text, ZoneInfo(zone))
         seconds = parse_duration(text)
     except ValueError as error:
         raise BadSchedule(f"{text!r}: {error}") from error
@@ -41,15 +105,19 @@ def trigger(text: str) -> BaseTrigger:
     return IntervalTrigger(seconds=seconds, timezone="UTC")
 
 
-def due_at(text: str, last_started: datetime | None, now: datetime) -> datetime:
-    """When a job that last started then is to run next; `now` when it never ran or is overdue."""
-    if last_started is None:
+def due_at(text: str, last_started: datetime | None, now: datetime, zone: str = "UTC") -> datetime:
+    """When a job that last started then is to run next; `now` when it never ran or is overdue.
+
+    A start in the future means that this machine's clock was set back since: nobody knows when it was, so
+    the job is due.
+    """
+    if last_started is None or last_started > now:
         return now
-    rule = trigger(text)
+    rule = trigger(text, zone)
     if isinstance(rule, IntervalTrigger):
         upcoming: datetime = last_started + rule.interval
     else:
-        found = rule.get_next_fire_time(None, last_started + timedelta(microseconds=1))
+        found = rule.get_next_fire_time(None, last_started + TICK)
         upcoming = now if found is None else found
     return max(upcoming, now)
 
@@ -57,7 +125,7 @@ def due_at(text: str, last_started: datetime | None, now: datetime) -> datetime:
 class Clockwork:
     """Wakes the daemon's one loop: `wait` returns the name of the next job, one at a time."""
 
-    def __init__(self, schedules: Mapping[str, str]) -> None:
+    def __init__(self, schedules: Mapping[str, str], zone: str = "UTC") -> None:
         self._due: queue.SimpleQueue[str] = queue.SimpleQueue()  # its `put` may interrupt its `get`
         self._waiting: set[str] = set()
         self._stopping = False
@@ -66,7 +134,7 @@ class Clockwork:
             job_defaults={"misfire_grace_time": None, "coalesce": True, "max_instances": 1},
         )
         for name, text in schedules.items():
-            self._scheduler.add_job(self.wake, trigger(text), args=[name], id=name)
+            self._scheduler.add_job(self.wake, trigger(text, zone), args=[name], id=name)
 
     def start(self) -> None:
         """Begin to keep time."""

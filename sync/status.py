@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from config.settings import Settings, parse_duration
-from sync.mirror import budget, failures, health, outbox, plans
+from config.world import iso_z
+from sync.mirror import budget, failures, handoffs, health, outbox, plans
 from sync.mirror.budget import BudgetView
 from sync.mirror.engine import Mirror
-from sync.mirror.runs import RunView, runs
+from sync.mirror.runs import RunView, get_meta, runs
 from sync.reports import SCHEMA_VERSION
+from sync.stages.reconcile import LAST
 
 STALE_AFTER: Final = 3  # missed pulls until a CRM counts as stale
 SHORTEST_STALE: Final = 1_800  # seconds; also where pulling is by a cron line
@@ -34,6 +37,10 @@ class Status:
     stale: Sequence[str] = ()
     """CRMs that should have been pulled again long ago."""
     waits_for_approval: bool = False
+    overdue: int = 0
+    """MQLs that nobody touched in time."""
+    reconciled: Mapping[str, Any] = field(default_factory=dict)
+    """The last comparison with the CRMs: `at`, `people`, `values`, `classes`; empty before the first."""
 
     def to_json(self) -> dict[str, Any]:
         """The contract of `status --json`; a quota that is not known is 0."""
@@ -51,6 +58,10 @@ class Status:
                 crm: {"used": view.used or 0, "limit": view.limit or 0, "ours": view.ours}
                 for crm, view in self.budget.items()
             },
+            "overdue": self.overdue,
+            "reconciled": None
+            if not self.reconciled
+            else {**self.reconciled, "at": iso_z(self.reconciled["at"])},
         }
 
 
@@ -64,16 +75,18 @@ def status_of(mirror: Mirror, crms: Sequence[str], now: int, settings: Settings)
         waiting_plans = plans.pending(conn)
         past = runs(conn, limit=20)
         budgets = {crm: budget.view(conn, crm, now) for crm in crms}
+        late = handoffs.count_overdue(conn, now)
+        reconciled = json.loads(get_meta(conn, LAST) or "{}")
     last = next((run for run in past if run.state not in ("running", "killed")), None)
     fresh = {crm: max(0, now - since[crm]) if crm in since else None for crm in crms}
     parked, conflict = open_now.pop("parked", 0), open_now.pop("conflict", 0)
     balance = last is None or bool(last.report.get("books_balance", True))
-    limit = _stale_after(settings) if _by_daemon(past) else DAILY
+    limits = {crm: _stale_after(settings, crm) if _by_daemon(past) else DAILY for crm in crms}
     states: list[tuple[str, str]] = [
         *_failures(last, balance=balance),
         *(("blocked", f"plan {plan.digest} waits for approval") for plan in waiting_plans),
         *(("paused", f"{pause.scope} is paused: {pause.reason}") for pause in pauses),
-        *_degradations(last, fresh, parked + conflict + unreadable, budgets, limit),
+        *_degradations(last, fresh, parked + conflict + unreadable, budgets, limits),
     ]
     order = ("failed", "blocked", "paused", "degraded")
     worst = next((state for state in order if state in {name for name, _ in states}), "ok")
@@ -88,7 +101,9 @@ def status_of(mirror: Mirror, crms: Sequence[str], now: int, settings: Settings)
         books_balance=balance,
         budget=budgets,
         waits_for_approval=bool(waiting_plans),
-        stale=[crm for crm, seconds in fresh.items() if seconds is not None and seconds > limit],
+        stale=[crm for crm, seconds in fresh.items() if seconds is not None and seconds > limits[crm]],
+        overdue=late,
+        reconciled=reconciled,
     )
 
 
@@ -108,7 +123,7 @@ def _degradations(
     fresh: Mapping[str, int | None],
     stuck: int,
     budgets: Mapping[str, BudgetView],
-    limit: int,
+    limits: Mapping[str, int],
 ) -> list[tuple[str, str]]:
     found = []
     if last is None:
@@ -118,7 +133,7 @@ def _degradations(
     for crm, seconds in fresh.items():
         if seconds is None and last is not None:
             found.append(f"{crm} was never pulled to its end")
-        elif seconds is not None and seconds > limit:
+        elif seconds is not None and seconds > limits[crm]:
             found.append(f"{crm} was last pulled {seconds:,} s ago")
     if stuck:
         found.append(f"{stuck:,} changes or rows failed (`mqlsync failed list`)")
@@ -131,10 +146,10 @@ def _by_daemon(past: Sequence[RunView]) -> bool:
     return any(run.kind.startswith("daemon") for run in past)
 
 
-def _stale_after(settings: Settings) -> int:
+def _stale_after(settings: Settings, crm: str) -> int:
     """Seconds after which a CRM should have been pulled again."""
     try:
-        every = parse_duration(settings.schedule.pull)
+        every = parse_duration(getattr(settings.schedule, crm, "") or settings.schedule.pull)
     except ValueError:
         return DAILY  # a cron line
     return max(SHORTEST_STALE, STALE_AFTER * every) if isinstance(every, int) else DAILY

@@ -74,6 +74,14 @@ def _show(session: Session, found: Status) -> None:
         "the books balance" if found.books_balance else "the books do not balance",
         "" if found.books_balance else "error",
     )
+    if found.overdue:
+        out.line(f"{found.overdue:,} MQLs were not touched in time (`mqlsync sla`)", "warning")
+    if found.reconciled:
+        counted = found.reconciled["classes"].items()
+        named = ", ".join(f"{number:,} {name.replace('_', ' ')}" for name, number in counted if number)
+        out.line(
+            f"compared with the CRMs at {shown(found.reconciled['at'])} UTC: {named or 'nothing wanted'}"
+        )
     for crm, view in found.budget.items():
         out.line(
             f"{crm_name(crm)} calls today: {_calls(view.used)} of {_calls(view.limit)}, ours {view.ours:,}"
@@ -128,7 +136,10 @@ def _took(started: int, finished: int | None) -> str:
 def _counts(report: Any) -> str:
     write = report.get("write") or {}
     names = ("verified", "waiting", "parked", "conflict")
-    return ", ".join(f"{write[name]} {name}" for name in names if write.get(name)) or "none"
+    counts = [f"{write[name]} {name}" for name in names if write.get(name)]
+    classes = report.get("reconcile") or {}
+    counts += [f"{number} {name}" for name, number in classes.items() if number and name != "equal"]
+    return ", ".join(counts) or "none"
 
 
 @command(app, "budget")

@@ -282,6 +282,12 @@ def close_ended(conn: Connection) -> None:
     conn.execute(update(HAND_OFF).where(HAND_OFF.c.closed_at.is_(None)).values(closed_at=left))
 
 
+def count_overdue(conn: Connection, now: int) -> int:
+    """How many hand-offs nobody touched in time and that are not over."""
+    late = (HAND_OFF.c.touched_at.is_(None), HAND_OFF.c.closed_at.is_(None), HAND_OFF.c.due_at < now)
+    return int(conn.execute(select(func.count()).select_from(HAND_OFF).where(*late)).scalar_one())
+
+
 def clocks(conn: Connection, since: int) -> list[Clock]:
     """Hand-offs that are open or began since then, the one that is due first in front."""
     columns = (HAND_OFF.c[name] for name in Clock._fields if name not in ("name", "email"))

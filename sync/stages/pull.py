@@ -90,6 +90,19 @@ def pull(ctx: Context, crm: str, *, full: bool = False, on_problem: OnProblem) -
     return this.counts
 
 
+def sweep_only(ctx: Context, crm: str, on_problem: OnProblem) -> dict[str, FeedCounts]:
+    """Sweep every object of one CRM without reading the rest again; counts per object."""
+    this = Pass(ctx, ctx.connectors[crm], {}, on_problem, full=True)
+    try:
+        for feed in _feeds(this):
+            if feed.swept:
+                with this.calling(feed.object):
+                    sweep.sweep(ctx, this.connector, feed, this.of(feed.object), on_problem)
+    except ConnectorError as error:
+        this.report(judge(error, crm, "the sweep").problem)
+    return this.counts
+
+
 def refetch(ctx: Context, crm: str, object_name: str, ids: Sequence[str]) -> dict[str, FeedCounts]:
     """Read these records again, now, by their ids; counts per object. Raises the connector's errors."""
     this = Pass(ctx, ctx.connectors[crm], {}, lambda _: None, full=False)

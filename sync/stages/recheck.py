@@ -31,10 +31,16 @@ def recheck(ctx: Context, counts: ScoreCounts) -> list[RunProblem]:
     with ctx.mirror.read() as conn:
         if get_meta(conn, CHECKED) == str(today):
             return []
+    return sample(ctx)
+
+
+def sample(ctx: Context) -> list[RunProblem]:
+    """Score some people in full and compare; they are others in every run."""
+    with ctx.mirror.read() as conn:
         used = published.stored_names([model for model in ctx.models if model.status in ("live", "shadow")])
         people, wrong = differing(conn, used, _start(ctx.run.run_id), SAMPLE, ctx.run.now)
     with ctx.mirror.write() as conn:
-        set_meta(conn, CHECKED, str(today))
+        set_meta(conn, CHECKED, str(ctx.run.now // DAY))
         score_again(conn, [one.person_id for one in wrong])
     log.info("%d of %d sampled scores differ from a full recompute", len(wrong), people)
     if not wrong:

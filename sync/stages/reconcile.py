@@ -17,7 +17,7 @@ from connectors.base import Connector
 from connectors.errors import ConnectorError
 from connectors.records import Live
 from sync.context import Context
-from sync.core.writes import RESTORING, AskPerson, Leave, SetField, Why, same
+from sync.core.writes import RESTORING, AskPerson, Decision, Leave, SetField, Why, same
 from sync.mirror import reconciling, routing
 from sync.mirror.outbox import Row
 from sync.mirror.reconciling import Linked
@@ -45,6 +45,9 @@ class Class(StrEnum):
     MOVED = "moved"  # the record was merged or converted
     AMBIGUOUS = "ambiguous"  # several records of one CRM: never written
 
+
+LAST: Final = "reconcile.last"
+"""Where the mirror keeps the summary of the last comparison of everything."""
 
 WORRYING: Final = (Class.PARKED, Class.MISSING, Class.DRIFT, Class.MOVED)
 
@@ -78,6 +81,15 @@ class Reconciled:
     classes: Counter[Class] = field(default_factory=Counter)
     findings: list[Finding] = field(default_factory=list)
     problems: list[RunProblem] = field(default_factory=list)
+    repairs: list[tuple[Row, str | None]] = field(default_factory=list)
+    """Of what drifted, the changes that would mend it, each with the value that stands there."""
+    asking: list[Row] = field(default_factory=list)
+    """Of what drifted, that of which only a person can tell what it ought to be."""
+
+    def summary(self, now: int) -> dict[str, Any]:
+        """What `status` and the metrics show of it."""
+        classes = {kind.value: self.classes[kind] for kind in Class}
+        return {"at": now, "people": self.people, "values": self.values, "classes": classes}
 
     @property
     def exit_code(self) -> int:
@@ -157,7 +169,11 @@ def _compare_all(
         lives = read_live(connector, rows)
         for item in items:
             live = lives[item.row.ref]
-            kind, reason = _classify(ctx, targets, item, live, facts)
+            kind, reason, decision = _classify(ctx, targets, item, live, facts)
+            if isinstance(decision, SetField):
+                found.repairs.append((item.row, live.values.get(item.row.field)))
+            elif kind is Class.DRIFT:
+                found.asking.append(item.row)
             _count(found, item, live, kind, reason)
         ctx.progress.step(f"compare {connector.crm}", start + len(part), len(records))
 
@@ -204,8 +220,23 @@ def _wanted(one: Linked, place: Place, changes: Sequence[Row]) -> Iterator[_Item
     yield _Item(one, row, changes[0] if changes else None)
 
 
-def _classify(ctx: Context, targets: Targets, item: _Item, live: Live, facts: Facts) -> tuple[Class, str]:
-    """The one class of a wanted value, with the words for it."""
+def _classify(
+    ctx: Context, targets: Targets, item: _Item, live: Live, facts: Facts
+) -> tuple[Class, str, Decision | None]:
+    """The one class of a wanted value, with the words for it, and what the policy says where it was asked."""
+    settled = _settled(item, live)
+    if settled is not None:
+        return (*settled, None)
+    decision = decide_late(ctx, targets, item.row, live, facts)[1]
+    if isinstance(decision, SetField | AskPerson):
+        return Class.DRIFT, decision.reason, decision
+    if isinstance(decision, Leave) and decision.why in (Why.HUMAN, Why.QUIET):
+        return Class.HUMAN_HELD, decision.reason, decision
+    return Class.POLICY_BLOCKED, decision.reason, decision
+
+
+def _settled(item: _Item, live: Live) -> tuple[Class, str] | None:
+    """The class of what needs no policy to tell: by what stands there, and how the newest change ended."""
     newest, row = item.newest, item.row
     if item.linked.ambiguous:
         return Class.AMBIGUOUS, "several live records of one CRM share this person"
@@ -215,23 +246,16 @@ def _classify(ctx: Context, targets: Targets, item: _Item, live: Live, facts: Fa
         return Class.MISSING, "the record is gone"
     if same(row.purpose, live.values.get(row.field), row.desired_value):
         return Class.EQUAL, ""
-    if newest is not None and newest.state in WAITING_STATES:
+    if newest is None:
+        return None
+    if newest.state in WAITING_STATES:
         return Class.PENDING, newest.reason
-    if newest is not None and newest.state in ("parked", "conflict"):
+    if newest.state in ("parked", "conflict"):
         return Class.PARKED, newest.why or ""
-    if newest is not None and newest.policy in RESTORING and newest.state == "verified":
+    if newest.policy in RESTORING and newest.state == "verified":
         return Class.HUMAN_HELD, newest.reason
-    given_up = None
-    if newest is not None and newest.state == "superseded":
-        given_up = _BY_END.get(newest.why or "")
-    if newest is not None and given_up is not None:
-        return given_up, newest.reason
-    decision = decide_late(ctx, targets, row, live, facts)[1]
-    if isinstance(decision, SetField | AskPerson):
-        return Class.DRIFT, decision.reason
-    if isinstance(decision, Leave) and decision.why in (Why.HUMAN, Why.QUIET):
-        return Class.HUMAN_HELD, decision.reason
-    return Class.POLICY_BLOCKED, decision.reason
+    given_up = _BY_END.get(newest.why or "") if newest.state == "superseded" else None
+    return None if given_up is None else (given_up, newest.reason)
 
 
 _BY_END: Final[Mapping[str, Class]] = {

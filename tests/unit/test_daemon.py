@@ -14,8 +14,9 @@ from sync import privacy
 from sync.app import build
 from sync.cli.exits import ending
 from sync.context import App, Interrupted, Silent
-from sync.daemon import RETRY_AFTER, Service, overdue, schedules
+from sync.daemon import RETRY_AFTER, Service
 from sync.handover import hand_in
+from sync.jobs import overdue, schedules
 from sync.mirror import personal, requests
 from sync.mirror.engine import DatabaseDamaged, DatabaseLocked, DiskFull
 from sync.mirror.lease import DAEMON, Lease, LeaseLost

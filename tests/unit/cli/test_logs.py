@@ -24,7 +24,8 @@ from sync.app import build
 from sync.cli.exits import ending
 from sync.cli.logs import LoggedSteps, logging_to
 from sync.cli.passes import log_report
-from sync.daemon import Service, schedules
+from sync.daemon import Service
+from sync.jobs import schedules
 from sync.mirror.engine import Mirror
 from sync.mirror.lease import Lease
 from sync.redaction import Redactor
@@ -250,9 +251,8 @@ def test_a_bug_is_logged_without_what_it_was_about(site: Site, monkeypatch: pyte
         assert private not in said
 
 
-def test_errors_of_the_database_hold_no_values(tmp_path: Path) -> None:
-    mirror = Mirror(f"sqlite:///{tmp_path}/mirror.db", SimulatedWorld())
-    mirror.migrate()
+def test_errors_of_the_database_hold_no_values(tmp_path: Path, database: str) -> None:
+    mirror = Mirror(mirror_url(tmp_path), SimulatedWorld())
     row = {"key": PERSON}
     with mirror.write() as conn:
         conn.execute(text("INSERT INTO meta (key, value) VALUES (:key, 'x')"), row)

@@ -112,6 +112,7 @@ def test_secrets_stand_in_no_text(folder: Path) -> None:
         "MQLSYNC_HUBSPOT__CLIENT_ID": "x",
         "MQLSYNC_HUBSPOT__ACCES_TOKEN": CANARY,
         "MQLSYNC_ALERTS__WEBHOOK": f"https://hooks.example.com/{CANARY}",
+        "MQLSYNC_ALERTS__SLACK": f"https://hooks.example.com/{CANARY}",
     }
     loaded = examine(folder, environ)
     assert loaded.settings.database_url.endswith("@db/mqlsync")
