@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -13,7 +15,9 @@ from config.world import World
 from connectors.base import Connector
 from scoring.model import Model
 from sync.mirror.budget import MirrorBudget
-from sync.mirror.engine import Mirror
+from sync.mirror.engine import DatabaseUnusable, Mirror
+
+log = logging.getLogger(__name__)
 
 
 class Progress(Protocol):
@@ -106,8 +110,16 @@ class App:
 
     def close(self) -> None:
         """Let go of connections to CRMs and database."""
-        for connector in self.connectors.values():
-            connector.close()
-        for budget in self.budgets:
+        with ExitStack() as last:
+            last.callback(self.mirror.close)
+            for budget in self.budgets:
+                last.callback(self._give_back, budget)
+            for connector in self.connectors.values():
+                last.callback(connector.close)
+
+    def _give_back(self, budget: MirrorBudget) -> None:
+        """What cannot be given back counts as spent; that hides nothing that went wrong before."""
+        try:
             budget.close()
-        self.mirror.close()
+        except DatabaseUnusable as error:
+            log.warning("unused calls were not given back: %s", type(error).__name__)

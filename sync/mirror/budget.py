@@ -1,7 +1,8 @@
 """The daily calls of a CRM account, shared by every process that uses the same mirror.
 
 Calls are taken from the mirror in blocks, each in a transaction of its own, so that a call costs no
-transaction; what is left of a block goes back at the end. After a crash a block counts as spent.
+transaction; what is left of a block goes back at the end. After a crash a block counts as spent. A block is
+good for the day on which it was taken: the calls of a day count on that day.
 What the CRM itself says of its quota replaces our estimate whenever it says so, and a new process
 believes nobody else: its first call asks.
 """
@@ -48,6 +49,7 @@ class MirrorBudget:
         self._reserve = reserve
         self._lock = threading.Lock()
         self._block = 0  # calls of ours that the mirror has counted already
+        self._block_day = ""  # on which day it counted them
         self._used: int | None = None
         self._limit: int | None = None
         self._spent_until: datetime | None = None
@@ -56,7 +58,7 @@ class MirrorBudget:
         """Count `n` calls. Never waits (0.0); raises QuotaSpent when nothing is left for us."""
         with self._lock:
             self._refuse_if_spent(kind, n)
-            if self._block < n:
+            if self._block < n or self._block_day != _day(epoch(self._world.now())):
                 self._take_block(n)
             self._block -= n
             if self._used is not None:
@@ -96,14 +98,16 @@ class MirrorBudget:
 
     def _take_block(self, n: int) -> None:
         size = max(SMALLEST_BLOCK, int(SHARE_OF_LIMIT * (self._limit or 0)), n)
+        today = _day(epoch(self._world.now()))
         with self._mirror.write() as conn:
-            _count(conn, self._crm, _day(epoch(self._world.now())), size)
-        self._block += size
+            _count(conn, self._crm, today, size)
+        self._block = size + (self._block if self._block_day == today else 0)
+        self._block_day = today
 
     def _store(self, until: datetime | None) -> None:
         now = epoch(self._world.now())
         with self._mirror.write() as conn:
-            _count(conn, self._crm, _day(now), -self._block)
+            _count(conn, self._crm, _day(now), -self._block if self._block_day == _day(now) else 0)
             self._block = 0
             _hear(conn, self._crm, self._used, self._limit, now, None if until is None else epoch(until))
 

@@ -93,3 +93,18 @@ def test_another_day_begins_at_nothing(mirror: Mirror, world: SimulatedWorld) ->
     assert seen(mirror, world) == budget.BudgetView(55, 1000, 1, None)
     world.advance(timedelta(days=1))
     assert seen(mirror, world) == budget.BudgetView(None, 1000, 0, None)
+
+
+def test_a_block_of_yesterday_covers_no_call_of_today(mirror: Mirror, world: SimulatedWorld) -> None:
+    ours = MirrorBudget(mirror, world, "salesforce")
+    ours.observe(0, 1_000_000)
+    ours.acquire("read")
+    world.advance(timedelta(days=1).total_seconds())
+    for _ in range(72):
+        ours.acquire("read")
+    ours.close()
+    assert seen(mirror, world).ours == 72
+    ours.acquire("read")
+    world.advance(timedelta(days=1).total_seconds())
+    ours.close()
+    assert seen(mirror, world).ours == 0, "nothing of yesterday's block is given back today"
