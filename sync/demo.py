@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Final, Protocol
 
 from config.load import load
 from config.paths import MODEL_FILE, SETTINGS_FILE, sqlite_url
@@ -20,8 +20,10 @@ from config.templates import template
 from config.world import RealWorld, epoch
 from sync import pipeline
 from sync.app import build
+from sync.breaks import BREAKS, processes
 from sync.context import App, Progress
-from sync.mirror import outbox, plans, queries
+from sync.core.counted import some
+from sync.mirror import books, outbox, plans, queries
 from sync.mirror.explain import explain_person
 from sync.pipeline import STAGES, SyncRequest
 from sync.reports import RunReport
@@ -54,7 +56,11 @@ COMMANDS: Final = (
 )
 LEAD_WRITES: Final = "/composite$|/sobjects/Lead/"
 CONTACT_WRITES: Final = "/contacts/batch/update$"
-Ledger = Sequence[Mapping[str, Any]]
+EDITS: Final = (
+    ("salesforce", "Status", "Working - Contacted", LEAD_WRITES),
+    ("hubspot", "hs_lead_status", "IN_PROGRESS", CONTACT_WRITES),
+)
+"""CRM, field and value of what a person sets while we write, and the requests that it comes before."""
 
 
 class Narrator(Protocol):
@@ -91,6 +97,7 @@ class DemoOptions:
     people: int = 2000
     days: int = 365
     serve: bool = False
+    breaks: str = ""  # a name of `BREAKS`: how the first plan's writing is disturbed
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +139,7 @@ class Demo:
         ) as sandbox:
             self._two_crms(sandbox)
             with self._app(sandbox) as app:
-                self._first_sync(app)
+                self._first_sync(app, sandbox)
                 self._one_person(app)
                 self._people_at_work(app, sandbox)
                 self._at_the_same_moment(app, sandbox)
@@ -152,7 +159,7 @@ class Demo:
         ]
         self._tell.table(("crm", "object", "records"), rows)
 
-    def _first_sync(self, app: App) -> None:
+    def _first_sync(self, app: App, sandbox: SandboxProcess) -> None:
         self._tell.chapter("2. First sync: pull, match, score, decide; then wait for a word")
         report = self._sync(app)
         for crm, feeds in report.pull.items():
@@ -172,8 +179,56 @@ class Demo:
             ("crm", "record", "field", "before", "after", "why"),
             [(r.crm, r.record_id, r.field, i.before or "(empty)", i.after, r.reason) for r, i in changes[:6]],
         )
+        if self._options.breaks:
+            waiting = [rows[item.intent_id] for item in items]
+            self._broken(app, sandbox, digest, waiting)
+            return
         self._tell.say("Approved.")
         self._count(pipeline.approve(app, digest, self._tell.progress))
+
+    def _broken(self, app: App, sandbox: SandboxProcess, digest: str, waiting: Sequence[outbox.Row]) -> None:
+        """The plan is carried out by processes that are disturbed; in the end all of it must be settled."""
+        chosen = BREAKS[self._options.breaks]
+        self._tell.chapter(f"2b. Approved, and the plug is pulled: {self._options.breaks}")
+        self._tell.say(f"What happens: {chosen.told}.")
+        if chosen.edits:
+            self._edit_while_writing(sandbox, waiting)
+        told, offset = [], self._world.offset
+        first = ("approve", digest, "--yes", "--json")
+        for number, ended in enumerate(processes(chosen, sandbox, self._options.folder, first, offset)):
+            states = self._states(app)
+            ours = [entry for entry in sandbox.ledger() if entry["author"] == "worker"]
+            on_the_way = states["sent"] + states["unsure"]
+            told.append((ended.call, ended.how, len(ours), states["verified"], on_the_way, states["queued"]))
+            if number >= len(chosen.kills) and on_the_way + states["queued"] == 0:
+                break
+            self._move_to(sandbox, offset + (number + 1) * chosen.wait)
+        columns = ("process", "how it ended", "in the CRMs", "verified", "not known", "waiting")
+        self._tell.table(columns, told)
+        if on_the_way + states["queued"]:
+            raise DemoFailed(f"{on_the_way + states['queued']} changes of the plan were left over")
+        self._verified = states["verified"]
+        self._tell.say(
+            f"{some(states['verified'], 'change')} written and verified, {states['superseded']:,} dropped "
+            f"(a person was faster, or they are needed no more), {states['parked']:,} refused by a CRM, none "
+            "left over: nothing was lost. Chapter 7 counts what was written twice."
+        )
+
+    def _edit_while_writing(self, sandbox: SandboxProcess, waiting: Sequence[outbox.Row]) -> None:
+        """Arm one edit by a person for a record of each CRM, to happen between our read and our write."""
+        for crm, field, value, paths in EDITS:
+            row = next((row for row in waiting if (row.crm, row.field) == (crm, field)), None)
+            if row is None:
+                continue
+            edit = Edit(crm, row.object, row.record_id, {field: value})
+            sandbox.edit_before_write(crm, row.object, row.record_id, edit.fields, paths)
+            self._edits.append(edit)
+            self._tell.say(f"Between our read and our write a person sets {edit.told}")
+
+    def _states(self, app: App) -> Counter[str]:
+        """How many changes are in each state."""
+        with app.mirror.read() as conn:
+            return Counter(books.by_state(conn))
 
     def _one_person(self, app: App) -> None:
         self._tell.chapter("3. Why is somebody an MQL?")
@@ -236,17 +291,7 @@ class Demo:
         self._sync(app, SyncRequest(only=STAGES - {"write"}))
         with app.mirror.read() as conn:
             waiting = outbox.open_rows(conn, ("queued",))
-        for crm, field, value, paths in (
-            ("salesforce", "Status", "Working - Contacted", LEAD_WRITES),
-            ("hubspot", "hs_lead_status", "IN_PROGRESS", CONTACT_WRITES),
-        ):
-            row = next((row for row in waiting if (row.crm, row.field) == (crm, field)), None)
-            if row is None:
-                continue
-            edit = Edit(crm, row.object, row.record_id, {field: value})
-            sandbox.edit_before_write(crm, row.object, row.record_id, edit.fields, paths)
-            self._edits.append(edit)
-            self._tell.say(f"Between our read and our write a person sets {edit.told}")
+        self._edit_while_writing(sandbox, waiting)
         self._count(self._sync(app))
 
     def _today(self, app: App, sandbox: SandboxProcess) -> None:
@@ -345,7 +390,7 @@ class Demo:
         write = report.write
         self._verified += write.verified
         self._tell.say(
-            f"{write.decided:,} changes decided: {write.verified:,} written and verified, "
+            f"{some(write.decided, 'change')} decided: {write.verified:,} written and verified, "
             f"{write.superseded:,} dropped for what a person had done, {write.parked:,} refused by a CRM."
         )
 

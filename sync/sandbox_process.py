@@ -83,6 +83,14 @@ class SandboxProcess:
         action = {"action": "edit", "crm": crm, "object": object_name, "id": record_id, "fields": fields}
         self._control("/steps", {"when": "before", "match": match, "do": action})
 
+    def fault(self, **fault: Any) -> None:
+        """Let one thing go wrong: the keywords of the sandbox's `Faults.arm`."""
+        self._control("/faults", fault)
+
+    def heal(self) -> None:
+        """Let nothing go wrong any more."""
+        self._control("/faults", {"disarm": True})
+
     def ledger(self, since: int = 0) -> Sequence[Mapping[str, Any]]:
         """What really happened in the CRMs, after entry number `since`."""
         entries: Sequence[Mapping[str, Any]] = self._control(f"/ledger?since={since}")["entries"]

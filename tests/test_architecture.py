@@ -35,7 +35,8 @@ SYNC_LAYERS = (
     ("sync.schedule",),
     ("sync.jobs",),
     ("sync.daemon", "sync.demo", "sync.breaks", "sync.sandbox_process", "sync.alerts", "sync.metrics"),
-    ("sync.health",),
+    ("sync.health", "sync.turns"),
+    ("sync.worker",),
     ("sync.cli",),
 )
 
@@ -62,6 +63,8 @@ HOMES = {
     "click": {"sync/cli/"},
     "rich": {"sync/cli/"},
     "prometheus_client": {"sync/metrics.py"},
+    "procrastinate": {"sync/worker.py"},
+    "psycopg": {"sync/mirror/", "sync/worker.py"},
     "random": {"config/world.py"},
     "uuid": {"config/world.py"},
 }

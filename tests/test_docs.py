@@ -23,6 +23,7 @@ TEXTS = {page.relative_to(ROOT).as_posix(): page.read_text(encoding="utf-8") for
 TEXTS["config/templates/mqlsync.toml"] = (ROOT / "config" / "templates" / "mqlsync.toml").read_text(
     encoding="utf-8"
 )
+WITHOUT_CALLS = ("config/templates/mqlsync.toml", "docs/README.md")
 CALLS = dict(reference.commands())
 """Every command as typed → its definition."""
 
@@ -51,7 +52,7 @@ def test_every_call_in_the_docs_exists_with_its_options(page: str) -> None:
         for option in re.findall(r"(?<!\S)--?[a-z][a-z-]*", rest.partition("#")[0]):
             assert option in known | {"--help"}, f"{page}: {path} {option}"
         checked += 1
-    assert checked or page.endswith(".toml"), "no call was found: is the pattern still right?"
+    assert checked or page in WITHOUT_CALLS, "no call was found: is the pattern still right?"
 
 
 def test_the_reference_is_what_the_code_says() -> None:

@@ -8,9 +8,12 @@ from typing import Annotated
 
 import typer
 
+from sync.breaks import BREAKS
+from sync.cli.errors import UsageFault
 from sync.cli.options import command
 from sync.cli.output import Output
 from sync.cli.session import Session
+from sync.cli.words import unknown
 from sync.context import Progress
 from sync.demo import Demo, DemoOptions
 
@@ -26,14 +29,25 @@ def demo(
     folder: Annotated[
         Path, typer.Option("--folder", metavar="DIR", help="Where its mirror and configuration go.")
     ] = Path("demo-data"),
+    breaks: Annotated[
+        str | None,
+        typer.Option("--break", metavar="NAME", help=f"Pull the plug: one of {', '.join(BREAKS)}."),
+    ] = None,
     serve: Annotated[
         bool, typer.Option("--serve", help="Keep the simulated CRMs running at the end.")
     ] = False,
 ) -> int:
-    """Live through a fortnight with two simulated CRMs, and see what was written and what was left alone."""
+    """Live through a fortnight with two simulated CRMs, and see what was written and what was left alone.
+
+    With --break the first plan is written by processes that are killed or disturbed, and the CRMs' own ledger
+    says what was lost.
+    """
+    if breaks is not None and breaks not in BREAKS:
+        raise UsageFault(unknown("break called", breaks, BREAKS))
     with session.out.progress() as progress:
         story = Demo(
-            DemoOptions(folder.absolute(), seed, people, days, serve), Narration(session.out, progress)
+            DemoOptions(folder.absolute(), seed, people, days, serve, breaks or ""),
+            Narration(session.out, progress),
         )
         story.run()
     return 0

@@ -176,7 +176,7 @@ class Lines(Steps):
 
     def step(self, what: str, done: int, total: int | None = None) -> None:
         now = self._out.world.monotonic()
-        if now - self._last < PROGRESS_EVERY:
+        if now - self._last < PROGRESS_EVERY or not done:
             return
         self._last = now
         of = "" if total is None else f" of {total:,}"

@@ -108,20 +108,20 @@ def apart(now: int, horizon: int, count: int) -> list[int]:
 def outcomes(conn: Connection, label: str) -> Iterator[None]:
     """OUTCOME and AT_RISK exist inside the block, OUTCOME filled."""
     with temporary(conn, (OUTCOME, AT_RISK)):
-        happened = _happened(label)
+        came = happened(label)
         query = (
-            select(PERSON.c.person_id, func.min(_seconds(RECORD.c.created_ms)), func.min(happened.c.at))
+            select(PERSON.c.person_id, func.min(_seconds(RECORD.c.created_ms)), func.min(came.c.at))
             .select_from(PERSON)
             .join(MEMBER, MEMBER.c.person_id == PERSON.c.person_id)
             .join(RECORD, _same(MEMBER, RECORD))
-            .outerjoin(happened, happened.c.person_id == PERSON.c.person_id)
+            .outerjoin(came, came.c.person_id == PERSON.c.person_id)
             .group_by(PERSON.c.person_id)
         )
         conn.execute(insert(OUTCOME).from_select(["person_id", "known", "at"], query))
         yield
 
 
-def _happened(label: str) -> Subquery:
+def happened(label: str) -> Subquery:
     """person_id, at: the first moment of what the label names, of people to whom it happened."""
     moment = DEAL.c.closed_ms if label == "won" else DEAL.c.created_ms
     wanted = [not_(DEAL.c.gone), moment.is_not(None), *([DEAL.c.is_won.is_(True)] if label == "won" else [])]

@@ -17,8 +17,18 @@ from sync.cli.exits import EXIT_CODES, ending, reference
 from sync.demo import DemoFailed
 from sync.handover import NotCarriedOut, Relayed
 from sync.mirror.backup import FileInTheWay, MirrorBusy, NotSqlite
-from sync.mirror.engine import DatabaseDamaged, DatabaseLocked, DatabaseNewer, DatabaseUnusable, DiskFull
+from sync.mirror.copying import Differs, NotEmpty
+from sync.mirror.engine import (
+    DatabaseDamaged,
+    DatabaseLocked,
+    DatabaseNewer,
+    DatabaseRefused,
+    DatabaseUnreachable,
+    DatabaseUnusable,
+    DiskFull,
+)
 from sync.mirror.lease import LeaseHeld, LeaseLost
+from sync.mirror.moved import MirrorMoved
 from sync.mirror.outbox import OutboxRaced
 from sync.mirror.plans import NoSuchPlan, PlanOver, SeveralPlans
 from sync.reports import EXIT_PRECEDENCE
@@ -54,6 +64,11 @@ CASES: list[tuple[BaseException, int, str]] = [
     (OSError(errno.ENOSPC, "No space left on device"), 13, "The disk is full"),
     (DatabaseLocked("/x.db", 30.0), 5, "locked the database for 30 s"),
     (DatabaseUnusable("/x.db", "unable to open"), 2, "Check database_url"),
+    (DatabaseUnreachable("db.example:5432", "connection refused"), 5, "does not answer: db.example:5432"),
+    (DatabaseRefused("db.example:5432", "no password"), 4, "Check user and rights there"),
+    (MirrorMoved("/x.db", "db.example:5432"), 2, "Set database_url to the new one"),
+    (NotEmpty("db.example:5432", "person"), 2, "there are rows in person"),
+    (Differs("person", 7, 6), 1, "person read back is not what was copied"),
     (NoSuchPlan("abc"), 7, "There is no plan abc"),
     (NoSuchPlan(None), 7, "No plan waits"),
     (SeveralPlans(["a1", "b2"]), 2, "a1, b2"),
