@@ -14,14 +14,17 @@ SHORTEST: Final = 4  # characters; what is shorter is no secret and stands in ev
 
 def secret_values(settings: Settings) -> frozenset[str]:
     """Every secret that these settings hold, and the password of the database."""
-    found = set(_secrets(settings))
+    found = {*_secrets(settings), *url_passwords(settings.database_url)}
+    return frozenset(value for value in found if len(value) >= SHORTEST)
+
+
+def url_passwords(url: str) -> frozenset[str]:
+    """The password in the URL of a database, as it stands there and as it is meant."""
     try:
-        password = urlsplit(settings.database_url).password
+        password = urlsplit(url).password
     except ValueError:
         password = None
-    if password:
-        found |= {password, unquote(password)}
-    return frozenset(value for value in found if len(value) >= SHORTEST)
+    return frozenset({password, unquote(password)} if password else ())
 
 
 def _secrets(model: BaseModel) -> list[str]:

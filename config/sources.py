@@ -8,10 +8,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
 
-from config.errors import Problem, nearest
+from config.errors import ConfigError, Problem, nearest
 from config.paths import CONFIG_DIR_VARIABLE
 from config.schema import FROM_ENVIRONMENT, NESTING, PREFIX, WRITEBACK, Variable, model_at, variables
 from config.settings import Settings
@@ -21,7 +22,8 @@ from config.urls import has_password
 FILE_SUFFIX: Final = "_FILE"
 CREDENTIALS_VARIABLE: Final = "CREDENTIALS_DIRECTORY"  # set by systemd for LoadCredential=
 MAX_SECRET_BYTES: Final = 64 * 1024
-OTHER_VARIABLES: Final = (CONFIG_DIR_VARIABLE,)
+QUEUE_VARIABLE: Final = "MQLSYNC_QUEUE_URL"  # of workers; see `config.accounts`
+OTHER_VARIABLES: Final = (CONFIG_DIR_VARIABLE, QUEUE_VARIABLE, QUEUE_VARIABLE + FILE_SUFFIX)
 """Variables with our prefix that set no key."""
 
 
@@ -121,6 +123,15 @@ def _from_environment(gathered: Gathered, variable: Variable, environ: Mapping[s
         return _refuse(gathered, variable, Problem("holds a line break", where=name), expected="one line")
     gathered.origins[variable.path] = name
     return _converted(text, variable.kind)
+
+
+def secret_of(name: str, environ: Mapping[str, str]) -> str:
+    """A secret that is no setting, by its variable, file or credential; "" when it is not set."""
+    gathered = Gathered()
+    found = _from_environment(gathered, Variable(name, (name,), SecretStr, True, ""), environ)
+    if gathered.problems:
+        raise ConfigError(gathered.problems)
+    return found or ""
 
 
 def _systemd_credential(

@@ -135,7 +135,7 @@ class Mirror:
 
         with self.write(durable=True) as conn:
             if not self.is_sqlite:
-                _have_schema(conn)
+                have_schema(conn)
             newer = upgrade(conn)
             if newer is None:
                 rowhash.ensure(conn)
@@ -292,11 +292,14 @@ def _prepare_postgresql(dbapi: Any, _record: ConnectionPoolEntry | None = None) 
     dbapi.adapters.register_dumper(str, WithoutNul)
 
 
-def _have_schema(conn: Connection) -> None:
-    """Make the schema that the URL names (`?options=-csearch_path=NAME`) where there is none yet."""
+def have_schema(conn: Connection) -> None:
+    """Make the schema that the URL names (`?options=-csearch_path=NAME`) where there is none yet.
+
+    A session may not have heard yet that somebody else has just made it.
+    """
     if conn.exec_driver_sql("SELECT current_schema()").scalar_one() is None:
         name = str(conn.exec_driver_sql("SHOW search_path").scalar_one()).split(",")[0].strip(' "')
-        conn.exec_driver_sql(f'CREATE SCHEMA "{name}"')
+        conn.exec_driver_sql(f'CREATE SCHEMA IF NOT EXISTS "{name}"')
 
 
 def _engine(url: URL, **options: Any) -> Engine:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 from typing import Final
 
@@ -17,6 +18,8 @@ import sync.mirror.tables  # noqa: F401 (fills the metadata)
 from sync.mirror import rowhash
 
 METADATA = SQLModel.metadata
+ONE_AT_A_TIME: Final = threading.Lock()
+"""Alembic keeps what it is at in a global of its module; a process may bring several mirrors up to date."""
 IN_LOCALE_ORDER: Final = text(
     "SELECT table_name, column_name FROM information_schema.columns "
     "JOIN information_schema.tables USING (table_schema, table_name) "
@@ -50,7 +53,8 @@ def upgrade(conn: Connection) -> tuple[str, str] | None:
     if found is not None and found not in {script.revision for script in scripts.walk_revisions()}:
         return found, head
     rowhash.drop(conn)
-    command.upgrade(config, "head")
+    with ONE_AT_A_TIME:
+        command.upgrade(config, "head")
     if conn.dialect.name == "postgresql":
         _order_by_bytes(conn)
     return None
