@@ -84,13 +84,10 @@ def newest_changes(conn: Connection, refs: Collection[RecordRef]) -> dict[tuple[
     return found
 
 
-def types_in_use(conn: Connection, crm: str) -> dict[str, set[str]]:
-    """Per object of a CRM, the record types of its live records."""
-    in_use = (RECORD.c.crm == crm, RECORD.c.record_type != "", not_(RECORD.c.gone))
-    found: dict[str, set[str]] = {}
-    for row in conn.execute(select(RECORD.c.object, RECORD.c.record_type).where(*in_use).distinct()):
-        found.setdefault(row.object, set()).add(row.record_type)
-    return found
+def type_in_use(conn: Connection, crm: str, object_name: str, record_type: str) -> bool:
+    """Whether a live record of this object has this record type."""
+    having = (RECORD.c.crm == crm, RECORD.c.object == object_name, RECORD.c.record_type == record_type)
+    return conn.execute(select(RECORD.c.id).where(*having, not_(RECORD.c.gone)).limit(1)).first() is not None
 
 
 def record_type_of(conn: Connection, ref: RecordRef) -> str | None:

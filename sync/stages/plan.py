@@ -166,6 +166,8 @@ def exceeded(
     ctx: Context, conn: Connection, rows: Sequence[tuple[Row, Target | None, str | None]]
 ) -> tuple[Blocked, ...]:
     """Which limits these writes exceed: (intent, its target, the value it would replace)."""
+    if not rows:
+        return ()  # nothing is counted for nothing
     setting = ctx.settings.limits
     limits = Limits(
         setting.first_run_needs_approval or _is_restored(conn),

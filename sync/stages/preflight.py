@@ -17,7 +17,7 @@ from connectors.records import Offered
 from sync.context import Context
 from sync.core.owner import QUEUE_PREFIX, may_own, normal_email
 from sync.core.writes import LIFECYCLE_LADDER
-from sync.mirror.reconciling import types_in_use
+from sync.mirror.reconciling import type_in_use
 from sync.reports import RunProblem
 from sync.stages.targets import Place, Targets, live_models, places
 
@@ -46,8 +46,6 @@ class Preflight:
 def preflight(ctx: Context, connector: Connector, targets: Targets) -> Preflight:
     """Check every configured field of one CRM. Raises what the connector raises about the account."""
     found = Preflight()
-    with ctx.mirror.read() as conn:
-        record_types = types_in_use(conn, connector.crm)
     for place in places(ctx.settings, [connector.crm]):
         offered = _offered(connector, place)
         name = f"{place.object}.{place.policy.field}"
@@ -60,7 +58,7 @@ def preflight(ctx: Context, connector: Connector, targets: Targets) -> Preflight
             found.stop(place, f"{name} is not ours to write", remedy, "FIELD_READ_ONLY")
         elif place.purpose in ("status", "stage"):
             _check_values(found, place, offered, key)
-            _check_record_types(found, place, offered, key, record_types.get(place.object, ()))
+            _check_record_types(ctx, found, place, offered, key)
             _check_replaced(found, place, offered, key)
         elif place.purpose == "owner":
             _check_owners(ctx, found, place, targets)
@@ -100,9 +98,7 @@ def _check_values(found: Preflight, place: Place, offered: Offered, key: str) ->
         )
 
 
-def _check_record_types(
-    found: Preflight, place: Place, offered: Offered, key: str, in_use: Collection[str]
-) -> None:
+def _check_record_types(ctx: Context, found: Preflight, place: Place, offered: Offered, key: str) -> None:
     """The value for all others is offered for each record type that has no value of its own."""
     desired = place.desired()
     value = desired.get("")
@@ -114,7 +110,9 @@ def _check_record_types(
             f"{place.crm} does not offer {value!r} for {name} of record type {record_type}"
             f"{_near(value, allowed)}"
         )
-        if record_type not in in_use:
+        with ctx.mirror.read() as conn:
+            in_use = type_in_use(conn, place.crm, place.object, record_type)
+        if not in_use:
             found.doubts.append(f"{message}; no record has that type now")
             continue
         remedy = (

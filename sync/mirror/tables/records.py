@@ -5,7 +5,7 @@ booleans; `raw` and `fields` are JSON text. `changed` is the round of matching t
 the one after the last that was finished when the row (or a link of it) last changed.
 """
 
-from sqlalchemy import BigInteger, Index, Text
+from sqlalchemy import BigInteger, Index, Text, text
 from sqlmodel import Field, SQLModel
 
 
@@ -13,6 +13,16 @@ class PersonRow(SQLModel, table=True):
     """One Lead, Contact or HubSpot contact; the columns of `PersonRecord`, then our own."""
 
     __tablename__ = "person_record"
+    __table_args__ = (
+        Index(
+            "record_of_type",
+            "crm",
+            "object",
+            "record_type",
+            sqlite_where=text("record_type IS NOT NULL"),
+            postgresql_where=text("record_type IS NOT NULL"),
+        ),
+    )
 
     crm: str = Field(primary_key=True)
     object: str = Field(primary_key=True)
