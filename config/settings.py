@@ -180,8 +180,10 @@ class FieldPolicy(Section):
     """Values that only people move away from."""
     demote_from: tuple[str, ...] = ()
     """Values that may be lowered."""
+    pinned_for: Duration | None = None
+    """How long a person's edit holds under `human_wins`; unset: until `mqlsync person release`."""
     record_types: dict[str, dict[str, str]] = Field(default={})
-    """Salesforce record type (DeveloperName) → values that replace `values` there."""
+    """Salesforce record type (DeveloperName) → values that replace `values` there; {} leaves those alone."""
     via_native: Literal["salesforce", "hubspot"] | None = None
     """Written in that CRM only; the CRMs' own sync carries it to the other."""
 

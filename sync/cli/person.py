@@ -14,6 +14,7 @@ from sync.cli.meant import the_person
 from sync.cli.options import command, group
 from sync.cli.output import Output
 from sync.cli.overriding import override
+from sync.cli.releasing import release
 from sync.cli.session import Session
 from sync.cli.times import moment, shown
 from sync.cli.undo import show_order
@@ -28,7 +29,9 @@ from sync.reports import SCHEMA_VERSION
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False)
 commands = typer.Typer(
-    rich_markup_mode=None, no_args_is_help=True, help="One person: show, explain, timeline, override, demote."
+    rich_markup_mode=None,
+    no_args_is_help=True,
+    help="One person: show, explain, timeline, override, release, demote.",
 )
 app.add_typer(commands, name="person")
 group(commands)
@@ -236,3 +239,4 @@ def show_timeline(
 
 
 command(commands, "override")(override)
+command(commands, "release")(release)

@@ -42,6 +42,9 @@ UNDO = "undo"
 DEMOTE = "demote"
 """The policy of an intent that takes a lifecycle stage back, by somebody's order."""
 
+REASSIGN = "reassign"
+"""The policy of an owner intent that takes an MQL nobody touched in time on to the next in turn."""
+
 RESTORING = (REPAIR, UNDO, DEMOTE)
 """Policies that set a value which is not ours, on fields that the configuration need not name any more."""
 
@@ -70,6 +73,7 @@ class Why(StrEnum):
     OVERRIDDEN = "overridden_by_automation"
     REPEATED = "repeated"
     UNDONE = "undone"
+    RELEASED = "released"
     QUARREL = "quarrel"
     REFUSED = "refused"
     SILENT = "refused_silently"
@@ -132,6 +136,7 @@ class Target:
     human_only: frozenset[str] = frozenset()
     demote_from: frozenset[str] = frozenset()
     free_owners: frozenset[str] = frozenset()  # ids that own records without anybody having chosen them
+    pinned_ms: int | None = None  # `human_wins`: how long a person's edit holds; None: until released
 
     @property
     def forward_only(self) -> bool:
@@ -159,7 +164,8 @@ class Known:
     `seen` is the value that the decision was first made on; `ours` are our own writes of this field that
     were sent; `our_source` is the author word that HubSpot shows for them ("" until learnt). `emptied`: the
     first of two steps of this change went out, so it may be us who left the field empty. `earlier`: the
-    verified value is of an earlier time as an MQL.
+    verified value is of an earlier time as an MQL. `released_ms`: an administrator let go what stood there
+    then. `mirrored`: the live state is what the mirror has, which knows no authors.
     """
 
     seen: str | None = None
@@ -169,6 +175,8 @@ class Known:
     quiet_ms: int = 0
     emptied: bool = False
     earlier: bool = False
+    released_ms: int = 0
+    mirrored: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -289,6 +297,8 @@ def _last_supplied(case: Case) -> Decision:
     if in_from and case.known.earlier:
         # whoever put it back judged the earlier hand-off; this is another one
         return SetField(case.desired, f"{shown(case.value)} may be replaced, another time as an MQL")
+    if _is_released(case):
+        return SetField(case.desired, f"{shown(case.value)} was released")
     person = case.person_since_verified
     if person is not None:
         return Leave(Why.HUMAN, f"a person set it to {shown(person.value)} after us")
@@ -305,6 +315,11 @@ def _last_supplied(case: Case) -> Decision:
 
 
 def _human_wins(case: Case) -> Decision:
+    if _is_released(case):
+        return SetField(case.desired, f"{shown(case.value)} was released")
+    held = case.target.pinned_ms
+    if held is not None and 0 < _touched_ms(case) <= case.live.server_ms - held:
+        return SetField(case.desired, f"{shown(case.value)} stood there for longer than an edit holds")
     person = case.person_since_verified
     if person is not None:
         return Leave(Why.HUMAN, f"a person set it to {shown(person.value)}")
@@ -315,7 +330,19 @@ def _human_wins(case: Case) -> Decision:
         return SetField(case.desired, f"it still is {shown(case.value)} as we left it")
     if wrote_last(case.live, case.versions) is Author.AUTOMATION:
         return SetField(case.desired, f"{shown(case.value)} was set by automation")
+    if case.known.mirrored:
+        return AskPerson(f"the mirror does not know who set it to {shown(case.value)}")
     return Leave(Why.HUMAN, f"a person may have set it to {shown(case.value)}")
+
+
+def _touched_ms(case: Case) -> int:
+    """When the field was last set; without its history: when its record was last changed, which is later."""
+    return case.versions[0].at_ms if case.versions else case.live.modified_ms
+
+
+def _is_released(case: Case) -> bool:
+    """An administrator let go what stands there, and nobody set it since."""
+    return 0 < _touched_ms(case) < case.known.released_ms
 
 
 def _ladder(case: Case) -> Decision:
@@ -354,6 +381,18 @@ def _owner_claim(case: Case) -> Decision:
         if person is not None or (not case.versions and case.live.modified_by is not Author.AUTOMATION):
             return Leave(Why.HUMAN, "a person took away the owner that we set")
     return SetField(case.desired, f"nobody chose its owner ({free})")
+
+
+def _reassign(case: Case) -> Decision:
+    """Take it from the owner whom we set, as long as nobody chose another and no person was at the record."""
+    verified = case.known.verified
+    if verified is None or not same("owner", case.value, verified.value):
+        return Leave(Why.HUMAN, "its owner is not the one any more that we set")
+    if case.person_since_verified is not None:
+        return Leave(Why.HUMAN, "a person confirmed its owner")
+    if case.live.modified_by is Author.PERSON and case.live.modified_ms > verified.at_ms:
+        return Leave(Why.HUMAN, "a person worked on the record after us")
+    return SetField(case.desired, "nobody touched it in time")
 
 
 def owner_is_free(
@@ -427,4 +466,5 @@ POLICIES: Mapping[str, Callable[[Case], Decision]] = {
     REPAIR: _repair,
     UNDO: _undo,
     DEMOTE: _demote,
+    REASSIGN: _reassign,
 }

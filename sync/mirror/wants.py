@@ -49,6 +49,7 @@ DECIDABLE_AGAIN: Final = (
     Why.OWNER_ELSEWHERE.value,
     Why.OWNER_REFUSED.value,
     Why.NOT_NEEDED.value,
+    Why.RELEASED.value,
 )
 """A superseded intent that ended so does not stop its spell from wanting the same again."""
 

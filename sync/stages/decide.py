@@ -16,7 +16,7 @@ from sync.context import Context
 from sync.core.reason import LONGEST, SHORT, Did, HandOffFacts, hand_off_text
 from sync.core.writes import AskPerson, Known, SetField, Target
 from sync.core.writes import decide as decide_field
-from sync.mirror import handoffs, outbox, plans, proofs, routing, wants
+from sync.mirror import handoffs, outbox, pins, plans, proofs, routing, wants
 from sync.mirror.engine import Connection
 from sync.mirror.outbox import NewIntent
 from sync.mirror.runs import get_meta, set_meta
@@ -52,6 +52,11 @@ def _reopen(ctx: Context, conn: Connection) -> None:
     before = get_meta(conn, DECIDED_UNDER)
     wants.reopen_refused(conn, before not in (None, ctx.mapping_hash), ctx.run.run_id, ctx.run.now)
     set_meta(conn, DECIDED_UNDER, ctx.mapping_hash)
+    for place in places(ctx.settings, ctx.connectors):
+        if place.policy.policy == "human_wins" and place.policy.pinned_for is not None:
+            pins.expire(
+                conn, place.crm, place.object, place.policy.field, ctx.run.now - place.policy.pinned_for
+            )
 
 
 def decide_owners(
@@ -133,7 +138,7 @@ class _Decider:
         earlier = routing.proved_before(self._conn, spells, place.purpose)
         for want in wanted:
             key = (want.ref, target.field)
-            known = Known(want.current, verified.get(key), earlier=key in earlier)
+            known = Known(want.current, verified.get(key), earlier=key in earlier, mirrored=True)
             self._add(target, want, want.current, value(want), reason(want), known)
 
     def _add(
@@ -159,7 +164,8 @@ class _Decider:
         )
         decision = decide_field(target, live, value, known)
         keeps_history = self._ctx.connectors[target.crm].capabilities.field_history
-        if not isinstance(decision, SetField) and not (isinstance(decision, AskPerson) and keeps_history):
+        told_later = keeps_history or target.policy == "human_wins"
+        if not isinstance(decision, SetField) and not (isinstance(decision, AskPerson) and told_later):
             return False
         self._made[want.ref, target.field] = NewIntent(
             id=self._ctx.world.new_id(),

@@ -34,7 +34,7 @@ from sync.core.writes import (
     same,
     shown,
 )
-from sync.mirror import outbox, plans, proofs, routing
+from sync.mirror import outbox, pins, plans, proofs, routing
 from sync.mirror.engine import Connection
 from sync.mirror.outbox import NewIntent, Row
 from sync.mirror.reconciling import record_type_of
@@ -56,6 +56,7 @@ class Facts:
     recent: Mapping[tuple[RecordRef, str], Sequence[tuple[str | None, str | None]]] = field(
         default_factory=dict
     )
+    released: Mapping[tuple[RecordRef, str], int] = field(default_factory=dict)
 
     def known(self, row: Row, quiet_seconds: int, *, without: str = "") -> Known:
         """The facts of one intent; `without` leaves one of our writes out."""
@@ -69,6 +70,7 @@ class Facts:
             quiet_ms=quiet_seconds * 1000,
             emptied=row.step is not None,
             earlier=(row.ref, row.field) in self.earlier,
+            released_ms=self.released.get((row.ref, row.field), 0) * 1000,
         )
 
 
@@ -86,6 +88,7 @@ def load_facts(conn: Connection, rows: Sequence[Row], crm: str, now: int | None 
         get_meta(conn, f"{crm}.our_source") or "",
         _of_earlier_spells(conn, rows),
         {} if now is None else proofs.recent_writes(conn, refs, now - WITHIN),
+        pins.released(conn, refs),
     )
 
 

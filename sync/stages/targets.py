@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from config.settings import FieldPolicy, ObjectTargets, Settings
 from connectors.records import Crm
 from scoring.model import Model
 from sync.context import Context
 from sync.core.owner import QUEUE_PREFIX, normal_email
-from sync.core.writes import RESTORING, Target
+from sync.core.writes import REASSIGN, RESTORING, Target
 from sync.mirror.engine import Connection
 from sync.mirror.outbox import Row
 from sync.mirror.routing import KnownOwner
@@ -117,11 +117,12 @@ class Targets:
             human_only=frozenset(policy.human_only),
             demote_from=frozenset(policy.demote_from),
             free_owners=self.free.get(crm, frozenset()),
+            pinned_ms=None if policy.pinned_for is None else policy.pinned_for * 1000,
         )
 
     def of_row(self, row: Row) -> Target | None:
         """The target of an intent by today's configuration; None: it may not be written any more."""
-        key = (row.crm, row.object, row.purpose, row.field, row.policy if row.policy in RESTORING else "")
+        key = (row.crm, row.object, row.purpose, row.field, row.policy if row.policy in (*RESTORING, REASSIGN) else "")
         if key not in self._of_row:
             self._of_row[key] = self._find_target(row)
         return self._of_row[key]
@@ -134,7 +135,8 @@ class Targets:
             return Target(row.crm, row.object, row.purpose, row.field, row.policy, ladder=ladder)
         if policy is None or policy.field != row.field or policy.via_native not in (None, row.crm):
             return None
-        return self.of(row.crm, row.object, row.purpose, policy)
+        found = self.of(row.crm, row.object, row.purpose, policy)
+        return replace(found, policy=REASSIGN) if row.policy == REASSIGN else found
 
     def still_says(self, row: Row, record_type: str | None) -> bool:
         """Whether today's configuration says this value of a status or stage for a record of that type."""

@@ -6,7 +6,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from sqlalchemy import select, update
 
+from sync.mirror import outbox
+from sync.mirror.engine import Mirror
 from tests.unit.cli.test_on_sandbox import Site, made
 
 
@@ -52,3 +55,21 @@ def test_what_makes_no_sense(site: Site) -> None:
         ("--stage", "squl", "--reason", "x", *until),
     ):
         assert site.run("person", "override", who, *given).code == 2, given
+
+
+def test_what_gave_way_to_an_edit_is_released(site: Site) -> None:
+    assert site.run("sync").code == 6
+    mirror = Mirror(site.environ["MQLSYNC_DATABASE_URL"], site.world)
+    with mirror.write() as conn:
+        table = outbox.INTENT
+        row = conn.execute(select(table).where(table.c.policy == "last_supplied").limit(1)).one()
+        gave_way = {"state": "superseded", "why": "human"}
+        conn.execute(update(table).where(table.c.id == row.id).values(**gave_way))
+    mirror.close()
+    assert site.run("person", "release", row.person_id).code == 2
+    assert site.run("person", "release", row.person_id, "--field", "Stauts", "--reason", "x").code == 7
+    answer = site.json("person", "release", row.person_id, "--reason", "agreed with sales")
+    assert [(one["id"], one["field"]) for one in answer["released"]] == [(row.record_id, row.field)]
+    acts = [one for one in site.json("audit", row.person_id)["audit"] if one["action"] == "release"]
+    assert [one["detail"]["reason"] for one in acts] == ["agreed with sales"]
+    assert site.run("person", "release", row.person_id, "--reason", "again").code == 7
