@@ -43,3 +43,4 @@ class HandOff(SQLModel, table=True):
     touched_by: str | None = None  # "status", or the kind of engagement
     judged: str | None = Field(default=None, sa_type=Text)  # statuses already found to be no touch, JSON
     closed_at: int | None = Field(default=None, sa_type=BigInteger)  # the spell ended
+    earlier: str | None = Field(default=None, sa_type=Text)  # owners who let it lie, with their times, JSON
