@@ -9,8 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from sqlalchemy import Executable, Row, TextClause, text
-
-from sync.mirror.engine import Connection
+from sqlalchemy.engine import Connection
 
 TEXT_TYPE: Final = re.compile(r"\b(VARCHAR(?:\(\d+\))?|TEXT)\b(?! COLLATE)")
 MACROS: Final[Mapping[str, Mapping[str, str]]] = {
