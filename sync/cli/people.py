@@ -19,6 +19,7 @@ from sync.cli.words import unknown
 from sync.context import App
 from sync.mirror import explain, queries
 from sync.mirror.engine import Connection
+from sync.mirror.models import stored_names
 from sync.mirror.queries import PersonView
 from sync.privacy import remember_copy
 from sync.reports import SCHEMA_VERSION
@@ -62,7 +63,11 @@ def people(
     ] = False,
     model: Annotated[
         str | None,
-        typer.Option("--model", metavar="NAME", help="Scores by this model, not the deciding one."),
+        typer.Option(
+            "--model",
+            metavar="NAME",
+            help="Scores by this model, not the deciding one; of a shadow, `--stage mql` are its MQLs to be.",
+        ),
     ] = None,
     as_of: Annotated[
         str | None,
@@ -81,11 +86,16 @@ def people(
         raise typer.BadParameter(unknown("stage", stage, STAGES))
     at, known = moment(as_of), moment(known_at)
     with session.app() as opened:
-        _require_model(opened, model)
+        decides = _decides(opened, model)
         with opened.mirror.read() as conn:
             now = epoch(session.world.now())
             found: Iterable[PersonView] = queries.people(
-                conn, stage=stage, owner=owner, model=model, overdue_at=now if overdue else None
+                conn,
+                stage=stage,
+                owner=owner,
+                model=model,
+                decides=decides,
+                overdue_at=now if overdue else None,
             )
             if at is not None or known is not None:
                 found = _as_of(
@@ -97,10 +107,15 @@ def people(
     return 0
 
 
-def _require_model(opened: App, model: str | None) -> None:
-    names = [one.name for one in opened.models]
-    if model is not None and model not in names:
-        raise UsageFault(unknown("model", model, names))
+def _decides(opened: App, model: str | None) -> bool:
+    """Whether the model asked for decides; it is one of ours, else UsageFault."""
+    used = [one for one in opened.models if one.status in ("live", "shadow")]
+    statuses = {one.name: one.status for one in opened.models} | {
+        one.name: one.status for one in stored_names(used)
+    }
+    if model is not None and model not in statuses:
+        raise UsageFault(unknown("model", model, list(statuses)))
+    return model is None or statuses[model] == "live"
 
 
 def _as_of(
@@ -136,6 +151,8 @@ def _print(session: Session, people: Iterable[PersonView], csv: Path | None, *, 
 def _row(person: PersonView) -> tuple[object, ...]:
     score = person.score or {}
     note = "ambiguous" if person.ambiguous else person.suppressed
+    if person.would_enter:
+        note = "would be an MQL"
     since = iso_z(person.entered_at)
     return (
         person.name,

@@ -62,7 +62,7 @@ class Candidate:
     """A person whose score and spell may not fit together.
 
     `crm_stage` is the CRMs' evidence alone, or what an administrator put in its place; `override` is "mql",
-    "not_mql" or None. `first_sight`: never scored before and never in a spell.
+    "not_mql" or None. `first_sight`: never scored by a live model before and never in a spell.
     `left_at`: when the last spell ended; `renewed_at`: the newest event of the group that coming back needs.
     """
 

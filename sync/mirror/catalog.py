@@ -43,12 +43,13 @@ def stage_now() -> ColumnElement[str]:
     return case((come_back, "mql"), (and_(said.in_(EARLY), in_spell()), "mql"), else_=said)
 
 
-def people(scope: Select[tuple[str]] | None = None) -> Subquery:
+def people(scope: Select[tuple[str]] | None = None, stage_read: ColumnElement[str] | None = None) -> Subquery:
     """People with the facts that models read. `scope` selects the ids; None: everybody.
 
-    `stage_read` is the stage as the model reads it: the CRMs' evidence plus the open spell of before.
+    `stage_read` is the stage as the model reads it: the CRMs' evidence plus the open spell of before; give it
+    when it is known already.
     """
-    query = select(PERSON, stage_now().label("stage_read"))
+    query = select(PERSON, (stage_now() if stage_read is None else stage_read).label("stage_read"))
     if scope is not None:
         query = query.where(PERSON.c.person_id.in_(scope))
     return query.subquery("people")

@@ -22,9 +22,12 @@ SCOPE: Final = Table(
     MetaData(),
     Column("person_id", String, primary_key=True),
     Column("first_sight", Boolean, nullable=False),
+    Column("in_spell", Boolean, nullable=False),
+    Column("stage_read", String, nullable=False),
     prefixes=["TEMPORARY"],
 )
-"""Whom a run scores; `first_sight`: never scored and never in a spell before."""
+"""Whom a run scores. `first_sight`: never scored by a live model and never in a spell; `in_spell` and
+`stage_read` (the stage that models read) are as they were before this run."""
 
 
 @contextmanager
@@ -71,8 +74,12 @@ class _Key:
 
 @functools.lru_cache(maxsize=16)
 def _compiled(key: _Key) -> Program:
-    scope = select(SCOPE.c.person_id) if key.scoped else None
-    return compile_model(key.model, catalog.people(scope), catalog.engagements(scope))
+    if not key.scoped:
+        return compile_model(key.model, catalog.people(), catalog.engagements())
+    scope = select(SCOPE.c.person_id)
+    read = select(SCOPE.c.stage_read).where(SCOPE.c.person_id == catalog.PERSON.c.person_id)
+    people = catalog.people(scope, stage_read=read.scalar_subquery())
+    return compile_model(key.model, people, catalog.engagements(scope))
 
 
 def run_program(conn: Connection, program: Program, *, as_of: int, known_at: int) -> dict[str, int]:

@@ -23,7 +23,10 @@ CHANGING: Final = ("person_record", "company_record", "deal_record", "engagement
 
 @dataclass(frozen=True, slots=True)
 class PersonView:
-    """A person as `people` lists them. Points are thousandths; times epoch seconds."""
+    """A person as `people` lists them. Points are thousandths; times epoch seconds.
+
+    `would_enter`: whether a model that does not decide would make this person an MQL; None when not asked.
+    """
 
     person_id: str
     emails: Sequence[str]
@@ -36,13 +39,14 @@ class PersonView:
     score: Mapping[str, Any] | None
     entered_at: int | None
     entered_by: str | None
+    would_enter: bool | None = None
 
     def to_json(self) -> dict[str, Any]:
         """One entry of `people --json`."""
         mql = None
         if self.entered_at is not None:
             mql = {"entered_at": iso_z(self.entered_at), "entered_by": self.entered_by}
-        return {
+        answer = {
             "person_id": self.person_id,
             "emails": list(self.emails),
             "name": self.name,
@@ -54,6 +58,7 @@ class PersonView:
             "score": None if self.score is None else dict(self.score),
             "mql": mql,
         }
+        return answer if self.would_enter is None else {**answer, "would_enter": self.would_enter}
 
 
 def anything_changed(conn: Connection, round_: int) -> bool:
@@ -148,19 +153,24 @@ def people(
     stage: str | None = None,
     owner: str | None = None,
     model: str | None = None,
+    decides: bool = True,
     overdue_at: int | None = None,
 ) -> Iterator[PersonView]:
     """People by id, each with records, score and open spell; a stream, for any number of people.
 
     `owner`: an owner's address, id or name in a CRM. `model`: show that model's score instead of the one
-    that decides. `overdue_at`: only those whose hand-off was due before that moment and is untouched.
+    that decides; `decides` says whether it is live. Of one that does not decide, the stage "mql" are those
+    whom it would make MQLs now. `overdue_at`: only those whose hand-off was due before that moment and is
+    untouched.
     """
     values: dict[str, object] = {}
     where = ["1 = 1"]
     if person_ids is not None:
         where.append("p.person_id IN [[ids]]")
         values["ids"] = id_list(person_ids)
-    if stage is not None:
+    if stage == "mql" and not decides:
+        where.append(ENTERING)
+    elif stage is not None:
         where.append("p.stage = :stage")
         values["stage"] = stage
     if owner is not None:
@@ -173,19 +183,29 @@ def people(
     if model is not None:
         values["model"] = model
     condition = " AND ".join(where)
-    rows = conn.execute(sql(conn, PEOPLE, where=condition, shown=shown), values)
-    members = conn.execute(sql(conn, MEMBERS, where=condition), values)
+    rows = conn.execute(sql(conn, PEOPLE, where=condition, shown=shown, would_enter=WOULD_ENTER), values)
+    members = conn.execute(sql(conn, MEMBERS, where=condition, would_enter=WOULD_ENTER), values)
     by_person = groupby(members, key=lambda row: str(row.person_id))
     ahead: tuple[str, list[RecordRef]] | None = None
     for row in rows:
         while ahead is None or ahead[0] < row.person_id:
             person_id, some = next(by_person, (LAST, iter(())))
             ahead = (person_id, [RecordRef(one.crm, one.object, one.id) for one in some])
-        yield _view(row, ahead[1] if ahead[0] == row.person_id else [])
+        yield _view(row, ahead[1] if ahead[0] == row.person_id else [], asked=not decides)
 
 
 LAST: Final = "\U0010ffff"
 """Sorts behind every person id."""
+
+WOULD_ENTER: Final = (
+    "s.eligible AND (s.over_enter OR s.fast_track IS NOT NULL) AND NOT EXISTS (SELECT 1 "
+    "FROM person_override w WHERE w.person_id = s.person_id AND w.ended_at IS NULL AND w.verdict = 'not_mql')"
+)
+"""Whom a model would have enter, whatever other models decide."""
+
+ENTERING: Final = (
+    "p.person_id IN (SELECT s.person_id FROM score s WHERE s.model = :model AND [[would_enter]])"
+)
 
 OWNED: Final = (
     "EXISTS (SELECT 1 FROM person_member m JOIN person_record r ON r.crm = m.crm AND r.object = m.object "
@@ -200,7 +220,8 @@ OVERDUE: Final = (
 
 PEOPLE: Final = (
     "SELECT p.person_id, p.emails, p.name, p.company, p.stage, p.ambiguous, s.suppressed, s.total, s.fit, "
-    "s.engagement, s.grade, s.model, s.version, s.as_of, t.entered_at, t.entered_by FROM person p "
+    "s.engagement, s.grade, s.model, s.version, s.as_of, t.entered_at, t.entered_by, "
+    "CASE WHEN [[would_enter]] THEN 1 ELSE 0 END AS would_enter FROM person p "
     "LEFT JOIN score s ON s.person_id = p.person_id AND [[shown]] "
     "LEFT JOIN spell t ON t.id = (SELECT o.id FROM spell o WHERE o.person_id = p.person_id "
     "AND o.left_at IS NULL ORDER BY o.entered_at, o.id LIMIT 1) WHERE [[where]] ORDER BY p.person_id"
@@ -212,7 +233,7 @@ MEMBERS: Final = (
 )
 
 
-def _view(row: Row[Any], records: list[RecordRef]) -> PersonView:
+def _view(row: Row[Any], records: list[RecordRef], *, asked: bool) -> PersonView:
     score = None
     if row.model is not None:
         score = {
@@ -236,4 +257,5 @@ def _view(row: Row[Any], records: list[RecordRef]) -> PersonView:
         score=score,
         entered_at=row.entered_at,
         entered_by=row.entered_by,
+        would_enter=bool(row.would_enter) if asked else None,
     )

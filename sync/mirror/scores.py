@@ -8,7 +8,7 @@ everybody after a change of model, of its lists or of the clock. How is always t
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -16,6 +16,7 @@ from sqlalchemy import (
     BigInteger,
     Column,
     ColumnElement,
+    FromClause,
     MetaData,
     Select,
     String,
@@ -29,13 +30,16 @@ from sqlalchemy import (
     not_,
     or_,
     select,
+    true,
+    tuple_,
     update,
 )
+from sqlalchemy.dialects import postgresql, sqlite
 
 from scoring.compile import Program
 from scoring.model import Model
 from sync.core.stage import DAY
-from sync.mirror.catalog import HIT, OVERRIDE, PERSON, READING, SCORE, SPELL
+from sync.mirror.catalog import HIT, OVERRIDE, PERSON, READING, SCORE, SPELL, in_spell, stage_now
 from sync.mirror.engine import Connection
 from sync.mirror.programs import SCOPE
 from sync.mirror.runs import get_meta, set_meta
@@ -98,10 +102,12 @@ def _basis(models: Sequence[Model]) -> list[list[Any]]:
 def fill_scope(conn: Connection, clock: Clock, *, everybody: bool) -> int:
     """Choose whom to score; how many. People in a spell are looked at once a day, for their reading."""
     known = or_(
-        exists(select(SCORE.c.person_id).where(SCORE.c.person_id == PERSON.c.person_id)),
+        exists(
+            select(SCORE.c.person_id).where(SCORE.c.person_id == PERSON.c.person_id, SCORE.c.shown.is_(True))
+        ),
         exists(select(SPELL.c.id).where(SPELL.c.person_id == PERSON.c.person_id)),
     )
-    query = select(PERSON.c.person_id, not_(known))
+    query = select(PERSON.c.person_id, not_(known), in_spell(), stage_now())
     if not everybody:
         unread = select(SPELL.c.person_id).where(SPELL.c.left_at.is_(None), not_(_has_reading(clock.now)))
         # a union of three index look-ups: an OR over them would read every person
@@ -111,7 +117,8 @@ def fill_scope(conn: Connection, clock: Clock, *, everybody: bool) -> int:
             .union(select(PERSON.c.person_id).where(PERSON.c.due_at <= clock.as_of), unread)
         )
         query = query.where(PERSON.c.person_id.in_(chosen))
-    return conn.execute(insert(SCOPE).from_select(["person_id", "first_sight"], query)).rowcount
+    columns = [column.name for column in SCOPE.columns]
+    return conn.execute(insert(SCOPE).from_select(columns, query)).rowcount
 
 
 def _has_reading(now: int) -> ColumnElement[bool]:
@@ -133,22 +140,16 @@ def replace_scores(
     Raises ScoreMismatch when a score is not the sum of its parts.
     """
     model = program.model
-    for table in (HIT, SCORE) if not everybody else ():
-        conn.execute(delete(table).where(table.c.model == model.name, table.c.person_id.in_(scope())))
     parts = program.hits.subquery()
-    columns = [column.name for column in HIT.columns]
-    conn.execute(
-        insert(HIT).from_select(
-            columns,
-            select(
-                *(literal(model.name) if name == "model" else parts.c[name] for name in columns)
-            ).select_from(parts),
-        )
-    )
-    values = _score_values(program, clock, earlier)
-    conn.execute(
-        insert(SCORE).from_select(list(values), select(*values.values()).select_from(program.decision))
-    )
+    values = {
+        column.name: literal(model.name) if column.name == "model" else parts.c[column.name]
+        for column in HIT.columns
+    }
+    if not everybody:
+        _drop_former_parts(conn, model.name, select(*(values[key.name] for key in HIT.primary_key)))
+    _store(conn, HIT, values, parts, everybody=everybody)
+    scores = _score_values(program, clock, earlier)
+    _store(conn, SCORE, scores, program.decision, everybody=everybody)
     _check_sums(conn, model.name, everybody=everybody)
     due = program.decision.c
     conn.execute(
@@ -157,6 +158,39 @@ def replace_scores(
             select(due.person_id, literal(model.name), due.due_at).where(due.due_at.is_not(None)),
         )
     )
+
+
+def _drop_former_parts(conn: Connection, model: str, now: Select[Any]) -> None:
+    """Delete the parts of the scope that are none any more; `now`: the keys of those that are."""
+    key = list(HIT.primary_key)
+    mine = (HIT.c.model == model, HIT.c.person_id.in_(scope()))
+    former = select(*key).where(*mine).except_(now)
+    conn.execute(delete(HIT).where(*mine, tuple_(*key).in_(former)))
+
+
+def _store(
+    conn: Connection,
+    table: Table,
+    values: Mapping[str, ColumnElement[Any]],
+    source: FromClause,
+    *,
+    everybody: bool,
+) -> None:
+    """Put rows of `source` into a table, in place of those with the same keys unless it is empty.
+
+    Only what differs is written, and where it lies: a row taken out and put in again costs pages of the
+    index too.
+    """
+    rows = select(*values.values()).select_from(source)
+    if everybody:
+        conn.execute(insert(table).from_select(list(values), rows))
+        return
+    kind = sqlite if conn.dialect.name == "sqlite" else postgresql
+    key = [column.name for column in table.primary_key]
+    statement = kind.insert(table).from_select(list(values), rows.where(true()))
+    new = {name: statement.excluded[name] for name in values if name not in key}
+    differs = or_(*(table.c[name].is_distinct_from(value) for name, value in new.items()))
+    conn.execute(statement.on_conflict_do_update(index_elements=key, set_=new, where=differs))
 
 
 def _score_values(program: Program, clock: Clock, earlier: Sequence[str]) -> dict[str, ColumnElement[Any]]:
@@ -254,14 +288,16 @@ def look_again_after_overrides(conn: Connection) -> None:
 
 
 def finish_scope(conn: Connection, *, everybody: bool) -> None:
-    """The people of the scope are no longer touched, and know when to be looked at again."""
+    """The people of the scope are no longer touched, show their stage and when to be looked at again.
+
+    The stage is the one before this run: `spells.show_stages` follows for those whose spell changed.
+    """
     due = select(func.min(DUE.c.due_at)).where(DUE.c.person_id == PERSON.c.person_id).scalar_subquery()
-    statement = update(PERSON).where(or_(PERSON.c.touched.is_(True), PERSON.c.due_at.is_distinct_from(due)))
-    conn.execute(
-        (statement if everybody else statement.where(PERSON.c.person_id.in_(scope()))).values(
-            touched=False, due_at=due
-        )
-    )
+    stage = select(SCOPE.c.stage_read).where(SCOPE.c.person_id == PERSON.c.person_id).scalar_subquery()
+    whom = PERSON.c.person_id.in_(scope())
+    if everybody:  # nothing is written for those of whom all is as it was
+        whom = or_(PERSON.c.touched.is_(True), PERSON.c.due_at.is_distinct_from(due), PERSON.c.stage != stage)
+    conn.execute(update(PERSON).where(whom).values(touched=False, due_at=due, stage=stage))
 
 
 def count_people(conn: Connection) -> int:

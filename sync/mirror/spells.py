@@ -31,6 +31,7 @@ from scoring.model import Model
 from sync.core.stage import DAY, ENDS_SPELL, MQL, NOT_MQL, Candidate, OpenSpell, Reading
 from sync.mirror.catalog import (
     HIT,
+    OVERRIDE,
     PERSON,
     READING,
     SCORE,
@@ -165,7 +166,7 @@ def entering(conn: Connection, program: Program, *, is_first: bool) -> list[Cand
         .join(SCOPE, SCOPE.c.person_id == asked.c.person_id)
         .join(PERSON, PERSON.c.person_id == asked.c.person_id)
         .join(SCORE, and_(SCORE.c.person_id == asked.c.person_id, SCORE.c.model == model))
-        .where(or_(SCORE.c.shown.is_(True), SCOPE.c.first_sight.is_(True)), not_(in_spell()))
+        .where(or_(SCORE.c.shown.is_(True), SCOPE.c.first_sight.is_(True)), SCOPE.c.in_spell.is_(False))
         .order_by(PERSON.c.person_id)
     )
     return [
@@ -176,12 +177,14 @@ def entering(conn: Connection, program: Program, *, is_first: bool) -> list[Cand
 
 def ordered_in(conn: Connection, model: Model) -> list[Candidate]:
     """People of the scope who show this model's score and are to be MQLs by an administrator's word."""
+    word = OVERRIDE.alias()
     query = (
-        select(*_person_columns(), _override())
-        .select_from(SCOPE)
-        .join(PERSON, PERSON.c.person_id == SCOPE.c.person_id)
+        select(*_person_columns(), word.c.verdict)
+        .select_from(word)
+        .join(PERSON, PERSON.c.person_id == word.c.person_id)
         .join(SCORE, and_(SCORE.c.person_id == PERSON.c.person_id, SCORE.c.model == model.name))
-        .where(SCORE.c.shown.is_(True), overridden(MQL), not_(in_spell()))
+        .where(word.c.ended_at.is_(None), word.c.verdict == MQL, SCORE.c.shown.is_(True))
+        .where(PERSON.c.person_id.in_(select(SCOPE.c.person_id)), not_(in_spell()))
         .order_by(PERSON.c.person_id)
     )
     return [
@@ -322,13 +325,10 @@ def close(conn: Connection, spell_id: str, now: int, why: str) -> None:
     )
 
 
-def show_stages(conn: Connection, changed: Collection[str], *, everybody: bool) -> None:
-    """Bring `person.stage` up to date for the scope and for people whose spells changed."""
+def show_stages(conn: Connection, changed: Collection[str]) -> None:
+    """Bring `person.stage` up to date for people whose spells changed, in the scope or not."""
     stage = stage_now()
     statement = update(PERSON).where(PERSON.c.stage != stage).values(stage=stage)
-    conn.execute(
-        statement if everybody else statement.where(PERSON.c.person_id.in_(select(SCOPE.c.person_id)))
-    )
     for person_id in sorted(changed):
         conn.execute(statement.where(PERSON.c.person_id == person_id))
 

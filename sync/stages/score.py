@@ -74,9 +74,9 @@ class _Scorer:
             if not clock.moved:
                 spells.note_readings(conn, clock.now)
             self._leave()
-            spells.show_stages(conn, self._changed, everybody=everybody)
             scores.look_again_after_overrides(conn)
             scores.finish_scope(conn, everybody=everybody)
+            spells.show_stages(conn, self._changed)
         scores.remember_basis(conn, self._models, clock)
         return self._counts
 
