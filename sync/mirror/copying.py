@@ -30,6 +30,7 @@ from sqlmodel import SQLModel
 from config.world import World
 from sync.mirror import rowhash
 from sync.mirror.dialect import in_batches
+from sync.mirror.driver_errors import without_values
 from sync.mirror.engine import Connection, Mirror
 from sync.mirror.lease import LEASE, NAME, Lease
 from sync.mirror.moved import MOVED_TO, moved_to
@@ -182,9 +183,18 @@ def _put(into: Connection, table: Table, rows: Iterator[Sequence[Any]]) -> None:
     names = ", ".join(f'"{column.key}"' for column in columns)
     if into.dialect.name == "postgresql":
         driver: Any = into.connection.driver_connection
-        with driver.cursor() as cursor, cursor.copy(f'COPY "{table.name}" ({names}) FROM STDIN') as stream:
-            for row in rows:
-                stream.write_row(row)
+        from psycopg import Error  # an optional dependency
+
+        try:
+            with (
+                driver.cursor() as cursor,
+                cursor.copy(f'COPY "{table.name}" ({names}) FROM STDIN') as stream,
+            ):
+                for row in rows:
+                    stream.write_row(row)
+        except Error as error:
+            without_values(error)
+            raise
         _continue_sequences(into, table)
         return
     marks = ", ".join("?" for _ in columns)

@@ -26,6 +26,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 
 from config.errors import ConfigError, Problem
 from config.world import World, epoch
+from sync.mirror.driver_errors import keep_wordless
 
 __all__ = [
     "Connection",
@@ -278,6 +279,7 @@ def _postgresql_engine(url: URL) -> Engine:
         execution_options={"preserve_rowcount": True},
     )
     event.listen(engine, "connect", _prepare_postgresql)
+    keep_wordless(engine)
     return engine
 
 

@@ -175,7 +175,7 @@ def purge_marked(conn: Connection, now: int) -> dict[str, int]:
         addresses |= known.addresses
     for query in (LEFT_RECORDS, LEFT_ENGAGEMENTS):
         for rows in in_batches(conn, sql(conn, query), BATCH):
-            records |= look_up(conn, [RecordRef(*row) for row in rows], ()).records
+            records |= look_up(conn, [RecordRef._make(row) for row in rows], ()).records
     for rows in in_batches(conn, sql(conn, LEFT_ADDRESSES), BATCH):
         addresses |= look_up(conn, (), [row[0] for row in rows]).addresses
     return _erase(conn, records, addresses, now) if records or addresses else {}

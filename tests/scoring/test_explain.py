@@ -15,6 +15,7 @@ from scoring.load import load_model
 from sync.mirror.catalog import ENGAGEMENT, PERSON
 from sync.mirror.engine import Connection, Mirror
 from sync.mirror.explain import explain_person, people_as_of
+from tests.databases import mirror_url
 from tests.scoring.subject import DAY, DEFAULT, NOW, default_model, engagement, person
 from tests.world import SimulatedWorld
 
@@ -100,9 +101,8 @@ def test_when_time_alone_ends_it() -> None:
 
 
 @pytest.fixture
-def conn(tmp_path: Path) -> Iterator[Connection]:
-    mirror = Mirror(f"sqlite:///{tmp_path}/mirror.db", SimulatedWorld())
-    mirror.migrate()
+def conn(tmp_path: Path, database: str) -> Iterator[Connection]:
+    mirror = Mirror(mirror_url(tmp_path), SimulatedWorld())
     with mirror.write() as conn:
         conn.execute(insert(PERSON).values(**person(**FACTS)))
         conn.execute(insert(ENGAGEMENT).values(**engagement("demo_requested", NOW - 60 * DAY)))

@@ -11,6 +11,7 @@ from sqlalchemy import insert
 from sqlmodel import SQLModel
 
 from sync.mirror.engine import Mirror
+from tests.databases import mirror_url
 from tests.unit.cli.runner import Ran, run
 from tests.world import SimulatedWorld
 
@@ -19,12 +20,11 @@ ANN = "ann@example.com"
 
 
 @pytest.fixture
-def folder(tmp_path: Path, world: SimulatedWorld) -> Path:
+def folder(tmp_path: Path, world: SimulatedWorld, database: str) -> Path:
     """A configuration whose mirror has four people: touched in time, touched late, overdue, with a queue."""
-    environ = {"MQLSYNC_DATABASE_URL": f"sqlite:///{tmp_path / 'mirror.db'}"}
+    environ = {"MQLSYNC_DATABASE_URL": mirror_url(tmp_path)}
     assert run("init", "--config-dir", str(tmp_path), environ=environ, world=world).code == 0
     mirror = Mirror(environ["MQLSYNC_DATABASE_URL"], world)
-    mirror.migrate()
     now = int(world.now().timestamp())
     rows: list[dict[str, Any]] = [
         {"owner": ANN, "started_at": now - 9 * HOUR, "touched_at": now - 8 * HOUR, "touched_by": "call"},
@@ -50,7 +50,7 @@ def folder(tmp_path: Path, world: SimulatedWorld) -> Path:
 
 
 def ask(folder: Path, world: SimulatedWorld, *argv: str) -> Ran:
-    environ = {"MQLSYNC_DATABASE_URL": f"sqlite:///{folder / 'mirror.db'}"}
+    environ = {"MQLSYNC_DATABASE_URL": mirror_url(folder)}
     return run(*argv, "--config-dir", str(folder), environ=environ, world=world)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import traceback
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,9 +13,12 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import String, make_url, text
+from sqlalchemy.exc import DBAPIError
 
 from sync.cli.exits import ending
+from sync.mirror import copying
 from sync.mirror import engine as engine_module
+from sync.mirror.dialect import in_batches
 from sync.mirror.engine import (
     DatabaseNewer,
     DatabaseRefused,
@@ -23,7 +27,7 @@ from sync.mirror.engine import (
     DiskFull,
     Mirror,
 )
-from sync.mirror.migrations import IN_LOCALE_ORDER, METADATA
+from sync.mirror.migrations import IN_LOCALE_ORDER, METADATA, belongs_to
 from tests.postgres import Postgres
 from tests.unit.mirror.rows import person, save, select
 from tests.world import SimulatedWorld
@@ -60,7 +64,8 @@ def test_migrated_it_has_exactly_the_schema_of_the_tables(mirror: Mirror) -> Non
         return False if texts else None
 
     with mirror.read() as conn:
-        options = {"compare_type": differ, "compare_server_default": True}
+        mine = {"include_object": belongs_to(conn.dialect.name)}
+        options = {"compare_type": differ, "compare_server_default": True, **mine}
         assert compare_metadata(MigrationContext.configure(conn, opts=options), METADATA) == []
 
 
@@ -170,6 +175,38 @@ def test_what_the_server_says(mirror: Mirror, state: str, kind: type[DatabaseUnu
         conn.exec_driver_sql(f"DO $$ BEGIN RAISE EXCEPTION 'as a test' USING ERRCODE = '{state}'; END $$")
     assert type(caught.value) is kind
     assert ending(caught.value).code == code
+
+
+@pytest.mark.parametrize(
+    ("query", "left"),
+    [
+        ("INSERT INTO meta VALUES ('ann@x.test', '1'), ('ann@x.test', '2')", "unique constraint"),
+        ("INSERT INTO meta VALUES ('ann@x.test', NULL)", "not-null constraint"),
+        ("SELECT CAST('ann@x.test' AS INTEGER)", "InvalidTextRepresentation (22P02)"),
+    ],
+)
+def test_no_error_repeats_a_value(mirror: Mirror, query: str, left: str) -> None:
+    with pytest.raises(DBAPIError) as caught, mirror.write() as conn:
+        conn.execute(text(query))
+    told = "".join(traceback.format_exception(caught.value.with_traceback(None)))
+    assert left in told
+    assert "ann@x.test" not in told.replace(query, "")
+
+
+def test_a_copy_that_is_refused_repeats_no_value(mirror: Mirror) -> None:
+    with pytest.raises(psycopg.Error) as caught, mirror.write() as conn:
+        copying._put(conn, copying.META, iter([("ann@x.test", "1"), ("ann@x.test", "2")]))
+    assert "ann@x.test" not in str(caught.value)
+    assert "unique constraint" in str(caught.value)
+
+
+def test_the_first_rows_of_a_large_answer_come_before_the_last_are_made(mirror: Mirror) -> None:
+    query = text("SELECT 1 / (1000 - n) FROM generate_series(1, 1000) AS n")
+    with mirror.read() as conn:
+        batches = in_batches(conn, query, 10)
+        assert len(next(batches)) == 10
+        with pytest.raises(DBAPIError, match=r"DivisionByZero \(22012\)"):
+            list(batches)
 
 
 def test_a_commit_waits_for_the_disk_only_when_it_must(mirror: Mirror) -> None:
