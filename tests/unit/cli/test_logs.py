@@ -33,6 +33,7 @@ from sync.schedule import Clockwork
 from sync.stopping import StopSwitch
 from sync.vitals import Notifier, Vitals
 from tests.acceptance.site import Site, made
+from tests.databases import mirror_url
 from tests.unit.cli.runner import run
 from tests.world import SimulatedWorld
 
@@ -175,7 +176,7 @@ BODIES = {
 
 
 @pytest.fixture
-def site(tmp_path: Path) -> Iterator[Site]:
+def site(tmp_path: Path, database: str) -> Iterator[Site]:
     yield from made(tmp_path, seed=lambda site: site.demo(site.pair(PERSON).email))
 
 
@@ -201,6 +202,7 @@ FAILURES = [
 ]
 
 
+@pytest.mark.sqlite("about the answers of the CRMs")
 @pytest.mark.parametrize(("crm", "status", "path"), FAILURES, ids=str)
 def test_no_canary_leaves_by_any_failing_path(site: Site, crm: str, status: int, path: str) -> None:
     refuse(site, crm, status, path)
