@@ -12,9 +12,9 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, Protocol
 
-from sync.metrics import CONTENT_TYPE, Metrics
+from sync.metrics import CONTENT_TYPE
 from sync.vitals import Vitals
 
 log = logging.getLogger(__name__)
@@ -31,12 +31,21 @@ class Page(NamedTuple):
     body: bytes
 
 
-class Pages:
-    """What stands on each page at this moment."""
+class Measured(Protocol):
+    """Something with metrics."""
 
-    def __init__(self, vitals: Vitals, metrics: Metrics) -> None:
+    def text(self) -> bytes:
+        """As Prometheus reads it."""
+        ...
+
+
+class Pages:
+    """What stands on each page at this moment. `not_ready`: why, while it does not serve."""
+
+    def __init__(self, vitals: Vitals, metrics: Measured, not_ready: str = "does not hold the lease") -> None:
         self._vitals = vitals
         self._metrics = metrics
+        self._not_ready = not_ready
 
     def page(self, path: str) -> Page:
         """The page of that path."""
@@ -46,7 +55,7 @@ class Pages:
                 return _said("ok" if vitals.is_alive else "nothing has moved for too long", vitals.is_alive)
             case "/readyz":
                 if not vitals.ready:
-                    return _said("does not hold the lease", well=False)
+                    return _said(self._not_ready, well=False)
                 return _said(
                     f"the last run met {vitals.trouble}" if vitals.trouble else "ok", not vitals.trouble
                 )

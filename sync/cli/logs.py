@@ -10,6 +10,7 @@ import logging
 import traceback
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any, Final, TextIO
 
 from config.world import World, from_epoch
@@ -18,6 +19,10 @@ from sync.redaction import Redactor
 
 OURS: Final = ("config", "connectors", "scoring", "sync")
 PROGRESS_EVERY: Final = 10.0  # seconds between two lines on how far a run is
+ACCOUNT: Final[ContextVar[str]] = ContextVar("account", default="")
+"""The account that this thread serves, where a process serves several."""
+ACCOUNTS_RUN: Final[ContextVar[str]] = ContextVar("run_id", default="")
+"""The run of that account that is under way."""
 
 log = logging.getLogger(__name__)
 
@@ -37,6 +42,10 @@ class Lines(logging.Handler):
         """From now on lines belong to this run."""
         self.run_id = run_id
 
+    def hide(self, redactor: Redactor) -> None:
+        """From now on lines pass this redactor."""
+        self._redactor = redactor
+
     def emit(self, record: logging.LogRecord) -> None:
         """Write it; a log that cannot be written is no reason to stop."""
         try:
@@ -53,7 +62,8 @@ class Lines(logging.Handler):
         known = self._known(record)
         if self._as_json:
             return to_json(known, indent=None)
-        run = f" run {known['run_id'][:8]}" if known["run_id"] else ""
+        run = f" {known['account']}" if "account" in known else ""
+        run += f" run {known['run_id'][:8]}" if known["run_id"] else ""
         text = f"{known['at']} {known['level']}{run}: {clean(known['message'])}"
         return "\n".join([text, *(f"  {clean(line)}" for line in known.get("trace", "").splitlines())])
 
@@ -62,9 +72,11 @@ class Lines(logging.Handler):
             "at": f"{from_epoch(record.created):%Y-%m-%dT%H:%M:%S}.{int(record.msecs):03}Z",
             "level": record.levelname.lower(),
             "logger": record.name,
-            "run_id": getattr(record, "run_id", self.run_id),
+            "run_id": getattr(record, "run_id", ACCOUNTS_RUN.get() or self.run_id),
             "message": self._redactor.all(_message(record)),
         }
+        if ACCOUNT.get():
+            known["account"] = ACCOUNT.get()
         if self._verbose and record.exc_info and record.exc_info[1] is not None:
             known["trace"] = self._redactor.all("".join(traceback.format_exception(record.exc_info[1])))
         return known

@@ -98,8 +98,9 @@ def run(session: Session) -> int:
 class Watch:
     """What is made of each run of the daemon: JSON, log lines, metrics, alerts."""
 
-    def __init__(self, session: Session, opened: App, vitals: Vitals) -> None:
+    def __init__(self, session: Session, opened: App, vitals: Vitals, account: str = "") -> None:
         self._session = session
+        self._of_account = {"account": account} if account else {}
         self._app = opened
         self.metrics = Metrics(self._status, vitals)
         url = opened.settings.alerts.webhook
@@ -111,7 +112,7 @@ class Watch:
         """A scheduled run has ended; one without an id by an error, which has been logged."""
         if report.run_id:
             if self._session.options.json:
-                self._session.out.json_line(report.to_json())
+                self._session.out.json_line({**self._of_account, **report.to_json()})
             log_report(report)
         self.metrics.ran(report)
         if self._alerts is not None:

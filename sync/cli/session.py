@@ -7,7 +7,9 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from config.accounts import account_of
 from config.load import Loaded, examine
+from config.paths import find_config_dir
 from config.secrets import secret_values
 from config.settings import Settings
 from config.world import World
@@ -40,9 +42,15 @@ class Session:
     def loaded_quietly(self) -> Loaded:
         """The same without the warnings."""
         if self._loaded is None:
-            self._loaded = examine(self.options.config_dir, self.environ)
+            self._loaded = examine(self.options.config_dir, self._environ_of_folder())
             self.out.redactor = Redactor(secret_values(self._loaded.settings))
         return self._loaded
+
+    def _environ_of_folder(self) -> Mapping[str, str]:
+        """The environment; of an account that an accounts.toml names, the account's own."""
+        folder = find_config_dir(self.options.config_dir, self.environ)
+        account = account_of(folder, self.environ)
+        return self.environ if account is None else account.environ
 
     @property
     def settings(self) -> Settings:

@@ -39,7 +39,7 @@ class PulledPlug(RealWorld):
             os.kill(os.getpid(), signal.SIGKILL)
 
 
-def _child(
+def run_main(
     argv: Sequence[str],
     environ: Mapping[str, str],
     arrival: int | None,
@@ -47,6 +47,7 @@ def _child(
     log: Path | None,
     output: Path,
 ) -> None:
+    """What the process does: the command, its output into a file."""
     from sync.cli.main import main
 
     with output.open("w", encoding="utf-8") as file:
@@ -56,10 +57,12 @@ def _child(
     os._exit(code)
 
 
-def _context() -> ForkServerContext:
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["tests.faults.process", "sync.cli.main", "sync.cli.passes"])
-    return context
+def context() -> ForkServerContext:
+    """Where processes are forked from."""
+    found = multiprocessing.get_context("forkserver")
+    commands = ["sync.cli.main", "sync.cli.passes", "sync.cli.working", "sync.worker"]
+    found.set_forkserver_preload(["tests.faults.process", *commands])
+    return found
 
 
 def mqlsync(
@@ -77,7 +80,7 @@ def mqlsync(
     `kill_at`: die at that arrival (from 1) at one of the failpoints `names`, all of them when empty. `log`
     collects the failpoints passed.
     """
-    process = _context().Process(target=_child, args=(argv, dict(environ), kill_at, names, log, output))
+    process = context().Process(target=run_main, args=(argv, dict(environ), kill_at, names, log, output))
     process.start()
     process.join(timeout)
     if process.exitcode is None:

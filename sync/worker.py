@@ -1,0 +1,215 @@
+"""Turns of many accounts on any number of hosts: procrastinate on a PostgreSQL hands them out.
+
+    (no job) ─a─► todo ─b─► doing ─c─► (gone, and the next turn todo)
+                    ▲         │
+                    └────d────┘
+
+    a  some worker's periodic task `look` finds an account without a job; its queueing lock, the account's
+       name, lets only one wait
+    b  a worker takes it when it is due; its lock, the account's name again, lets only one be at it
+    c  the turn is over: the next one is deferred for when something is due, then the job is deleted
+    d  its worker died: the periodic task `rescue` of any other gives it back when no heartbeat came for
+       `rescue_after` seconds. A worker that only stood still finds that the account's lease is lost.
+
+Periodic tasks are deferred once however many workers there are (the library's own table sees to it). They
+have a worker of their own in each process, so that no account's turn holds them up. A worker that is told
+to stop interrupts its turns between two pages or batches and puts them back for the others.
+
+The queue lives in a schema named after the library's own schema version: a newer library begins a new queue,
+which `look` fills. The jobs hold an account's name and nothing else of it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, Final
+
+import psycopg
+from procrastinate import App, JobContext, PsycopgConnector
+from procrastinate.exceptions import AlreadyEnqueued, ConnectorException
+from procrastinate.jobs import Status
+from procrastinate.schema import SchemaManager
+
+from config.accounts import in_schema
+from config.world import World
+from sync.mirror.engine import Mirror, have_schema
+from sync.stopping import StopSwitch
+from sync.turns import Next
+from sync.vitals import Vitals
+
+log = logging.getLogger(__name__)
+
+TURNS: Final = "accounts"
+UPKEEP: Final = "upkeep"
+POLL: Final = 1.0  # seconds between two looks for turns that have come due
+BREATH: Final = 5.0  # seconds before a queue that failed is asked again
+
+
+Take = Callable[[str, int], Next | None]
+"""(account, failures so far) → its next turn; None: this worker knows no such account. Runs in a thread."""
+
+
+class Worker:
+    """Takes turns from the queue at `url` until the switch is pressed, so many at a time.
+
+    `names` gives the accounts that there are, each time it is asked.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        concurrency: int,
+        rescue_after: int,
+        names: Callable[[], Sequence[str]],
+        take: Take,
+        world: World,
+        vitals: Vitals,
+    ) -> None:
+        self._url = url
+        self._concurrency = concurrency
+        self._rescue_after = rescue_after
+        self._names = names
+        self._take = take
+        self._world = world
+        self._vitals = vitals
+
+    def run(self, switch: StopSwitch) -> None:
+        """Serve. Raises the errors of `sync.mirror.engine` when the queue cannot be had at the start."""
+        prepare(self._url, self._world)
+        with switch.on_signals():
+            while not switch:
+                try:
+                    asyncio.run(self._serve(switch))
+                except (ConnectorException, psycopg.Error) as error:
+                    log.warning("the queue cannot be used: %s", type(error.__cause__ or error).__name__)
+                self._vitals.ready = False
+                if not switch:
+                    self._world.sleep(BREATH)
+        self._vitals.stopping()
+
+    async def _serve(self, switch: StopSwitch) -> None:
+        """Until the switch is pressed, or the queue breaks off."""
+        loop = asyncio.get_running_loop()
+        loop.set_default_executor(ThreadPoolExecutor(self._concurrency + 2, thread_name_prefix="turn"))
+        app = self._app()
+        beat = self._rescue_after / 4
+        kinds: list[dict[str, Any]] = [
+            {"queues": [TURNS], "concurrency": self._concurrency, "name": TURNS},
+            {"queues": [UPKEEP], "concurrency": 1, "name": UPKEEP, "listen_notify": False},
+        ]
+        async with app.open_async():
+            running = [
+                asyncio.create_task(
+                    app.run_worker_async(
+                        **kind,
+                        fetch_job_polling_interval=POLL,
+                        update_heartbeat_interval=beat,
+                        stalled_worker_timeout=self._rescue_after,
+                        delete_jobs="always",
+                        install_signal_handlers=False,
+                    )
+                )
+                for kind in kinds
+            ]
+
+            def end() -> None:
+                """Once for each: a second one would not let it wait for its turns."""
+                for task in running:
+                    if not task.cancelling():
+                        task.cancel()
+
+            switch.on_stop = lambda: loop.call_soon_threadsafe(end)
+            if switch:
+                end()
+            else:
+                self._vitals.serving()
+            await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
+            end()
+            for ended in await asyncio.gather(*running, return_exceptions=True):
+                if isinstance(ended, Exception):
+                    raise ended
+
+    def _app(self) -> App:
+        """The tasks, on a fresh connection."""
+        options = f"-csearch_path={queue_schema()}"
+        connector = PsycopgConnector(
+            conninfo=self._url, kwargs={"options": options}, min_size=1, max_size=4, timeout=10.0
+        )
+        app = App(connector=connector)
+        every = max(1, self._rescue_after // 4)
+
+        @app.task(queue=TURNS, name="turn", pass_context=True)
+        async def turn(context: JobContext, account: str, failures: int = 0) -> None:
+            del context
+            self._vitals.beat()
+            following = await asyncio.to_thread(self._take, account, failures)
+            if following is not None:
+                await _defer(app, account, following)
+
+        @app.periodic(cron=f"* * * * * */{every}", periodic_id="look")
+        @app.task(queue=UPKEEP, name="look", queueing_lock="look")
+        async def look(timestamp: int) -> None:
+            del timestamp
+            self._vitals.beat()
+            open_jobs = await app.job_manager.list_jobs_async(queue=TURNS)
+            known = {job.lock for job in open_jobs}
+            now = self._world.now()
+            for name in await asyncio.to_thread(self._names):
+                if name not in known:
+                    await _defer(app, name, Next(now, 0))
+
+        @app.periodic(cron=f"* * * * * */{every}", periodic_id="rescue")
+        @app.task(queue=UPKEEP, name="rescue", queueing_lock="rescue")
+        async def rescue(timestamp: int) -> None:
+            del timestamp
+            await _rescue(app, self._rescue_after)
+
+        return app
+
+
+async def _defer(app: App, account: str, following: Next) -> None:
+    """Let the account have its next turn then; one that waits already is enough."""
+    one = app.configure_task("turn", lock=account, queueing_lock=account, schedule_at=following.at)
+    try:
+        await one.defer_async(account=account, failures=following.failures)
+    except AlreadyEnqueued:
+        log.debug("a turn of %s waits already", account)
+
+
+async def _rescue(app: App, rescue_after: int) -> None:
+    """Give back what dead workers were at."""
+    for job in await app.job_manager.get_stalled_jobs(seconds_since_heartbeat=rescue_after):
+        try:
+            if job.queue == TURNS:
+                log.warning("the worker of %s has died: its turn goes to another", job.lock)
+                await app.job_manager.retry_job(job)
+            else:
+                await app.job_manager.finish_job(job, Status.ABORTED, delete_job=True)
+        except ConnectorException:  # its next turn waits already, or somebody else was quicker
+            try:
+                await app.job_manager.finish_job(job, Status.ABORTED, delete_job=True)
+            except ConnectorException:
+                log.debug("job %s is gone", job.id)
+
+
+def queue_schema() -> str:
+    """The schema that the queue lives in: `mqlsync_queue_` and the library's newest migration."""
+    newest = max(path.name for path in Path(SchemaManager.get_migrations_path()).glob("*.sql"))
+    return f"mqlsync_queue_{newest[:8].replace('.', '_')}"
+
+
+def prepare(url: str, world: World) -> None:
+    """Make the queue's tables where there are none. Raises the errors of `sync.mirror.engine`."""
+    queue = Mirror(in_schema(url, queue_schema()), world)
+    try:
+        with queue.write(durable=True) as conn:
+            have_schema(conn)
+            if conn.exec_driver_sql("SELECT to_regclass('procrastinate_jobs')").scalar_one() is None:
+                driver: Any = conn.connection.driver_connection
+                driver.execute(SchemaManager.get_schema())
+    finally:
+        queue.close()
