@@ -13,7 +13,7 @@ their own (their CPU time and peak memory are theirs alone):
     calls   of a first sync, of a pass after 500 changes, and of one with nothing new, against the fewest
     memory  the peak of a first sync with few records and with many
     idle    CPU of a whole pass with nothing new (pull, match, score, decide, write) over the larger number of
-            records, half of them in either CRM
+            records: the smaller is pulled, half of it from either CRM, and then copied within the mirror
 
 Says on stderr what it is at. As it stands it takes some ten to fifteen minutes on two idle cores, and four
 gigabytes of memory for the sandbox. Everything it makes lies in a temporary folder that goes with it; it ends
@@ -37,7 +37,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 LIST_RATE, SEARCH_RATE = 19.0, 5.0  # calls a second: 190 in ten seconds, and 5 searches
-DEEP: Final = 1_300.0  # seconds: a pass after so long neither reads the overlap nor re-reads for a late index
+DEEP: Final = 1_300.0  # seconds: a pass after so long neither reads the overlap nor does what is done hourly
 CHANGED: Final = 500
 FREE: Final = {
     "hs_per_ten_seconds": 10**9,
@@ -241,21 +241,25 @@ def memory(told: argparse.Namespace, out: Results, folder: str) -> None:
 
 
 def idle(told: argparse.Namespace, out: Results, folder: str) -> None:
-    """A whole pass with nothing new over a large mirror."""
-    records = told.memory[1]
+    """A whole pass with nothing new over a large mirror: first pulled, then made larger by copies."""
+    few, many = told.memory
+    records = few
     path = Path(folder, "idle")
     path.mkdir()
-    out.at(f"idle: first sync of {records} people of both CRMs, matched and scored")
-    with Server(hubspot=records // 2, salesforce=records - records // 2) as server:
+    out.at(f"idle: first sync of {few} people of both CRMs, matched and scored")
+    with Server(hubspot=few // 2, salesforce=few - few // 2) as server:
         first = server.child("tick", path=str(path), ahead=0.0)
         if first["wrong"]:
             out.at(f"idle: the first sync says {first['wrong']}")
         took = f"{first['seconds']:.0f} s, CPU {first['cpu']:.0f} s, peak {first['peak']:.0f} MiB"
-        out.add("idle", f"first sync of {records} people, matched and scored", took)
+        out.add("idle", f"first sync of {few} people, matched and scored", took)
         for passed in (1, 2):  # the first one reads the overlap again
-            out.at(f"idle: pass {passed} with nothing new")
+            out.at(f"idle: pass {passed} with nothing new over {records} records")
             server.post("/clock", {"advance": DEEP})
             result = server.child("tick", path=str(path), ahead=DEEP * passed)
+            if passed == 1:
+                out.at(f"idle: the mirror made {many // few} times as large")
+                records = server.child("grow", path=str(path / "mirror.db"), times=many // few)["records"]
         if result["wrong"]:
             out.at(f"idle: the pass says {result['wrong']}")
         out.add("idle", f"CPU of a whole pass with nothing new over {records} records",

@@ -46,6 +46,16 @@ from sync.pipeline import SyncRequest
 PEOPLE: Final = {"hubspot": "hubspot.contacts", "salesforce": "salesforce.Contact"}
 """The feed of people of each CRM that is measured."""
 
+COPIED: Final[Mapping[str, tuple[str, ...]]] = {
+    "person_record": ("id", "founder_id"),
+    "person": ("person_id", "founding_id"),
+    "person_member": ("id", "person_id"),
+    "match_key": ("key", "id"),
+    "score": ("person_id",),
+    "score_hit": ("person_id",),
+}
+"""What a mirror has of each person, and the columns in which one copy differs from another."""
+
 TITLES: Final = ("VP Sales", "Engineer", "Head of Marketing", "Director")
 BY_QUERIES: Final = 10**9  # rows above which a Bulk job is made: never
 SETTINGS: Final = '[writeback.hubspot.contacts]\nstage = { field = "lifecyclestage", policy = "ladder", ' + (
@@ -196,6 +206,25 @@ def tick(told: Mapping[str, Any], path: str, ahead: float) -> dict[str, Any]:
     return {"seconds": seconds, "cpu": spent, "peak": peak, "seen": seen, "calls": calls, "wrong": problems}
 
 
+def grow(told: Mapping[str, Any], path: str, times: int) -> dict[str, Any]:  # noqa: ARG001 (as all parts)
+    """Make a mirror so many times as large: copies of its records and people beside them, scored alike."""
+    started = time.monotonic()
+    mirror = sqlite3.connect(path, isolation_level=None)
+    for pragma in ("journal_mode=OFF", "synchronous=OFF", "cache_size=-262144"):
+        mirror.execute(f"PRAGMA {pragma}")
+    for table, renamed in COPIED.items():
+        columns = [row[1] for row in mirror.execute(f"PRAGMA table_info({table})")]
+        values = ",".join(f"\"{name}\"||'-'||:n" if name in renamed else f'"{name}"' for name in columns)
+        last = mirror.execute(f"SELECT max(rowid) FROM {table}").fetchone()[0] or 0
+        copy = f"INSERT INTO {table} SELECT {values} FROM {table} WHERE rowid <= :last"
+        for n in range(1, times):
+            mirror.execute(copy, {"n": n, "last": last})
+    records = mirror.execute("SELECT count(*) FROM person_record").fetchone()[0]
+    mirror.execute("PRAGMA journal_mode=WAL")
+    mirror.close()
+    return {"seconds": time.monotonic() - started, "records": records}
+
+
 def floor(told: Mapping[str, Any], crm: str, path: str, *, bulk: bool, batch: int) -> dict[str, float]:
     """The least that has to be done for the same people: CPU seconds of each part.
 
@@ -297,7 +326,12 @@ def main(name: str, arguments: Mapping[str, Any]) -> None:
     if name == "serve":
         serve(**arguments)
         return
-    parts: dict[str, Callable[..., dict[str, Any]]] = {"pull": pull, "tick": tick, "floor": floor}
+    parts: dict[str, Callable[..., dict[str, Any]]] = {
+        "pull": pull,
+        "tick": tick,
+        "grow": grow,
+        "floor": floor,
+    }
     print(json.dumps(parts[name](**arguments)))
 
 
