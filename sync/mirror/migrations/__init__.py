@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from alembic import command
 from alembic.config import Config
@@ -27,6 +28,15 @@ IN_LOCALE_ORDER: Final = text(
     "AND data_type IN ('character varying', 'text') AND table_name <> 'alembic_version' "
     "ORDER BY table_name, ordinal_position"
 )
+
+
+def belongs_to(dialect: str) -> Callable[..., bool]:
+    """For Alembic's `include_object`: everything but the indexes that only another database has."""
+
+    def included(item: Any, _name: str | None, kind: str, reflected: bool, _other: Any) -> bool:
+        return kind != "index" or reflected or item.info.get("only") in (None, dialect)
+
+    return included
 
 
 def config_for(conn: Connection | None = None) -> Config:

@@ -7,7 +7,7 @@ from typing import Any, Literal
 from alembic import context
 from sqlmodel.sql.sqltypes import AutoString
 
-from sync.mirror.migrations import METADATA
+from sync.mirror.migrations import METADATA, belongs_to
 
 
 def render(kind: str, item: Any, _: Any) -> str | Literal[False]:
@@ -15,8 +15,10 @@ def render(kind: str, item: Any, _: Any) -> str | Literal[False]:
     return "sa.String()" if kind == "type" and isinstance(item, AutoString) else False
 
 
+connection = context.config.attributes["connection"]
 context.configure(
-    connection=context.config.attributes["connection"],
+    connection=connection,
+    include_object=belongs_to(connection.dialect.name),
     target_metadata=METADATA,
     render_item=render,
     render_as_batch=True,

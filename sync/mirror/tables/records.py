@@ -134,7 +134,19 @@ class EngagementRow(SQLModel, table=True):
 
     __tablename__ = "engagement"
     __table_args__ = (
-        Index("engagement_of_person", "person_id", "kind", "occurred_at"),
+        Index("engagement_of_person", "person_id", "kind", "occurred_at", info={"only": "postgresql"}).ddl_if(
+            dialect="postgresql"
+        ),
+        # scoring passes over most page views by their asset alone; PostgreSQL has no index over long texts
+        Index(
+            "engagement_to_score",
+            "person_id",
+            "kind",
+            "occurred_at",
+            "asset",
+            sqlite_where=text("person_id IS NOT NULL"),
+            info={"only": "sqlite"},
+        ).ddl_if(dialect="sqlite"),
         Index("engagement_by_record", "crm", "person_object", "person_record_id"),
         Index("engagement_by_email", "email_key"),
     )
