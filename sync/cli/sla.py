@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from typing import Annotated, Any
 
@@ -70,6 +71,10 @@ def _json(clock: Clock, now: int) -> dict[str, Any]:
         "touched_at": iso_z(clock.touched_at),
         "touched_by": clock.touched_by,
         "closed_at": iso_z(clock.closed_at),
+        "earlier": [
+            {**past, "started_at": iso_z(past["started_at"]), "due_at": iso_z(past["due_at"])}
+            for past in json.loads(clock.earlier or "[]")
+        ],
     }
 
 

@@ -7,13 +7,13 @@ inside the caller's transaction; times are epoch seconds.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any, Final, NamedTuple
 
 from sqlalchemy import Table, and_, exists, func, insert, not_, or_, select, update
 
 from connectors.records import GoneReason, RecordRef
-from sync.core.writes import REPAIR
+from sync.core.writes import REASSIGN, REPAIR
 from sync.mirror.engine import Connection
 from sync.mirror.outbox import INTENT
 from sync.mirror.proofs import VERIFIED
@@ -76,6 +76,25 @@ class Changed(NamedTuple):
     value: str | None
 
 
+class Overdue(NamedTuple):
+    """A hand-off that nobody touched in time."""
+
+    spell_id: str
+    person_id: str
+    owner: str | None
+    due_at: int
+
+
+class Passed(NamedTuple):
+    """A hand-off that went on to another owner, whose clock has yet to start."""
+
+    spell_id: str
+    person_id: str
+    model: str
+    at: int
+    owners: tuple[tuple[str, str], ...]
+
+
 class Clock(NamedTuple):
     """One hand-off as it is listed."""
 
@@ -89,6 +108,7 @@ class Clock(NamedTuple):
     touched_at: int | None
     touched_by: str | None
     closed_at: int | None
+    earlier: str | None = None  # owners before this one who let it lie, JSON
 
     def state(self, now: int) -> str:
         """touched, closed (the spell ended untouched), overdue, or open."""
@@ -282,6 +302,66 @@ def close_ended(conn: Connection) -> None:
     conn.execute(update(HAND_OFF).where(HAND_OFF.c.closed_at.is_(None)).values(closed_at=left))
 
 
+def overdue(conn: Connection, now: int) -> list[Overdue]:
+    """Hand-offs that nobody touched in time and that are not over, the longest overdue first."""
+    late = (HAND_OFF.c.touched_at.is_(None), HAND_OFF.c.closed_at.is_(None), HAND_OFF.c.due_at < now)
+    columns = [HAND_OFF.c[name] for name in Overdue._fields]
+    query = select(*columns).where(*late).order_by(HAND_OFF.c.due_at, HAND_OFF.c.spell_id)
+    return [Overdue(*row) for row in conn.execute(query)]
+
+
+def acted_on(conn: Connection, spells: Collection[str]) -> set[str]:
+    """Those of these spells that are touched or over, or of which a status is not ours any more."""
+    if not spells:
+        return set()
+    names = and_(
+        RECORD.c.crm == INTENT.c.crm, RECORD.c.object == INTENT.c.object, RECORD.c.id == INTENT.c.record_id
+    )
+    wanted = HAND_OFF.c.spell_id.in_(sorted(spells))
+    over = or_(HAND_OFF.c.touched_at.is_not(None), HAND_OFF.c.closed_at.is_not(None))
+    moved = (
+        select(INTENT.c.spell_id)
+        .join(HAND_OFF, HAND_OFF.c.spell_id == INTENT.c.spell_id)
+        .join(VERIFIED, VERIFIED.c.intent_id == INTENT.c.id)
+        .join(RECORD, names)
+        .where(wanted, INTENT.c.purpose == "status", not_(RECORD.c.gone))
+        .where(RECORD.c.modified_ms > VERIFIED.c.at_ms)
+        .where(func.coalesce(RECORD.c.status, "") != func.coalesce(VERIFIED.c.value, ""))
+    )
+    found = set(conn.execute(select(HAND_OFF.c.spell_id).where(wanted, over)).scalars())
+    return found | set(conn.execute(moved).scalars())
+
+
+def passed_on(conn: Connection) -> list[Passed]:
+    """Hand-offs whose next owner is proved to stand there, and whose clock still is the former one's."""
+    proved_at = func.coalesce(INTENT.c.verified_at_ms / 1000, INTENT.c.done_at)
+    columns = (SPELL.c.id, SPELL.c.person_id, SPELL.c.model, INTENT.c.crm, INTENT.c.desired_value, proved_at)
+    query = (
+        select(*columns)
+        .join(SPELL, SPELL.c.id == INTENT.c.spell_id)
+        .join(HAND_OFF, HAND_OFF.c.spell_id == SPELL.c.id)
+        .where(INTENT.c.state == "verified", INTENT.c.policy == REASSIGN, HAND_OFF.c.touched_at.is_(None))
+        .where(INTENT.c.created_at > HAND_OFF.c.due_at)
+        .order_by(SPELL.c.id, INTENT.c.created_at.desc(), INTENT.c.crm.desc(), INTENT.c.id)
+    )
+    found: dict[str, Passed] = {}
+    for spell_id, person_id, model, crm, value, at in conn.execute(query):
+        one = found.get(spell_id) or Passed(spell_id, person_id, model, int(at), ())
+        found[spell_id] = one._replace(at=min(one.at, int(at)), owners=(*one.owners, (crm, value)))
+    return list(found.values())
+
+
+def restart(conn: Connection, one: Passed, owner: str | None, due_at: int | None) -> None:
+    """Begin the clock of the next owner; the former one's stays in `earlier`."""
+    mine = HAND_OFF.c.spell_id == one.spell_id
+    columns = (HAND_OFF.c.owner, HAND_OFF.c.started_at, HAND_OFF.c.due_at, HAND_OFF.c.earlier)
+    before = conn.execute(select(*columns).where(mine)).one()
+    past = {"owner": before.owner, "started_at": before.started_at, "due_at": before.due_at}
+    earlier = json.dumps([*json.loads(before.earlier or "[]"), past])
+    values = {"owner": owner, "started_at": one.at, "due_at": due_at, "earlier": earlier}
+    conn.execute(update(HAND_OFF).where(mine).values(values))
+
+
 def count_overdue(conn: Connection, now: int) -> int:
     """How many hand-offs nobody touched in time and that are not over."""
     late = (HAND_OFF.c.touched_at.is_(None), HAND_OFF.c.closed_at.is_(None), HAND_OFF.c.due_at < now)
@@ -319,6 +399,9 @@ def by_owner(found: Iterable[Clock], now: int) -> list[OfOwner]:
     groups: dict[str, list[Clock]] = {}
     for clock in found:
         groups.setdefault(clock.owner or "", []).append(clock)
+        for past in json.loads(clock.earlier or "[]"):
+            gone_on = clock._replace(touched_at=None, touched_by=None, closed_at=clock.started_at, **past)
+            groups.setdefault(past["owner"] or "", []).append(gone_on)
     counted = []
     for owner, clocks_ in sorted(groups.items()):
         states = [clock.state(now) for clock in clocks_]

@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import Table, and_, delete, exists, func, insert, not_, select, update
+from sqlalchemy import ColumnElement, Table, and_, delete, exists, func, insert, not_, select, update
 
 from connectors.records import RecordRef
-from sync.core.writes import REPAIR, UNDO
+from sync.core.writes import REASSIGN, REPAIR, UNDO
 from sync.mirror.engine import Connection
 from sync.mirror.outbox import INTENT, Row, of_records
 from sync.mirror.proofs import VERIFIED
@@ -206,11 +206,15 @@ def settle(conn: Connection, row: Row) -> None:
     """
     if row.purpose != "owner" or row.policy == UNDO:
         return
-    of_spell = (
+    of_spell: tuple[ColumnElement[bool], ...] = (
         INTENT.c.person_id == row.person_id,
         INTENT.c.purpose == "owner",
         INTENT.c.spell_id.is_not_distinct_from(row.spell_id),
     )
+    mine = (TURN.c.person_id == row.person_id, TURN.c.state == "reserved")
+    if row.policy == REASSIGN:  # an owner of this spell is proved already: only what was decided since counts
+        reserved_at = select(func.min(TURN.c.at)).where(*mine).scalar_subquery()
+        of_spell = (*of_spell, INTENT.c.created_at >= reserved_at, INTENT.c.policy == REASSIGN)
     states = set(
         conn.execute(
             select(INTENT.c.state).where(*of_spell, INTENT.c.state.in_((*WAITING_STATES, "verified")))
@@ -222,5 +226,4 @@ def settle(conn: Connection, row: Row) -> None:
         return
     else:
         new = "returned"
-    mine = (TURN.c.person_id == row.person_id, TURN.c.state == "reserved")
     conn.execute(update(TURN).where(*mine).values(state=new))

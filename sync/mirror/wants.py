@@ -255,6 +255,27 @@ def owner_wants(
         yield group
 
 
+def owners_held(
+    conn: Connection, targets: Sequence[tuple[str, str, str]], spells: Collection[str]
+) -> dict[str, list[Held]]:
+    """Per open spell, all records of its person whose owner may be written, whoever owns them."""
+    is_target = or_(
+        *(and_(RECORD.c.crm == crm, RECORD.c.object == name) for crm, name, _ in targets), literal(False)
+    )
+    query = (
+        _owner_base(_spell_columns(), literal(True))
+        .join(SPELL, SPELL.c.person_id == PERSON.c.person_id)
+        .outerjoin(SCORE, and_(SCORE.c.person_id == SPELL.c.person_id, SCORE.c.model == SPELL.c.model))
+        .where(SPELL.c.left_at.is_(None), SPELL.c.id.in_(sorted(spells)), is_target)
+        .order_by(SPELL.c.entered_at, SPELL.c.id, RECORD.c.crm, RECORD.c.object, RECORD.c.id)
+    )
+    found: dict[str, list[Held]] = {}
+    for row in conn.execute(query):
+        held = Held(*row)
+        found.setdefault(held.spell_id, []).append(held)
+    return found
+
+
 def person_facts(conn: Connection, person_ids: Collection[str]) -> dict[str, dict[str, object]]:
     """Per person, the facts that routing rules may ask for."""
     found: dict[str, dict[str, object]] = {}
@@ -319,8 +340,8 @@ def reopen_refused(conn: Connection, mapping_changed: bool, run_id: str, now: in
 def population(conn: Connection) -> tuple[int, int]:
     """How many people there are, and how many live records."""
     people = conn.execute(select(func.count()).select_from(PERSON)).scalar_one()
-    records = conn.execute(select(func.count()).select_from(MEMBER)).scalar_one()  # live ones alone are members
-    return people, records
+    live = conn.execute(select(func.count()).select_from(MEMBER)).scalar_one()  # no others are members
+    return people, live
 
 
 # -- the pieces
@@ -367,7 +388,8 @@ def _of_records(
     """
     of_object = and_(RECORD.c.crm == crm, RECORD.c.object == object_name)
     if not of_all:  # no index is used for an expression: the databases begin with the spells instead
-        of_object = and_(func.coalesce(RECORD.c.crm, "") == crm, func.coalesce(RECORD.c.object, "") == object_name)
+        crm_of, name_of = func.coalesce(RECORD.c.crm, ""), func.coalesce(RECORD.c.object, "")
+        of_object = and_(crm_of == crm, name_of == object_name)
     return (
         select(*first, RECORD.c.crm, RECORD.c.object, RECORD.c.id, current, wanted)
         .select_from(PERSON)

@@ -7,8 +7,8 @@ pool works now, in turn; the pool's fall-back; and where there is none, the next
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from config.settings import Pool
 from connectors.records import RecordRef
@@ -99,6 +99,17 @@ class Assigner:
             group[0].person_id, [ref for ref in free if found is None or ref not in found.owner_ids], missing
         )
         return found
+
+    def next_after(self, group: Sequence[Held], gone: Collection[str]) -> Assignment | None:
+        """The next in turn for all records of a person, other than these humans; None while nobody can.
+
+        Somebody who may own every record, and works now: it is not so urgent that it must be anybody.
+        """
+        case = self._case(group[0], [held.ref for held in group])
+        if case is None:
+            return None
+        others = [one for one in case.members if self._targets.human(one.email) not in gone]
+        return self._turn(replace(case, members=others), YIELDING[0])
 
     def _leave(self, person_id: str, refs: Iterable[RecordRef], reason: str) -> None:
         now = self._ctx.run.now

@@ -22,6 +22,7 @@ from sync.mirror.outbox import NewIntent
 from sync.mirror.runs import get_meta, set_meta
 from sync.mirror.wants import Held, Want
 from sync.stages.assign import Assigner
+from sync.stages.passing import pass_on
 from sync.stages.sla import keep_clocks
 from sync.stages.targets import SCORED, Place, Targets, live_models, our_users, places
 
@@ -41,6 +42,7 @@ def decide(ctx: Context) -> None:
         targets = Targets(ctx.settings, routing.owners(conn), our_users(conn))
         keep_clocks(ctx, conn, targets)
         intents = _Decider(ctx, conn, targets, lengths).all_intents()
+        intents += pass_on(ctx, conn, targets)
         outbox.add(conn, intents, run_id=ctx.run.run_id, now=ctx.run.now)
         plans.close_empty(conn, ctx.run.now)
         ctx.world.reached("decide.uncommitted")

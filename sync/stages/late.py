@@ -19,6 +19,7 @@ from sync.core.owner import may_own
 from sync.core.steps import Step
 from sync.core.writes import (
     MACHINE,
+    REASSIGN,
     REPAIR,
     RESTORING,
     AskPerson,
@@ -34,7 +35,7 @@ from sync.core.writes import (
     same,
     shown,
 )
-from sync.mirror import outbox, pins, plans, proofs, routing
+from sync.mirror import handoffs, outbox, pins, plans, proofs, routing
 from sync.mirror.engine import Connection
 from sync.mirror.outbox import NewIntent, Row
 from sync.mirror.reconciling import record_type_of
@@ -57,6 +58,7 @@ class Facts:
         default_factory=dict
     )
     released: Mapping[tuple[RecordRef, str], int] = field(default_factory=dict)
+    acted_on: Collection[str] = ()  # spells that are to go on to the next owner and were touched meanwhile
 
     def known(self, row: Row, quiet_seconds: int, *, without: str = "") -> Known:
         """The facts of one intent; `without` leaves one of our writes out."""
@@ -89,6 +91,7 @@ def load_facts(conn: Connection, rows: Sequence[Row], crm: str, now: int | None 
         _of_earlier_spells(conn, rows),
         {} if now is None else proofs.recent_writes(conn, refs, now - WITHIN),
         pins.released(conn, refs),
+        handoffs.acted_on(conn, {row.spell_id or "" for row in rows if row.policy == REASSIGN}),
     )
 
 
@@ -141,6 +144,8 @@ def decide_late(
         return None, Leave(Why.NOT_NEEDED, "the configuration does not name this field any more")
     if live.exists and not targets.still_says(row, live.record_type):
         return target, Leave(Why.NOT_NEEDED, "the configuration does not say this value for the record now")
+    if row.policy == REASSIGN and row.spell_id in facts.acted_on:
+        return target, Leave(Why.HUMAN, "somebody acted on it meanwhile")
     known = facts.known(row, ctx.settings.writeback.quiet_period)
     decision = decide(target, live, row.desired_value, known)
     if not isinstance(decision, SetField):

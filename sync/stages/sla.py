@@ -30,9 +30,14 @@ def keep_clocks(ctx: Context, conn: Connection, targets: Targets) -> None:
     for one in handoffs.begun(conn):
         owner = _human(targets, one.owners or handoffs.record_owners(conn, one.person_id))
         seconds = models.get(one.model)
-        due_at = None if seconds is None else _due(ctx, targets, owner, one, seconds)
+        due_at = None if seconds is None else due(ctx, targets, owner, one.at, seconds)
         begun.append((one, owner, due_at))
     handoffs.start(conn, begun)
+    for passed in handoffs.passed_on(conn):
+        owner = _human(targets, passed.owners)
+        seconds = models.get(passed.model)
+        due_at = None if seconds is None else due(ctx, targets, owner, passed.at, seconds)
+        handoffs.restart(conn, passed, owner, due_at)
     handoffs.close_ended(conn)
     for activity in handoffs.activities(conn, now):
         if _is_owners(targets, activity):
@@ -87,9 +92,10 @@ def _is_owners(targets: Targets, activity: Activity) -> bool:
     return owner is not None and owner.email is not None and targets.human(owner.email) == activity.owner
 
 
-def _due(ctx: Context, targets: Targets, owner: str | None, one: Begun, seconds: int) -> int:
+def due(ctx: Context, targets: Targets, owner: str | None, start: int, seconds: int) -> int:
+    """When so many seconds of the owner's working time have passed since `start`."""
     hours = _hours(ctx, targets, owner)
-    return one.at + seconds if hours is None else hours.after(one.at, seconds)
+    return start + seconds if hours is None else hours.after(start, seconds)
 
 
 def _hours(ctx: Context, targets: Targets, owner: str | None) -> WorkingHours | None:

@@ -122,7 +122,8 @@ class Targets:
 
     def of_row(self, row: Row) -> Target | None:
         """The target of an intent by today's configuration; None: it may not be written any more."""
-        key = (row.crm, row.object, row.purpose, row.field, row.policy if row.policy in (*RESTORING, REASSIGN) else "")
+        special = row.policy if row.policy in (*RESTORING, REASSIGN) else ""
+        key = (row.crm, row.object, row.purpose, row.field, special)
         if key not in self._of_row:
             self._of_row[key] = self._find_target(row)
         return self._of_row[key]
