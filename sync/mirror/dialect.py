@@ -90,4 +90,4 @@ def in_batches(conn: Connection, query: Executable, size: int) -> Iterator[Seque
 
     Left to itself psycopg holds the whole answer before the first row is seen.
     """
-    return conn.execute(query, execution_options={"yield_per": size}).partitions()
+    return conn.execute(query, execution_options={"yield_per": size}).partitions(size)
