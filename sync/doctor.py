@@ -27,11 +27,13 @@ from connectors.errors import AuthFailed, ConnectorError, NotOffered, QuotaSpent
 from connectors.records import Crm, Cursor, Feed, Identity, Limits, Owner
 from scoring.model import Model
 from sync.context import Context, RunClock
+from sync.mirror.circles import merged_in_circles
 from sync.mirror.engine import Mirror
 from sync.mirror.oddtimes import odd_times
 from sync.mirror.routing import KnownOwner
 from sync.mirror.runs import last_run
 from sync.reports import EXIT_PRECEDENCE
+from sync.stages.detection import degraded
 from sync.stages.preflight import preflight
 from sync.stages.targets import Targets, objects_of, our_users
 from sync.stages.trouble import judge
@@ -42,6 +44,7 @@ LITTLE_SPACE: Final = 1024**3  # bytes free beside the mirror
 NO_SPACE: Final = 100 * 1024**2
 RECENT: Final = 60  # seconds
 QUOTA_WARNING: Final = 0.8  # share of the day's calls
+SHOWN_RECORDS: Final = 6
 NAMES: Final = {"salesforce": "Salesforce", "hubspot": "HubSpot"}
 
 
@@ -257,6 +260,17 @@ def _engagements(patient: Patient) -> Iterator[Finding]:
         yield Finding("engagements", Level.WARNING, message, "see where their source keeps the time")
 
 
+def _merges(patient: Patient) -> Iterator[Finding]:
+    with patient.mirror.read() as conn:
+        lost = merged_in_circles(conn)
+    for crm in sorted({ref.crm for ref in lost}):
+        here = [f"{ref.object} {ref.id}" for ref in lost if ref.crm == crm]
+        named = ", ".join(here[:SHOWN_RECORDS]) + (", …" if len(here) > SHOWN_RECORDS else "")
+        message = f"{len(here):,} records were merged in a circle, so none of them counts: {named}"
+        remedy = "look in the CRM which of them is there, and read it again: mqlsync resync ID"
+        yield Finding("merges", Level.WARNING, message, remedy, crm)
+
+
 # --- one CRM -----------------------------------------------------------------------------------------
 
 
@@ -335,6 +349,12 @@ def _write_back(patient: Patient, connector: Connector, _: Identity) -> Iterator
         )
 
 
+def _writers(patient: Patient, connector: Connector, _: Identity) -> Iterator[Finding]:
+    """Does the CRM tell who wrote a field: a person, automation, or we?"""
+    for message, remedy in degraded(patient.mirror, connector, patient.settings):
+        yield Finding("writers", Level.WARNING, message, remedy, connector.crm)
+
+
 def _known(owner: Owner) -> KnownOwner:
     email = owner.email.strip().casefold() if owner.email else None
     return KnownOwner(owner.crm, owner.id, email, owner.name, owner.kind, owner.active)
@@ -411,6 +431,7 @@ LOCAL: Final[tuple[Check, ...]] = (
     _routing,
     _last_pass,
     _engagements,
+    _merges,
 )
 """Looked at before any CRM is asked."""
 
@@ -420,6 +441,7 @@ OF_CRM: Final[tuple[tuple[str, CrmCheck], ...]] = (
     ("clock", _clock),
     ("quota", _quota),
     ("write_back", _write_back),
+    ("writers", _writers),
     ("feeds", _feeds),
 )
 """Looked at in each CRM, once signed in."""
