@@ -96,3 +96,10 @@ def record_type_of(conn: Connection, ref: RecordRef) -> str | None:
         RECORD.c.crm == ref.crm, RECORD.c.object == ref.object, RECORD.c.id == ref.id
     )
     return conn.execute(query).scalar_one_or_none()
+
+
+def changed_last(conn: Connection, crm: str, object_name: str, limit: int) -> list[str]:
+    """The ids of the live records of an object that were changed last, newest first."""
+    live = (RECORD.c.crm == crm, RECORD.c.object == object_name, not_(RECORD.c.gone))
+    query = select(RECORD.c.id).where(*live).order_by(RECORD.c.modified_ms.desc(), RECORD.c.id).limit(limit)
+    return list(conn.execute(query).scalars())
