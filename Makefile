@@ -6,7 +6,7 @@ COMPILE = $(BIN)/uv pip compile -q --upgrade --universal --generate-hashes --pyt
           --no-header --no-annotate
 
 .DEFAULT_GOAL := help
-.PHONY: help setup dev demo test test-clients lint lock prove prove-model mutants prove-score bench-score bench-pull bench-scale clean
+.PHONY: help setup dev demo test test-clients lint lock prove prove-model mutants prove-score prove-scale bench-score bench-pull bench-scale clean
 
 help:            ## show what can be made
 	@grep -E '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -47,6 +47,9 @@ mutants: dev     ## make known mistakes in a copy of the source, one at a time; 
 
 prove-score: dev ## SQL on SQLite and PostgreSQL against the Python oracle, on many more drawn models
 	SCORE_EXAMPLES=500 $(BIN)/pytest -n auto tests/scoring/test_agreement.py tests/pipeline/test_score_incremental.py
+
+prove-scale: dev ## three workers, twelve accounts, a minute of kills (about five minutes)
+	WORKERS=3 WORKER_ACCOUNTS=12 WORKER_SECONDS=60 $(BIN)/pytest tests/workers
 
 bench-score: dev ## what scoring costs, as ratios
 	@$(BIN)/python -m benchmarks.bench_score --people 200000

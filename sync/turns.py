@@ -38,15 +38,14 @@ class Next(NamedTuple):
 class Turn:
     """What a turn did."""
 
+    crms: frozenset[str]
     reports: list[RunReport] = field(default_factory=list)
     next_at: datetime | None = None
 
     @property
     def reached_nothing(self) -> bool:
         """Whether there was something to do and no CRM let it be done."""
-        return bool(self.reports) and not any(
-            report.pull or report.exit_code not in FAILED for report in self.reports
-        )
+        return bool(self.reports) and all(self.crms <= _refusing(report) for report in self.reports)
 
 
 class OneTurn(Clockwork):
@@ -77,7 +76,7 @@ def take_turn(
     app: App, switch: StopSwitch, vitals: Vitals, progress: Progress, finished: Callable[[RunReport], None]
 ) -> Turn:
     """Do what is due and what was asked for. Raises LeaseHeld, Interrupted, and errors of the database."""
-    turn = Turn()
+    turn = Turn(frozenset(app.connectors))
 
     def ended(report: RunReport) -> None:
         turn.reports.append(report)
@@ -86,7 +85,6 @@ def take_turn(
     lease = Lease(app.mirror, app.world, app.settings.daemon.lease, DAEMON)
     with lease.held(heartbeat=app.heartbeat):
         begun = app.world.now()
-        overdue(app, begun)  # what was never looked at counts from now on
         clockwork = OneTurn(due_now(app, begun), switch)
         try:
             Service(app, lease, clockwork, vitals, progress, ended, switch).serve()
@@ -99,8 +97,14 @@ def take_turn(
     return turn
 
 
+def _refusing(report: RunReport) -> set[str]:
+    """The CRMs that had no part in a run: not to be reached, signed in to, or asked for any more calls."""
+    return {problem.crm for problem in report.problems if problem.exit_code in FAILED}
+
+
 def due_now(app: App, now: datetime) -> list[str]:
     """The jobs whose time has come, in their order; a full pass makes the smaller ones needless."""
+    overdue(app, now)  # a chore that was never looked at counts from now on
     names = [name for name, at in due_times(app, now).items() if at <= now]
     if FULL in names:
         covered = set(covered_by(FULL)) - {FULL}

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import time
 import tomllib
+import urllib.request
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from multiprocessing.process import BaseProcess
@@ -70,12 +72,15 @@ class Fleet:
         concurrency: int = 2,
         rescue_after: int = 2,
         schedule: Mapping[str, str] | None = None,
+        listen: str = "",
+        patience: float = 60.0,
     ) -> None:
+        self.patience = patience
         self.folder, self.queue = folder, queue.replace("+psycopg", "")
         when = schedule or {"pull": "1s", "full": "0 3 1 1 *"}
         self.members = {name: Member(folder / name, queue, people, when) for name in names}
         entries = [f'[accounts.{name}]\nsecrets = "{name}/secrets"\n' for name in names]
-        head = f'concurrency = {concurrency}\nrescue_after = "{rescue_after}s"\nlisten = ""\n'
+        head = f'concurrency = {concurrency}\nrescue_after = "{rescue_after}s"\nlisten = "{listen}"\n'
         (folder / "accounts.toml").write_text(head + "".join(entries))
         self.environ = {"MQLSYNC_QUEUE_URL": self.queue, "HOME": str(folder)}
         self.workers: list[BaseProcess] = []
@@ -84,6 +89,7 @@ class Fleet:
     def start(self) -> BaseProcess:
         """One more worker."""
         self.started += 1
+        self.log(self.started).touch()
         argv = ["worker", "--config-dir", str(self.folder)]
         process = context().Process(
             target=run_main, args=(argv, self.environ, None, (), None, self.log(self.started))
@@ -118,11 +124,11 @@ class Fleet:
         self.workers.remove(worker)
         return took
 
-    def until(self, happened: Callable[[], bool], what: str, patience: float = 60.0) -> None:
+    def until(self, happened: Callable[[], bool], what: str) -> None:
         """Wait for something that the workers are to do."""
-        deadline = time.monotonic() + patience
+        deadline = time.monotonic() + self.patience
         while not happened():
-            assert time.monotonic() < deadline, f"not in {patience:.0f} s: {what}\n{self.logs()[-4000:]}"
+            assert time.monotonic() < deadline, f"not in {self.patience:.0f} s: {what}\n{self.logs()[-4000:]}"
             time.sleep(0.05)
 
     def runs(self, name: str) -> int:
@@ -134,6 +140,12 @@ class Fleet:
         waiting = "('queued', 'awaiting_approval', 'quiet', 'sent', 'unsure')"
         open_intents = f"SELECT count(*) FROM {name}.intent WHERE state IN {waiting}"
         return self.runs(name) >= runs and not self.ask(open_intents) and self.members[name].equal()
+
+    def turns(self, port: int, name: str) -> int:
+        """How many turns of an account the worker on that port has ended, by its metrics."""
+        page = urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics").read().decode()
+        rows = re.findall(rf'^mqlsync_worker_turns_total{{account="{name}",.*}} (.+)$', page, re.MULTILINE)
+        return int(sum(map(float, rows)))
 
     def ask(self, query: str) -> Any:
         """One value from the PostgreSQL; None where its table does not exist yet."""
