@@ -76,7 +76,8 @@ class _Scorer:
             self._leave()
             scores.look_again_after_overrides(conn)
             scores.finish_scope(conn, everybody=everybody)
-            spells.show_stages(conn, self._changed)
+            stage_is_read = any(model.reads_stage for model in self._models)
+            spells.show_stages(conn, self._changed, read=stage_is_read)
         scores.remember_basis(conn, self._models, clock)
         return self._counts
 

@@ -14,12 +14,13 @@ from hypothesis import strategies as st
 from sqlalchemy import select
 
 from scoring.evaluate import evaluate
+from scoring.load import load_model
 from sync.mirror import catalog, overrides
 from sync.mirror.engine import Mirror
 from sync.mirror.overrides import Override
 from tests.databases import one_more
 from tests.pipeline.test_score_stage import START, Loop
-from tests.scoring.subject import DAY, engagement, person
+from tests.scoring.subject import DAY, DEFAULT, engagement, person
 from tests.world import SimulatedWorld
 
 PEOPLE = ("p1", "p2", "p3")
@@ -110,6 +111,51 @@ def test_incremental_equals_full(database: str, played: Any) -> None:
             assert_equal(some, everybody)
             for loop in (some, everybody):
                 loop.world.advance(wait)
+
+
+FIT_RULES = "[fit]\nlimit = [-100, 50]\nrules = ["
+IS_MQL = '{ id = "is_mql", points = -7, when = { stage = { equals = "mql" } } },'
+READING_STAGE = (
+    DEFAULT.replace(FIT_RULES, f"{FIT_RULES}\n  {IS_MQL}"),
+    DEFAULT.replace('["subscriber", "lead", "mql", "recycled"]', '["lead", "recycled"]'),
+)
+
+
+@settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
+@given(played=steps, text=st.sampled_from(READING_STAGE))
+def test_incremental_equals_full_for_models_that_read_the_stage(
+    database: str, played: Any, text: str
+) -> None:
+    """What a spell makes of the stage is read by the next run, whoever it scores."""
+    assert text != DEFAULT
+    model = load_model(text, "stage.toml")
+    with mirrors(2) as (some, everybody):
+        for loop in (some, everybody):
+            loop.models = [model]
+        for number, (happened, wait) in enumerate(played if database == "sqlite" else played[:2]):
+            for loop in (some, everybody):
+                perform(loop, happened, number)
+                loop.score(full=loop is everybody)
+            assert_equal(some, everybody)
+            for loop in (some, everybody):
+                loop.world.advance(60)
+                loop.score(full=loop is everybody)
+            assert_equal(some, everybody)
+            for loop in (some, everybody):
+                loop.world.advance(wait)
+
+
+def test_whose_spell_was_opened_is_scored_again_by_a_model_that_reads_the_stage() -> None:
+    with mirrors(1) as (loop,):
+        loop.models = [load_model(READING_STAGE[0], "stage.toml")]
+        perform(loop, [("engagement", "p1", kind, -DAY) for kind in KINDS[:3]], 0)
+        assert loop.score().mql_entered == 1
+        assert "is_mql" not in {hit["rule"] for hit in loop.rows(catalog.HIT)}
+        loop.world.advance(60)
+        assert loop.score().recomputed == 1
+        assert [hit["person_id"] for hit in loop.rows(catalog.HIT) if hit["rule"] == "is_mql"] == ["p1"]
+        loop.world.advance(60)
+        assert loop.score().recomputed == 0
 
 
 def assert_equal(some: Loop, everybody: Loop) -> None:

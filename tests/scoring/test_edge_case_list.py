@@ -31,6 +31,11 @@ CASES: Final = (
         "test_engagements_find_their_person_by_record_by_address_and_through_merges",
     ),
     (
+        "merge: a cycle is reported",
+        "pipeline/test_merge_circle.py",
+        "test_a_circle_of_merges_is_reported_and_ends_when_a_record_is_seen_again",
+    ),
+    (
         "the same event from both CRMs",
         "scoring/test_edge_cases.py",
         "test_the_same_event_from_both_crms_is_one",
