@@ -19,7 +19,7 @@ from connectors.base import Connector
 from connectors.errors import ConnectorError
 from sync.context import App, Context, Interrupted, Progress, RunClock, Silent
 from sync.mirror import plans
-from sync.mirror.engine import DatabaseUnusable
+from sync.mirror.engine import DatabaseLocked, DatabaseUnreachable, DatabaseUnusable, DiskFull
 from sync.mirror.lease import Lease
 from sync.mirror.runs import begin_run, close_killed, finish_run, set_meta
 from sync.mirror.undoing import Written
@@ -178,22 +178,24 @@ def reject(app: App, digest: str | None) -> int:
     return size
 
 
-def undo(app: App, written: Sequence[Written], title: str, now: bool, progress: Progress) -> UndoView:
-    """Plan to put back what these changes replaced, and `now` carry it out too."""
+def undo(
+    app: App, written: Sequence[Written], title: str, now: bool, progress: Progress, dry_run: bool = False
+) -> UndoView:
+    """Plan to put back what these changes replaced, and `now` carry it out too; `dry_run` keeps no plan."""
     with one_off(app, "undo", progress) as (ctx, report):
-        view = plan_undo(ctx, written, title)
-        if now and view.changes:
+        view = plan_undo(ctx, written, title, keep=not dry_run)
+        if now and view.changes and not dry_run:
             write(ctx, report, release_plan(ctx, view.digest))
             view.write = report.write
     view.problems = report.problems
     return view
 
 
-def demote(app: App, order: Demotion, now: bool, progress: Progress) -> UndoView:
-    """Plan to take a person's lifecycle stage back, and `now` carry it out too."""
+def demote(app: App, order: Demotion, now: bool, progress: Progress, dry_run: bool = False) -> UndoView:
+    """Plan to take a person's lifecycle stage back, and `now` carry it out too; `dry_run` keeps no plan."""
     with one_off(app, "demote", progress) as (ctx, report):
-        view = plan_demotion(ctx, order)
-        if now and view.changes:
+        view = plan_demotion(ctx, order, keep=not dry_run)
+        if now and view.changes and not dry_run:
             write(ctx, report, release_plan(ctx, view.digest))
             view.write = report.write
     view.problems = [*report.problems, *view.problems]
@@ -263,7 +265,21 @@ def cut_short(app: App, error: BaseException) -> RunProblem:
     code, lines = app.words(error)
     first, *rest = lines
     known = code if code in (*EXIT_PRECEDENCE, NOT_FOUND) else 5
-    return RunProblem("CUT_SHORT", "", first, " ".join(line.strip() for line in rest) or GOES_ON, known)
+    return RunProblem(
+        _CODES.get(type(error), "CUT_SHORT"),
+        "",
+        first,
+        " ".join(line.strip() for line in rest) or GOES_ON,
+        known,
+    )
+
+
+_CODES: Final[Mapping[type[BaseException], str]] = {
+    DiskFull: "DISK_FULL",
+    DatabaseLocked: "DATABASE_LOCKED",
+    DatabaseUnreachable: "DATABASE_UNREACHABLE",
+}
+"""What a mirror that cannot be used for a while is called in a report."""
 
 
 def end_early(app: App, report: RunReport, problem: RunProblem) -> None:

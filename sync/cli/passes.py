@@ -12,7 +12,7 @@ from config.secrets import secret_values
 from config.world import epoch
 from connectors.records import Crm
 from sync import daemon
-from sync.alerts import Alerts, post_json, problems_now
+from sync.alerts import Alerts, problems_now
 from sync.cli.handing import NoWait, carried_out, require_crm
 from sync.cli.logs import Lines, LoggedSteps, logging_to
 from sync.cli.options import command
@@ -22,6 +22,7 @@ from sync.cli.times import moment
 from sync.cli.words import unknown
 from sync.context import App
 from sync.health import Pages, serving
+from sync.messengers import roads
 from sync.metrics import Metrics
 from sync.mirror.engine import DatabaseUnusable
 from sync.mirror.requests import Ask
@@ -103,10 +104,7 @@ class Watch:
         self._of_account = {"account": account} if account else {}
         self._app = opened
         self.metrics = Metrics(self._status, vitals)
-        url = opened.settings.alerts.webhook
-        self._alerts = (
-            None if url is None else Alerts(opened.mirror, session.world, url.get_secret_value(), post_json)
-        )
+        self._alerts = Alerts(opened.mirror, session.world, roads(opened.settings.alerts))
 
     def finished(self, report: RunReport) -> None:
         """A scheduled run has ended; one without an id by an error, which has been logged."""
@@ -115,12 +113,13 @@ class Watch:
                 self._session.out.json_line({**self._of_account, **report.to_json()})
             log_report(report)
         self.metrics.ran(report)
-        if self._alerts is not None:
-            try:
-                status = self._status()
-            except DatabaseUnusable:
-                status = None
-            self._alerts.tell(problems_now(status, report, self._app.settings.alerts.parked_over))
+        try:
+            status = self._status()
+        except DatabaseUnusable:
+            status = None
+        settings = self._app.settings
+        found = problems_now(status, report, settings.alerts.parked_over, remind=settings.sla.remind)
+        self._alerts.tell(found)
 
     def _status(self) -> Status:
         now = epoch(self._session.world.now())

@@ -57,7 +57,7 @@ def breaking(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
     ("error", "state", "code"),
     [
         (ZeroDivisionError(), "failed", "CUT_SHORT"),
-        (DatabaseLocked("mirror.db", 30), "failed", "CUT_SHORT"),
+        (DatabaseLocked("mirror.db", 30), "failed", "DATABASE_LOCKED"),
         (LeaseLost("epoch 1"), "failed", "CUT_SHORT"),
         (Fatal("unexpected", crm="hubspot", code="X"), "failed", "HS-X"),
         (KeyboardInterrupt(), "deferred", "CUT_SHORT"),

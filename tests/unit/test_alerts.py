@@ -5,22 +5,23 @@ from __future__ import annotations
 import http.server
 import json
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from sync.alerts import Alerts, Undelivered, post_json, problems_now
+from sync.alerts import Alerts, problems_now
+from sync.messengers import Undelivered, post_json
 from sync.mirror.engine import DatabaseUnusable, DiskFull, Mirror
-from sync.mirror.runs import meta_like
+from sync.mirror.runs import meta_like, set_meta
 from sync.reports import FeedCounts, RunProblem, RunReport
 from sync.status import Status
 from tests.databases import mirror_url
 from tests.world import SimulatedWorld
 
-URL = "https://hooks.example.com/services/c4n4ry"
 WELL = Status("ok", [], {"hubspot": 1}, 0, 0, 0, 0, books_balance=True)
 
 
@@ -32,13 +33,13 @@ class Hook:
         self.mirror = Mirror(mirror_url(folder), self.world)
         self.got: list[tuple[str, str]] = []
         self.down = False
+        self.others: dict[str, Callable[[Mapping[str, Any]], None]] = {}
         self.restart()
 
     def restart(self) -> None:
-        self.alerts = Alerts(self.mirror, self.world, URL, self._post)
+        self.alerts = Alerts(self.mirror, self.world, {"webhook": self._post, **self.others})
 
-    def _post(self, url: str, message: Mapping[str, Any]) -> None:
-        assert url == URL
+    def _post(self, message: Mapping[str, Any]) -> None:
         if self.down:
             raise Undelivered("the webhook answered 500")
         self.got.append((message["event"], message["alert"]))
@@ -120,6 +121,38 @@ def test_a_full_disk_is_told_although_nothing_can_be_stored(
         assert hook.look("disk") == [("open", "disk")]
         assert hook.look("disk") == []
     assert hook.look() == [("close", "disk")]
+
+
+def test_each_road_is_told_everything_once_whatever_becomes_of_the_others(hook: Hook) -> None:
+    slack: list[tuple[str, str]] = []
+    hook.others["slack"] = lambda message: slack.append((message["event"], message["alert"]))
+    hook.restart()
+    hook.down = True
+    hook.look("disk")
+    hook.look("disk")
+    assert slack == [("open", "disk")]
+    hook.down = False
+    assert hook.look("disk") == [("open", "disk")]
+    hook.down = True
+    hook.look()
+    hook.down = False
+    assert hook.look() == [("close", "disk")]
+    assert slack == [("open", "disk"), ("close", "disk")]
+    with hook.mirror.read() as conn:
+        assert meta_like(conn, "alert.") == {}
+
+
+def test_an_alert_of_an_older_version_is_closed(hook: Hook) -> None:
+    old = {"opened_at": 1, "closed_at": None, "text": "it is", "told": True}
+    with hook.mirror.write() as conn:
+        set_meta(conn, "alert.disk", json.dumps(old))
+    assert hook.look() == [("close", "disk")]
+
+
+def test_mqls_that_are_overdue_are_told_of_unless_nobody_wants_to_know() -> None:
+    late = replace(WELL, overdue=3)
+    assert set(problems_now(late, RunReport("r"), 0)) == {"sla"}
+    assert problems_now(late, RunReport("r"), 0, remind=False) == {}
 
 
 def test_what_is_a_problem() -> None:
