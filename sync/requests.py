@@ -48,17 +48,17 @@ def _sync(app: App, arguments: Mapping[str, Any], progress: Progress) -> Answer:
 
 
 def _resync_person(app: App, arguments: Mapping[str, Any], progress: Progress) -> Answer:
-    report = resync.resync_person(app, arguments["who"], progress)
+    report = resync.resync_person(app, arguments["who"], progress, _dry(arguments))
     return Answer(report.to_json(), report.exit_code)
 
 
 def _resync_object(app: App, arguments: Mapping[str, Any], progress: Progress) -> Answer:
     crm, name, since_ms = arguments["crm"], arguments["object"], arguments["since_ms"]
-    return _of(resync.resync_object(app, crm, name, since_ms, progress))
+    return _of(resync.resync_object(app, crm, name, since_ms, progress, _dry(arguments)))
 
 
-def _resync_all(app: App, _: Mapping[str, Any], progress: Progress) -> Answer:
-    return _of(resync.resync_all(app, progress))
+def _resync_all(app: App, arguments: Mapping[str, Any], progress: Progress) -> Answer:
+    return _of(resync.resync_all(app, progress, _dry(arguments)))
 
 
 def _plan(app: App, _: Mapping[str, Any], progress: Progress) -> Answer:
@@ -84,7 +84,7 @@ def _undo(app: App, arguments: Mapping[str, Any], progress: Progress) -> Answer:
     run_id, person_id = arguments["run_id"], arguments["person_id"]
     with app.mirror.read() as conn:
         written = undoing.written_by(conn, run_id) if run_id else undoing.written_on(conn, person_id)
-    view = pipeline.undo(app, written, arguments["title"], arguments["now"], progress)
+    view = pipeline.undo(app, written, arguments["title"], arguments["now"], progress, _dry(arguments))
     return Answer(view.to_json(), exit_code_of(problem.exit_code for problem in view.problems))
 
 
@@ -96,7 +96,7 @@ def _demote(app: App, arguments: Mapping[str, Any], progress: Progress) -> Answe
         arguments["reason"],
         arguments["ambiguous"],
     )
-    view = pipeline.demote(app, order, arguments["now"], progress)
+    view = pipeline.demote(app, order, arguments["now"], progress, _dry(arguments))
     return Answer(view.to_json(), exit_code_of(problem.exit_code for problem in view.problems))
 
 
@@ -108,6 +108,11 @@ def _reconcile(app: App, arguments: Mapping[str, Any], progress: Progress) -> An
 def _erase(app: App, arguments: Mapping[str, Any], progress: Progress) -> Answer:
     done = privacy.erase(app, arguments["order"], progress)
     return Answer({"schema_version": SCHEMA_VERSION, **done}, 0 if done["complete"] else 5)
+
+
+def _dry(arguments: Mapping[str, Any]) -> bool:
+    """Whether nothing is to be kept or written; not said means no."""
+    return bool(arguments.get("dry_run", False))
 
 
 def _of(report: RunReport) -> Answer:

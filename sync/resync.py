@@ -85,10 +85,12 @@ class ResyncReport:
         return cls(RunReport.from_json(value["run"]), value["person"], fields)
 
 
-def resync_person(app: App, who: str, progress: Progress | None = None) -> ResyncReport:
+def resync_person(
+    app: App, who: str, progress: Progress | None = None, dry_run: bool = False
+) -> ResyncReport:
     """Read one person's records again and do what is due for them. `who`: address, id or URL of a record.
 
-    Raises NobodyThere.
+    `dry_run`: nothing is written to a CRM. Raises NobodyThere.
     """
     with one_off(app, "resync", progress) as (ctx, run):
         report = ResyncReport(run)
@@ -103,7 +105,8 @@ def resync_person(app: App, who: str, progress: Progress | None = None) -> Resyn
         settle(ctx, run, SyncRequest(only=frozenset({"match", "score", "decide"})))
         with ctx.mirror.read() as conn:
             people = people_meant(conn, who, refs)
-        write(ctx, run, people=people)
+        if not dry_run:
+            write(ctx, run, people=people)
         with ctx.mirror.read() as conn:
             if people:
                 report.person = explain_person(conn, people[0], ctx.models, now=ctx.run.now)
@@ -112,7 +115,12 @@ def resync_person(app: App, who: str, progress: Progress | None = None) -> Resyn
 
 
 def resync_object(
-    app: App, crm: str, object_name: str | None, since_ms: int | None, progress: Progress | None = None
+    app: App,
+    crm: str,
+    object_name: str | None,
+    since_ms: int | None,
+    progress: Progress | None = None,
+    dry_run: bool = False,
 ) -> RunReport:
     """Pull one object (or all of a CRM) again, from `since_ms` or from the beginning, then go on as `sync`.
 
@@ -136,13 +144,13 @@ def resync_object(
         only = replace(ctx, connectors={name: c for name, c in ctx.connectors.items() if name == crm})
         if crm in only.connectors:
             run.pull[crm] = pull(only, crm, on_problem=run.problems.append)
-        settle(ctx, run, SyncRequest())
+        settle(ctx, run, SyncRequest(dry_run=dry_run))
     return run
 
 
-def resync_all(app: App, progress: Progress | None = None) -> RunReport:
+def resync_all(app: App, progress: Progress | None = None, dry_run: bool = False) -> RunReport:
     """Read everything again, and look for records that silently went."""
-    return sync(app, SyncRequest(full=True), progress)
+    return sync(app, SyncRequest(full=True, dry_run=dry_run), progress)
 
 
 def known_records(ctx: Context, who: str) -> set[RecordRef]:

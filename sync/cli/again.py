@@ -37,6 +37,9 @@ def resync_(
         str | None, typer.Option("--since", metavar="TIME", help="What changed since then; else everything.")
     ] = None,
     everything: Annotated[bool, typer.Option("--all", help="Everything, in both CRMs.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", "-n", help="Pull, score and explain; write nothing to a CRM.")
+    ] = False,
     no_wait: NoWait = False,
 ) -> int:
     """Pull again, score, explain, and write what is due; says per field why nothing changed."""
@@ -49,12 +52,13 @@ def resync_(
         raise UsageFault("--object and --since go with --crm.")
     since_seconds = moment(since)
     if who is not None:
-        ask = Ask("resync_person", {"who": who})
+        ask = Ask("resync_person", {"who": who, "dry_run": dry_run})
     elif crm is not None:
         since_ms = None if since_seconds is None else since_seconds * 1000
-        ask = Ask("resync_object", {"crm": crm, "object": object_name, "since_ms": since_ms})
+        what = {"crm": crm, "object": object_name, "since_ms": since_ms}
+        ask = Ask("resync_object", {**what, "dry_run": dry_run})
     else:
-        ask = Ask("resync_all", {})
+        ask = Ask("resync_all", {"dry_run": dry_run})
     answer = carried_out(session, ask, wait=not no_wait)
     if answer is None:
         return 0

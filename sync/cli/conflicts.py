@@ -12,8 +12,10 @@ from connectors.records import RecordRef
 from sync.cli.errors import NotFound, UsageFault
 from sync.cli.failed import failed_json
 from sync.cli.options import command, group
+from sync.cli.rehearsal import DryRun, changing, said
 from sync.cli.session import Session
 from sync.cli.times import shown
+from sync.core.counted import some
 from sync.mirror import audit, conflicts, outbox, queries, routing
 from sync.mirror.engine import Connection
 from sync.mirror.queries import PersonView
@@ -68,13 +70,14 @@ def list_(session: Session) -> int:
     out = session.out
     if people:
         out.line(
-            f"{len(people):,} people have several records in one CRM; nothing is written to them", "warning"
+            f"{some(len(people), 'person')} with several records in one CRM; nothing is written to them",
+            "warning",
         )
         rows = [(p.person_id, p.name, ref.crm, ref.object, ref.id) for p in people for ref in p.records]
         out.table(("person", "name", "crm", "object", "record"), rows)
         out.say("Merge them in the CRM, or say which counts: mqlsync conflicts resolve PERSON --keep RECORD")
     if changes:
-        out.line(f"{len(changes):,} changes in conflict", "warning")
+        out.line(f"{some(len(changes), 'change')} in conflict", "warning")
         columns = ("id", "crm", "object", "record", "field", "message", "since")
         rows_ = [
             (r.intent_id[:12], r.crm, r.object, r.id, r.field, r.message, shown(r.since)) for r in changes
@@ -82,11 +85,11 @@ def list_(session: Session) -> int:
         out.table(columns, rows_)
         out.say("Try again with `mqlsync failed retry ID`, or give up with `mqlsync failed skip ID`.")
     if unrouted:
-        out.line(f"{len(unrouted):,} records of MQLs got no owner", "warning")
+        out.line(f"{some(len(unrouted), 'record')} of MQLs got no owner", "warning")
         held = [(r.crm, r.object, r.record_id, r.person_id, r.reason) for r in unrouted]
         out.table(("crm", "object", "record", "person", "reason"), held)
     if decided:
-        out.line(f"{len(decided):,} records are set apart by decision")
+        out.line(f"{some(len(decided), 'record')} set apart by decision")
         apart = [(r.crm, r.object, r.id, r.kept_id, r.reason, r.by, shown(r.at)) for r in decided]
         out.table(("crm", "object", "record", "counts instead", "reason", "by", "since"), apart)
     if not (people or changes or unrouted):
@@ -108,6 +111,7 @@ def resolve(
         bool, typer.Option("--together", help="Forget what was decided about this person's records.")
     ] = False,
     reason: Annotated[str, typer.Option("--reason", metavar="T", help="Why; kept for the audit.")] = "",
+    dry_run: DryRun = False,
 ) -> int:
     """Decide which record of an ambiguous person counts; its others become people of their own.
 
@@ -115,7 +119,7 @@ def resolve(
     """
     if (keep is not None) is together:
         raise UsageFault("Say one: --keep RECORD, or --together.")
-    with session.app() as opened, opened.mirror.write(durable=True) as conn:
+    with session.app() as opened, changing(opened, dry_run) as conn:
         records = _records(conn, who)
         now = epoch(session.world.now())
         if keep is not None:
@@ -130,11 +134,12 @@ def resolve(
         audit.append(conn, entries, at=now, run_id="", actor="operator")
     if session.options.json:
         answer = [ref._asdict() for ref in changed]
-        session.out.json({"schema_version": SCHEMA_VERSION, "action": action, "records": answer})
+        head = {"schema_version": SCHEMA_VERSION, "action": action, "dry_run": dry_run}
+        session.out.json({**head, "records": answer})
     else:
         names = ", ".join(f"{ref.object} {ref.id}" for ref in changed) or "nothing"
         verb = "set apart" if keep is not None else "put together again"
-        session.out.line(f"{verb}: {names}; the next sync matches them anew")
+        session.out.line(said(f"{verb}: {names}; the next sync matches them anew", dry_run))
     return 0
 
 

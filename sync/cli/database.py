@@ -9,10 +9,13 @@ import typer
 
 from sync.cli.copying import copy
 from sync.cli.options import command, group
+from sync.cli.rehearsal import DryRun
 from sync.cli.session import Session
+from sync.core.counted import some
 from sync.mirror import health
-from sync.mirror.backup import back_up
+from sync.mirror.backup import back_up, whole
 from sync.mirror.backup import restore as put_back
+from sync.mirror.behind import is_behind
 from sync.mirror.engine import Mirror
 from sync.privacy import remember_copy
 from sync.reports import SCHEMA_VERSION
@@ -30,14 +33,35 @@ command(commands, "copy")(copy)
 
 
 @command(commands, "migrate")
-def migrate(session: Session) -> int:
+def migrate(session: Session, dry_run: DryRun = False) -> int:
     """Create the mirror, or bring it up to this version's schema. Every other command does so by itself."""
+    if dry_run:
+        return _would_migrate(session)
     with session.app() as opened:
         where = opened.mirror.where
     if session.options.json:
-        session.out.json({"schema_version": SCHEMA_VERSION, "mirror": where})
+        session.out.json({"schema_version": SCHEMA_VERSION, "mirror": where, "dry_run": False, "due": False})
     else:
         session.out.line(f"{where} is up to date", "ok")
+    return 0
+
+
+def _would_migrate(session: Session) -> int:
+    """Whether the mirror is of this version's schema; it is not even made when there is none."""
+    mirror = Mirror(session.settings.database_url, session.world)
+    try:
+        due = mirror.path is not None and not mirror.path.exists()
+        if not due:
+            with mirror.read() as conn:
+                due = is_behind(conn)
+    finally:
+        mirror.close()
+    if session.options.json:
+        head = {"schema_version": SCHEMA_VERSION, "mirror": mirror.where}
+        session.out.json({**head, "dry_run": True, "due": due})
+    else:
+        what = "would be brought up to date" if due else "is up to date"
+        session.out.line(f"dry run, nothing was changed: {mirror.where} {what}")
     return 0
 
 
@@ -58,18 +82,37 @@ def backup(session: Session, file: BackupFile) -> int:
 
 
 @command(commands, "restore")
-def restore(session: Session, file: BackupFile) -> int:
+def restore(session: Session, file: BackupFile, dry_run: DryRun = False) -> int:
     """Put a copy in the mirror's place. Nothing is written to a CRM before you have approved a plan again."""
     mirror = Mirror(session.settings.database_url, session.world)
+    if dry_run:
+        return _would_restore(session, mirror, file)
     former = put_back(mirror, file, session.world, session.settings.privacy.marks_file)
     kept = None if former is None else str(former)
     if session.options.json:
-        session.out.json({"schema_version": SCHEMA_VERSION, "mirror": mirror.where, "former": kept})
+        session.out.json(
+            {"schema_version": SCHEMA_VERSION, "mirror": mirror.where, "former": kept, "dry_run": False}
+        )
         return 0
     session.out.line(f"{mirror.where} is what {file} was", "ok")
     if kept is not None:
         session.out.line(f"the former one is kept in {kept}")
     session.out.say("What was on its way is read back first; the first plan waits for `mqlsync approve`.")
+    return 0
+
+
+def _would_restore(session: Session, mirror: Mirror, file: Path) -> int:
+    """Whether the copy is whole, and what it would take the place of."""
+    try:
+        people = whole(mirror, file, session.world)
+    finally:
+        mirror.close()
+    if session.options.json:
+        head = {"schema_version": SCHEMA_VERSION, "mirror": mirror.where, "former": None}
+        session.out.json({**head, "dry_run": True, "people": people})
+    else:
+        session.out.line(f"dry run, nothing was changed: {file} is whole, with {some(people, 'person')}")
+        session.out.line(f"it would take the place of {mirror.where}, which would be kept beside it")
     return 0
 
 

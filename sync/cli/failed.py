@@ -10,9 +10,11 @@ import typer
 from config.world import epoch, iso_z
 from sync.cli.errors import NotFound, UsageFault
 from sync.cli.options import command, group
+from sync.cli.rehearsal import DryRun, changing, said
 from sync.cli.session import Session
 from sync.cli.times import shown
 from sync.context import App
+from sync.core.counted import some
 from sync.mirror import audit, failures, outbox
 from sync.mirror.engine import Connection
 from sync.mirror.outbox import Failed
@@ -70,17 +72,18 @@ def retry(
     cause: Annotated[str | None, typer.Option("--cause", metavar="C", help="All of this cause.")] = None,
     everything: Annotated[bool, typer.Option("--all", help="All of them.")] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    dry_run: DryRun = False,
 ) -> int:
     """Try failed changes again: they are decided anew on the live records in the next pass."""
     del yes  # nothing is asked: the next pass decides again, and limits still hold
     with session.app() as opened:
         with opened.mirror.read() as conn:
             chosen = _chosen(outbox.failed(conn), ids or [], cause, everything)
-        with opened.mirror.write(durable=True) as conn:
+        with changing(opened, dry_run) as conn:
             run_id, now = _stamp(opened)
             count = failures.retry(conn, [row.intent_id for row in chosen], run_id, now)
             _audit(conn, "retry", chosen, {}, run_id, now)
-    return _done(session, "queued again", count)
+    return _done(session, "queued again", count, dry_run)
 
 
 @command(commands, "skip")
@@ -88,16 +91,17 @@ def skip(
     session: Session,
     ids: Annotated[list[str], typer.Argument(metavar="ID...", help="Changes, as `failed list` shows them.")],
     reason: Annotated[str, typer.Option("--reason", metavar="T", help="Why; kept for the audit.")],
+    dry_run: DryRun = False,
 ) -> int:
     """Give failed changes up for good."""
     with session.app() as opened:
         with opened.mirror.read() as conn:
             chosen = _chosen(outbox.failed(conn), ids, None, False)
-        with opened.mirror.write(durable=True) as conn:
+        with changing(opened, dry_run) as conn:
             run_id, now = _stamp(opened)
             count = failures.skip(conn, [row.intent_id for row in chosen], reason, run_id, now)
             _audit(conn, "skip", chosen, {"reason": reason}, run_id, now)
-    return _done(session, "given up", count)
+    return _done(session, "given up", count, dry_run)
 
 
 def _all(conn: Connection) -> list[Failed]:
@@ -171,9 +175,9 @@ def _audit(
     audit.append(conn, entries, at=now, run_id=run_id, actor="operator")
 
 
-def _done(session: Session, what: str, count: int) -> int:
+def _done(session: Session, what: str, count: int, dry_run: bool) -> int:
     if session.options.json:
-        session.out.json({"schema_version": SCHEMA_VERSION, "changed": count})
+        session.out.json({"schema_version": SCHEMA_VERSION, "changed": count, "dry_run": dry_run})
     else:
-        session.out.line(f"{count:,} {what}")
+        session.out.line(said(f"{some(count, 'change')} {what}", dry_run))
     return 0

@@ -16,6 +16,7 @@ from sync.cli.errors import NotFound, UsageFault
 from sync.cli.model_meant import meant
 from sync.cli.model_past import backtest_command, drift_command, suggest_command
 from sync.cli.options import command, group
+from sync.cli.rehearsal import DryRun, changing, said
 from sync.cli.session import Session
 from sync.mirror import models as published
 from sync.mirror.comparison import Difference, compare, fires
@@ -70,17 +71,19 @@ def publish(
         str | None,
         typer.Argument(metavar="[NAME]", help="The model; not needed while there is only one."),
     ] = None,
+    dry_run: DryRun = False,
 ) -> int:
     """Keep a model's text in the mirror: from then on this version never changes, edits need a new one."""
     with session.app() as opened:
         model = _chosen(list(opened.models), name)
-        with opened.mirror.write(durable=True) as conn:
+        with changing(opened, dry_run) as conn:
             is_new = published.publish(conn, model, epoch(opened.world.now()))
     if session.options.json:
-        session.out.json({"schema_version": SCHEMA_VERSION, "published": is_new, **_json(model)})
+        head = {"schema_version": SCHEMA_VERSION, "published": is_new, "dry_run": dry_run}
+        session.out.json({**head, **_json(model)})
     else:
-        said = "is published" if is_new else "was published before, unchanged"
-        session.out.line(f"{model.name} version {model.version} {said}", "ok")
+        what = "is published" if is_new else "was published before, unchanged"
+        session.out.line(said(f"{model.name} version {model.version} {what}", dry_run), "ok")
     return 0
 
 

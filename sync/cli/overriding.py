@@ -11,6 +11,7 @@ from config.settings import STAGES
 from config.world import epoch
 from sync.cli.errors import NotFound, UsageFault
 from sync.cli.meant import the_person, the_user
+from sync.cli.rehearsal import DryRun, changing, said
 from sync.cli.session import Session
 from sync.cli.times import moment, shown
 from sync.cli.words import unknown
@@ -46,6 +47,7 @@ def override(
         str | None, typer.Option("--by", metavar="NAME", help="Who says so, when it is not you.")
     ] = None,
     clear: Annotated[bool, typer.Option("--clear", help="End what holds for the person.")] = False,
+    dry_run: DryRun = False,
 ) -> int:
     """Decide about a person over the model, with a reason and an end.
 
@@ -58,19 +60,21 @@ def override(
     now, end, author = epoch(session.world.now()), moment(until), by or the_user()
     if verdict is not None and (not (reason or "").strip() or end is None or end <= now):
         raise UsageFault("An override needs a --reason, and an end that is to come: --until TIME.")
-    with session.app() as opened, opened.mirror.write(durable=True) as conn:
+    with session.app() as opened, changing(opened, dry_run) as conn:
         person = the_person(conn, who)
         person_id = person.person_id
         if verdict is None:
             held = _clear(conn, person, now, author, reason)
-            return _said(session, person_id, None, f"{who}: {held.words} holds no longer; {NEXT}")
-        said = Override(
+            sentence = f"{who}: {held.words} holds no longer; {NEXT}"
+            return _said(session, person_id, None, said(sentence, dry_run))
+        word = Override(
             opened.world.new_id(), person_id, verdict, stage, (reason or "").strip(), author, now, end or now
         )
-        overrides.place(conn, said)
-        detail = {"verdict": verdict, "stage": stage, "reason": said.reason, "until": said.until}
+        overrides.place(conn, word)
+        detail = {"verdict": verdict, "stage": stage, "reason": word.reason, "until": word.until}
         _keep(conn, person, "override", detail, now, author)
-    return _said(session, person_id, said, f"{who}: {said.words} until {shown(said.until)} UTC; {NEXT}")
+    sentence = f"{who}: {word.words} until {shown(word.until)} UTC; {NEXT}"
+    return _said(session, person_id, word, said(sentence, dry_run))
 
 
 def _verdict(mql: bool | None, stage: str | None) -> tuple[str | None, str | None]:
@@ -104,13 +108,13 @@ def _keep(
     audit.append(conn, [entry], at=now, run_id="", actor="operator")
 
 
-def _said(session: Session, person_id: str, said: Override | None, sentence: str) -> int:
+def _said(session: Session, person_id: str, word: Override | None, sentence: str) -> int:
     if session.options.json:
         session.out.json(
             {
                 "schema_version": SCHEMA_VERSION,
                 "person_id": person_id,
-                "override": said and said.to_json(),
+                "override": word and word.to_json(),
                 "message": sentence,
             }
         )

@@ -123,6 +123,9 @@ def demote(
     ],
     reason: Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why; it is kept.")],
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Carry it out at once.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", "-n", help="Only show it: no plan waits afterwards.")
+    ] = False,
 ) -> int:
     """Take the lifecycle stage of a person's HubSpot contact back, which no sync ever does.
 
@@ -138,13 +141,13 @@ def demote(
     if not contacts:
         raise NotFound(f"{who} has no HubSpot contact.")
     order = {"person_id": person.person_id, "contacts": contacts, "ambiguous": person.ambiguous}
-    said = {"stage": stage.strip(), "reason": reason.strip(), "now": yes}
+    said = {"stage": stage.strip(), "reason": reason.strip(), "now": yes, "dry_run": dry_run}
     answer = carried_out(session, Ask("demote", {**order, **said}))
     assert answer is not None  # it was waited for
     if session.options.json:
         session.out.json(answer.document)
     else:
-        show_order(session, answer.document, "set back")
+        show_order(session, answer.document, "set back", dry_run=dry_run)
     return answer.exit_code
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from typing import Annotated
 
 import typer
@@ -10,14 +11,16 @@ import typer
 from sync.cli.errors import UsageFault
 from sync.cli.handing import NoWait, carried_out
 from sync.cli.options import command
+from sync.cli.output import Output
 from sync.cli.report import show_problems, show_report
 from sync.cli.session import Session
 from sync.context import App
-from sync.mirror import plans
+from sync.core.counted import some
+from sync.mirror import outbox, plans
 from sync.mirror.requests import Ask
-from sync.reports import RunReport
+from sync.reports import SCHEMA_VERSION, RunReport
 from sync.requests import plan_of
-from sync.stages.plan import PlanView
+from sync.stages.plan import Change, PlanView
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False)
 
@@ -27,6 +30,7 @@ MaybeDigest = Annotated[
     typer.Argument(metavar="[DIGEST]", help="The plan; not needed while only one waits.", show_default=False),
 ]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
+Dry = Annotated[bool, typer.Option("--dry-run", "-n", help="Only show what the plan holds.")]
 Confirm = Annotated[
     int | None, typer.Option("--confirm", metavar="N", help="Go on only if the plan has exactly N changes.")
 ]
@@ -55,26 +59,38 @@ def plan(
 def show_plan(session: Session, view: PlanView) -> None:
     """A plan, as a table."""
     out = session.out
-    rows = [
-        (change.crm, change.object, change.id, change.field, change.before, change.after, change.reason)
-        for change in view.changes
-    ]
-    if rows:
-        out.table(("crm", "object", "id", "field", "before", "after", "reason"), rows)
+    rows = view.changes
+    _table(out, rows)
     for reason in view.blocked_by:
         out.line(f"needs approval: {reason}", "warning")
-    out.line(f"{len(rows):,} changes" + (f", plan {view.digest}" if rows else "; nothing to write"))
+    out.line(some(len(rows), "change") + (f", plan {view.digest}" if rows else "; nothing to write"))
     if rows:
         verb = "approve" if view.blocked_by else "apply"
         out.say(f"Let it out with: mqlsync {verb} {view.digest}")
     show_problems(out, view.problems)
 
 
+def _table(out: Output, changes: Sequence[Change]) -> None:
+    rows = [
+        (change.crm, change.object, change.id, change.field, change.before, change.after, change.reason)
+        for change in changes
+    ]
+    if rows:
+        out.table(("crm", "object", "id", "field", "before", "after", "reason"), rows)
+
+
 @command(app, "apply")
 def apply(
-    session: Session, digest: Digest, yes: Yes = False, confirm: Confirm = None, no_wait: NoWait = False
+    session: Session,
+    digest: Digest,
+    yes: Yes = False,
+    confirm: Confirm = None,
+    dry_run: Dry = False,
+    no_wait: NoWait = False,
 ) -> int:
     """Carry out a plan that was shown. What changed since then is left out, with its reason."""
+    if dry_run:
+        return _rehearsed(session, digest, "would be carried out")
     return _released(session, "apply", digest, yes=yes, confirm=confirm, wait=not no_wait)
 
 
@@ -84,9 +100,12 @@ def approve(
     digest: MaybeDigest = None,
     yes: Yes = False,
     confirm: Confirm = None,
+    dry_run: Dry = False,
     no_wait: NoWait = False,
 ) -> int:
     """Release the plan that waits for approval and carry it out at once."""
+    if dry_run:
+        return _rehearsed(session, digest, "would be let out")
     return _released(session, "approve", digest, yes=yes, confirm=confirm, wait=not no_wait)
 
 
@@ -103,8 +122,10 @@ def _released(
 
 
 @command(app, "reject")
-def reject(session: Session, digest: MaybeDigest = None, yes: Yes = False) -> int:
+def reject(session: Session, digest: MaybeDigest = None, yes: Yes = False, dry_run: Dry = False) -> int:
     """Drop the plan that waits for approval, with everything in it."""
+    if dry_run:
+        return _rehearsed(session, digest, "would be dropped")
     with session.app() as opened:
         chosen = _agreed(opened, digest, yes, None)
     answer = carried_out(session, Ask("reject", {"digest": chosen}))
@@ -112,8 +133,29 @@ def reject(session: Session, digest: MaybeDigest = None, yes: Yes = False) -> in
     if session.options.json:
         session.out.json(answer.document)
     else:
-        session.out.line(f"plan {chosen} dropped, {answer.document['dropped']:,} changes with it")
+        session.out.line(f"plan {chosen} dropped, {some(answer.document['dropped'], 'change')} with it")
     return answer.exit_code
+
+
+def _rehearsed(session: Session, digest: str | None, what: str) -> int:
+    """Show what a plan holds, as it was saved, and leave it waiting."""
+    with session.app() as opened, opened.mirror.read() as conn:
+        chosen = plans.choose(conn, digest)
+        items = plans.items(conn, chosen)
+        rows = outbox.by_ids(conn, [item.intent_id for item in items])
+    lines = [(rows[item.intent_id], item) for item in items if item.intent_id in rows]
+    changes = [
+        Change(row.id, row.person_id, *row.ref, row.field, item.before, item.after, row.policy, row.reason)
+        for row, item in lines
+    ]
+    if session.options.json:
+        listed = [change.to_json() for change in changes]
+        head = {"schema_version": SCHEMA_VERSION, "dry_run": True, "digest": chosen}
+        session.out.json({**head, "changes": listed})
+        return 0
+    _table(session.out, changes)
+    session.out.line(f"dry run: {some(len(changes), 'change')} of plan {chosen} {what}; nothing was done")
+    return 0
 
 
 def _agreed(opened: App, digest: str | None, yes: bool, confirm: int | None) -> str:
@@ -122,7 +164,7 @@ def _agreed(opened: App, digest: str | None, yes: bool, confirm: int | None) -> 
         chosen = plans.choose(conn, digest)
         size = len(plans.items(conn, chosen))
     if confirm is not None and confirm != size:
-        raise UsageFault(f"Plan {chosen} has {size:,} changes, not {confirm:,}: nothing was done.")
+        raise UsageFault(f"Plan {chosen} has {some(size, 'change')}, not {confirm:,}: nothing was done.")
     if not yes and confirm is None and sys.stdin.isatty() and sys.stdout.isatty():
-        typer.confirm(f"Plan {chosen}: {size:,} changes. Go on?", abort=True, err=True)
+        typer.confirm(f"Plan {chosen}: {some(size, 'change')}. Go on?", abort=True, err=True)
     return chosen

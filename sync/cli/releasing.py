@@ -9,6 +9,7 @@ import typer
 from config.world import epoch
 from sync.cli.errors import NotFound, UsageFault
 from sync.cli.meant import the_person, the_user
+from sync.cli.rehearsal import DryRun, changing, said
 from sync.cli.session import Session
 from sync.mirror import audit, pins
 from sync.reports import SCHEMA_VERSION
@@ -23,6 +24,7 @@ def release(
         str | None, typer.Option("--field", metavar="FIELD", help="Only this field of the CRM; else all.")
     ] = None,
     reason: Annotated[str, typer.Option("--reason", metavar="T", help="Why; kept for the audit.")] = "",
+    dry_run: DryRun = False,
 ) -> int:
     """Let go of fields that write-back leaves alone because somebody edited them.
 
@@ -32,7 +34,7 @@ def release(
     if not reason.strip():
         raise UsageFault("Say why: --reason TEXT.")
     now = epoch(session.world.now())
-    with session.app() as opened, opened.mirror.write(durable=True) as conn:
+    with session.app() as opened, changing(opened, dry_run) as conn:
         person = the_person(conn, who)
         rows = pins.held(conn, person.person_id, field)
         if not rows:
@@ -50,8 +52,9 @@ def release(
             {"crm": row.crm, "object": row.object, "id": row.record_id, "field": row.field} for row in rows
         ]
         answer = {"schema_version": SCHEMA_VERSION, "person_id": person.person_id, "released": fields}
-        session.out.json(answer)
+        session.out.json({**answer, "dry_run": dry_run})
     else:
         names = ", ".join(f"{row.object} {row.record_id} {row.field}" for row in rows)
-        session.out.line(f"released: {names}; the next `mqlsync sync` decides anew", "ok")
+        sentence = f"released: {names}; the next `mqlsync sync` decides anew"
+        session.out.line(said(sentence, dry_run), "ok")
     return 0

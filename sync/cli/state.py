@@ -11,6 +11,7 @@ from config.world import epoch, iso_z
 from connectors.records import Crm
 from sync.cli.errors import UsageFault
 from sync.cli.options import command
+from sync.cli.rehearsal import DryRun, changing, said
 from sync.cli.session import Session
 from sync.cli.times import ago, shown
 from sync.cli.words import crm_name, unknown
@@ -191,22 +192,23 @@ def pause(
     session: Session,
     reason: Annotated[str, typer.Option("--reason", metavar="T", help="Why; shown by `status`.")],
     scope: Scope = "all",
+    dry_run: DryRun = False,
 ) -> int:
     """Hold write-back still: all of it, or one CRM, object or field. Pulling and scoring go on."""
     scope = known_scope(scope)
-    with session.app() as opened, opened.mirror.write(durable=True) as conn:
+    with session.app() as opened, changing(opened, dry_run) as conn:
         now = epoch(session.world.now())
         outbox.pause(conn, scope, reason, _who(), now)
         entry = audit.Entry("pause", scope, {"reason": reason})
         audit.append(conn, [entry], at=now, run_id="", actor="operator")
-    return _said(session, scope, f"write-back of {scope} is paused")
+    return _said(session, scope, f"write-back of {scope} is paused", dry_run)
 
 
 @command(app, "resume")
-def resume(session: Session, scope: Scope = "all") -> int:
+def resume(session: Session, scope: Scope = "all", dry_run: DryRun = False) -> int:
     """Let a paused part of write-back go on."""
     scope = known_scope(scope)
-    with session.app() as opened, opened.mirror.write(durable=True) as conn:
+    with session.app() as opened, changing(opened, dry_run) as conn:
         was_paused = failures.resume(conn, scope)
         others = [one.scope for one in failures.paused(conn)]
         if was_paused:
@@ -214,9 +216,8 @@ def resume(session: Session, scope: Scope = "all") -> int:
             audit.append(conn, [entry], at=epoch(session.world.now()), run_id="", actor="operator")
     for other in others:
         session.out.say(f"still paused: {other}")
-    return _said(
-        session, scope, f"write-back of {scope} goes on" if was_paused else f"{scope} was not paused"
-    )
+    sentence = f"write-back of {scope} goes on" if was_paused else f"{scope} was not paused"
+    return _said(session, scope, sentence, dry_run)
 
 
 def known_scope(text: str) -> str:
@@ -240,9 +241,10 @@ def _who() -> str:
         return "operator"
 
 
-def _said(session: Session, scope: str, sentence: str) -> int:
+def _said(session: Session, scope: str, sentence: str, dry_run: bool) -> int:
     if session.options.json:
-        session.out.json({"schema_version": SCHEMA_VERSION, "scope": scope, "message": sentence})
+        head = {"schema_version": SCHEMA_VERSION, "scope": scope, "message": sentence}
+        session.out.json({**head, "dry_run": dry_run})
     else:
-        session.out.line(sentence)
+        session.out.line(said(sentence, dry_run))
     return 0

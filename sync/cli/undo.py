@@ -12,6 +12,7 @@ from sync.cli.handing import carried_out
 from sync.cli.options import command
 from sync.cli.report import show_problems, write_line
 from sync.cli.session import Session
+from sync.core.counted import some
 from sync.mirror import queries, undoing
 from sync.mirror.engine import Connection
 from sync.mirror.requests import Ask
@@ -30,6 +31,9 @@ def undo(
         ),
     ],
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Carry it out at once.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", "-n", help="Only show it: no plan waits afterwards.")
+    ] = False,
 ) -> int:
     """Put back the values before our own, where they still are ours; what is left alone is listed with why.
 
@@ -37,12 +41,12 @@ def undo(
     """
     with session.app() as opened, opened.mirror.read() as conn:
         arguments = _meant(conn, what)
-    answer = carried_out(session, Ask("undo", {**arguments, "now": yes}))
+    answer = carried_out(session, Ask("undo", {**arguments, "now": yes, "dry_run": dry_run}))
     assert answer is not None  # it was waited for
     if session.options.json:
         session.out.json(answer.document)
     else:
-        show_order(session, answer.document, "put back")
+        show_order(session, answer.document, "put back", dry_run=dry_run)
     return answer.exit_code
 
 
@@ -60,7 +64,7 @@ def _meant(conn: Connection, what: str) -> dict[str, Any]:
     return {"run_id": "", "person_id": people[0], "title": f"person {people[0]}"}
 
 
-def show_order(session: Session, view: Mapping[str, Any], verb: str) -> None:
+def show_order(session: Session, view: Mapping[str, Any], verb: str, *, dry_run: bool = False) -> None:
     """What an order would change or changed ("put back", "set back"), and what it leaves alone."""
     out = session.out
     if view["changes"]:
@@ -73,8 +77,10 @@ def show_order(session: Session, view: Mapping[str, Any], verb: str) -> None:
         out.table(told, [[one[name] for name in told] for one in view["skipped"]])
     if view["write"] is not None:
         out.line(write_line(WriteCounts(**view["write"])))
+    elif view["changes"] and dry_run:
+        out.line(f"{some(len(view['changes']), 'field')} to {verb}; dry run, no plan was kept")
     elif view["changes"]:
-        out.line(f"{len(view['changes']):,} fields to {verb}, plan {view['digest']}")
+        out.line(f"{some(len(view['changes']), 'field')} to {verb}, plan {view['digest']}")
         out.say(f"Carry it out with `mqlsync approve {view['digest']}`, drop it with `mqlsync reject`.")
     else:
         out.line(f"nothing to {verb}", "ok")

@@ -11,6 +11,7 @@ from __future__ import annotations
 import fcntl
 import os
 import sqlite3
+import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -109,6 +110,23 @@ def restore(mirror: Mirror, file: Path, world: World, marks: Path | None = None)
             return _swap(aside, path)
         finally:
             aside.unlink(missing_ok=True)
+
+
+def whole(mirror: Mirror, file: Path, world: World) -> int:
+    """How many people a copy holds that could be restored. Raises what `restore` raises about the copy."""
+    path_of(mirror)
+    if not file.is_file():
+        raise DatabaseUnusable(str(file), "there is no such file")
+    with tempfile.TemporaryDirectory() as folder:
+        aside = Path(folder) / "copy.db"
+        os.close(os.open(aside, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+        _prepare(file, aside, world, (0, 0), Marks(), ())
+        copy = Mirror(f"sqlite:///{aside}", world)
+        try:
+            with copy.read() as conn:
+                return int(conn.execute(text("SELECT count(*) FROM person")).scalar_one())
+        finally:
+            copy.close()
 
 
 def _prepare(

@@ -38,8 +38,8 @@ class Demotion:
     ambiguous: bool = False
 
 
-def plan_demotion(ctx: Context, order: Demotion) -> UndoView:
-    """A pending plan that carries out this order, decided on live reads.
+def plan_demotion(ctx: Context, order: Demotion, *, keep: bool = True) -> UndoView:
+    """A pending plan that carries out this order, decided on live reads; without `keep` only shown.
 
     Raises what the connectors raise about an account.
     """
@@ -67,7 +67,7 @@ def plan_demotion(ctx: Context, order: Demotion) -> UndoView:
             rows.append(row)
     plan = live_plan(ctx, targets, rows)
     skipped += [left_alone(left.row, left.reason) for left in plan.left]
-    if plan.changes:
+    if plan.changes and keep:
         kept = {change.intent_id for change in plan.changes}
         title = f"back to {stage}: {order.reason}"
         save_order(ctx, plan, [row for row in rows if row.id in kept], DEMOTE, title)

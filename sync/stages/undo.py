@@ -58,8 +58,10 @@ class UndoView:
         }
 
 
-def plan_undo(ctx: Context, written: Sequence[Written], title: str) -> UndoView:
+def plan_undo(ctx: Context, written: Sequence[Written], title: str, *, keep: bool = True) -> UndoView:
     """A pending plan that undoes these changes, decided on live reads; `title` says what is undone.
+
+    Without `keep` it is only shown: nothing waits for approval afterwards.
 
     Raises what the connectors raise about an account.
     """
@@ -76,7 +78,7 @@ def plan_undo(ctx: Context, written: Sequence[Written], title: str) -> UndoView:
             rows.append(row)
     plan = live_plan(ctx, targets, rows)
     skipped += [left_alone(left.row, left.reason) for left in plan.left]
-    if plan.changes:
+    if plan.changes and keep:
         kept = {change.intent_id for change in plan.changes}
         save_order(ctx, plan, [row for row in rows if row.id in kept], UNDO, f"undo of {title}")
     return UndoView(plan.digest, plan.changes, skipped)
