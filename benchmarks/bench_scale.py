@@ -1,7 +1,8 @@
-"""How it goes on PostgreSQL: `python -m benchmarks.bench_scale [--only score,copy] [--people N]`.
+"""How it goes on PostgreSQL: `python -m benchmarks.bench_scale [--only score,layouts,copy] [--people N]`.
 
-score  the default model over everybody, the same people and engagements on both databases in the same run
-copy   `mqlsync db copy` of a SQLite mirror of so many rows, everything counted and compared
+score    the default model over everybody, the same people and engagements on both databases in the same run
+layouts  the same on PostgreSQL with other indexes and with partitions, for a quarter of the people
+copy     `mqlsync db copy` of a SQLite mirror of so many rows, everything counted and compared
 
 PostgreSQL is the one of MQLSYNC_TEST_POSTGRES_URL, else one of the tests' own in a temporary folder, which
 does not wait for the disk. CPU is that of this process and of a server on this machine; a busy machine shows
@@ -21,9 +22,10 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import select, text
+from sqlalchemy import make_url, select, text
 
 from benchmarks.bench_score import MODEL_FILE
+from benchmarks.layouts import LAYOUTS
 from benchmarks.population import fill
 from config.settings import Settings
 from scoring.load import load_model
@@ -36,6 +38,7 @@ from tests.postgres_server import join
 from tests.world import SimulatedWorld
 
 PER_PERSON: Final = 10  # engagements
+ENGAGEMENTS: Final = "c.relname ~ '^engagement(_[0-9]+)?$' AND c.relkind = 'r'"
 EXACT: Final = (
     "person_id",
     "total",
@@ -126,6 +129,31 @@ def measure_score(told: argparse.Namespace, postgres: Postgres, folder: Path) ->
     postgres.drop(url)
 
 
+def measure_layouts(told: argparse.Namespace, postgres: Postgres, _folder: Path) -> None:
+    """Score the same people on PostgreSQL with other indexes, and with partitions."""
+    people = told.people // 4
+    whole = postgres.new_mirror()
+    filled(whole, people, people * PER_PERSON).close()
+    for name, statements in LAYOUTS.items():
+        url = postgres.new_database(str(make_url(whole).database))
+        mirror = Mirror(url, SimulatedWorld())
+        with mirror.write() as conn:
+            for statement in statements:
+                conn.exec_driver_sql(statement)
+        vacuum(mirror)
+        scored(mirror)
+        vacuum(mirror)
+        full = least(mirror, told.rounds, lambda mirror=mirror: scored(mirror))  # type: ignore[misc]
+        some = least(mirror, told.rounds, lambda mirror=mirror: scored(mirror, 100))  # type: ignore[misc]
+        size = f"SELECT sum(pg_total_relation_size(c.oid)) / 1048576 FROM pg_class c WHERE {ENGAGEMENTS}"
+        with mirror.read() as conn:
+            megabytes = conn.exec_driver_sql(size).scalar_one()
+        print(f"layout: {name}: {full}; one in a hundred: {some}; {megabytes:.0f} MiB", flush=True)
+        mirror.close()
+        postgres.drop(url)
+    postgres.drop(whole)
+
+
 def filled(url: str, people: int, engagements: int) -> Mirror:
     """A mirror with made-up people, the same in any database."""
     world = SimulatedWorld()
@@ -207,6 +235,7 @@ def results(mirror: Mirror) -> list[tuple[Any, ...]]:
 PARTS: Final[Mapping[str, Callable[[argparse.Namespace, Postgres, Path], None]]] = {
     "copy": measure_copy,
     "score": measure_score,
+    "layouts": measure_layouts,
 }
 """What is measured, by name: one function each."""
 
