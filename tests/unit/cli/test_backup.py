@@ -13,6 +13,8 @@ from sync.mirror.engine import Mirror
 from sync.mirror.lease import Lease, current_epoch
 from tests.acceptance.site import Site, made
 
+pytestmark = pytest.mark.sqlite("a copied file; PostgreSQL has pg_dump and pg_restore")
+
 
 @pytest.fixture
 def site(tmp_path: Path) -> Iterator[Site]:

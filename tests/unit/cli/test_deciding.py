@@ -12,7 +12,7 @@ from tests.unit.cli.test_on_sandbox import Site, made
 
 
 @pytest.fixture
-def site(tmp_path: Path) -> Iterator[Site]:
+def site(tmp_path: Path, database: str) -> Iterator[Site]:
     for site in made(tmp_path, people=40):
         first, second = [lead for lead in site.sandbox.store.table("salesforce", "Lead") if not lead.gone][:2]
         site.sandbox.edit("salesforce", "Lead", second.id, {"Email": first.values["Email"]})
@@ -52,7 +52,7 @@ def test_an_ambiguous_person_is_listed_decided_and_listed_no_more(site: Site) ->
 
 
 @pytest.fixture
-def written(tmp_path: Path) -> Iterator[Site]:
+def written(tmp_path: Path, database: str) -> Iterator[Site]:
     """A site whose first run was approved and carried out."""
     for site in made(tmp_path, people=120):
         assert site.run("sync").code == 6

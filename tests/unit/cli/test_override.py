@@ -14,7 +14,7 @@ from tests.unit.cli.test_on_sandbox import Site, made
 
 
 @pytest.fixture
-def site(tmp_path: Path) -> Iterator[Site]:
+def site(tmp_path: Path, database: str) -> Iterator[Site]:
     for site in made(tmp_path, people=20):
         assert site.run("sync", "--dry-run").code == 0
         yield site
