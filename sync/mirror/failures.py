@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Final, NamedTuple
 
-from sqlalchemy import ColumnElement, Table, and_, delete, exists, select, update
+from sqlalchemy import ColumnElement, Table, and_, delete, exists, func, select, update
 
 from sync.core.writes import Why
 from sync.mirror.engine import Connection
-from sync.mirror.outbox import CHUNK, INTENT, PAUSE
+from sync.mirror.outbox import CHUNK, INTENT, PAUSE, Row
 from sync.mirror.tables import ParkedRow
 from sync.mirror.tables.outbox import WAITING_STATES
 
@@ -70,6 +70,13 @@ def skip(conn: Connection, ids: Collection[str], reason: str, run_id: str, now: 
         ended = {"why": Why.SKIPPED.value, "message": reason, "done_at": now, "ended_run": run_id}
         changed += conn.execute(update(INTENT).where(*failed).values(state="superseded", **ended)).rowcount
     return changed
+
+
+def refused_since(conn: Connection, row: Row, code: str, since: int) -> int:
+    """How many changes of this intent's field were parked since then by this code of the CRM."""
+    same = (INTENT.c.crm == row.crm, INTENT.c.object == row.object, INTENT.c.field == row.field)
+    parked = (INTENT.c.state == "parked", INTENT.c.code == code, INTENT.c.done_at >= since)
+    return conn.execute(select(func.count()).where(*same, *parked)).scalar_one()
 
 
 def paused(conn: Connection) -> list[Pause]:

@@ -10,7 +10,7 @@ Killed between any two of these letters, the next run finds the intents `sent` a
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from config.world import epoch
@@ -20,7 +20,7 @@ from connectors.records import WARNING, Live, Outcome, OutcomeKind, RecordRef, R
 from sync.context import Context
 from sync.core.steps import Step, next_step, sent_value
 from sync.core.writes import MACHINE, Decision, SetField, Target, Why
-from sync.mirror import outbox
+from sync.mirror import failures, outbox
 from sync.mirror.engine import Connection
 from sync.mirror.lease import LeaseLost, current_epoch
 from sync.mirror.outbox import Row, Sending, scopes_of
@@ -42,7 +42,10 @@ FRESH = 2.0
 """Where writes cannot be conditional a decision must not be older than so many seconds."""
 
 BREAKER = 5
-"""The same refusal of the same field so often in one run pauses that field."""
+"""The same refusal of the same field so often within a day pauses that field."""
+
+BREAKER_DAY = 86_400
+"""Seconds in which refusals are counted, over all runs; what was retried or given up counts no more."""
 
 BETWEEN_STEPS = 0.05
 """Seconds between emptying a field and setting it, so that no clock stamps both alike."""
@@ -86,7 +89,6 @@ class Writer:
         self._read_back = ReadBack(ctx, connector, targets, self.applier)
         self._conflicts: Counter[str] = Counter()
         self._sends: Counter[str] = Counter()
-        self._refusals: Counter[tuple[str, str, str]] = Counter()
         self._canary = Canary(ctx, connector.crm)
         self._wait = 0.0
         self._alone: set[str] = set()  # fields that go without the others of their record
@@ -333,9 +335,10 @@ class Writer:
             self._still_ours(conn)
             current = outbox.by_ids(conn, (row.id for row in rows))
             together = Counter(row.ref for row in rows)
+            alone = frozenset(self._single)
             for row in (current[row.id] for row in rows):
                 outcome = by_ref.get(row.ref) or Outcome(row.ref, OutcomeKind.UNKNOWN)
-                stop = self._take(conn, row, outcome, together[row.ref], again) or stop
+                stop = self._take(conn, row, outcome, together[row.ref], again, alone) or stop
             if any(outcome.kind is not OutcomeKind.ACCEPTED for outcome in outcomes):
                 current = outbox.by_ids(conn, current)
         self._ctx.world.reached("write.outcome_committed")
@@ -354,7 +357,13 @@ class Writer:
             self._report(RunProblem("WRITE_WARNING", crm, message, remedy, 0))
 
     def _take(
-        self, conn: Connection, row: Row, outcome: Outcome, together: int, again: list[str]
+        self,
+        conn: Connection,
+        row: Row,
+        outcome: Outcome,
+        together: int,
+        again: list[str],
+        alone: Collection[RecordRef],
     ) -> Exception | None:
         kind = outcome.kind
         if kind is OutcomeKind.ACCEPTED:
@@ -368,7 +377,7 @@ class Writer:
         elif kind is OutcomeKind.MOVED:
             self._retry(conn, row, again, self._sends[row.id], "the record moved")
         else:
-            return self._refused(conn, row, outcome, together, again)
+            return self._refused(conn, row, outcome, together, again, alone)
         return None
 
     def _retry(self, conn: Connection, row: Row, again: list[str], times: int, message: str) -> None:
@@ -380,7 +389,13 @@ class Writer:
         again.append(row.id)
 
     def _refused(
-        self, conn: Connection, row: Row, outcome: Outcome, together: int, again: list[str]
+        self,
+        conn: Connection,
+        row: Row,
+        outcome: Outcome,
+        together: int,
+        again: list[str],
+        alone: Collection[RecordRef],
     ) -> Exception | None:
         refusal = outcome.refusal or RefusalClass.OTHER
         if refusal is RefusalClass.QUOTA:
@@ -389,10 +404,11 @@ class Writer:
         if refusal is RefusalClass.AUTH:
             outbox.move(conn, row, "queued", message=outcome.message)
             return AuthFailed(outcome.message, crm=row.crm, code=outcome.code)
-        if refusal is RefusalClass.INNOCENT and row.ref not in self._single:
+        if refusal is RefusalClass.INNOCENT and row.ref not in alone:
             # refused for another record's sake: on its own it will be judged on its own
             self._single.add(row.ref)
-            outbox.move(conn, row, "queued", message=outcome.message)
+            self._sends[row.id] -= 1  # that was no attempt
+            outbox.move(conn, row, "queued", message=outcome.message, attempts=row.attempts - 1)
             again.append(row.id)
         elif refusal in (RefusalClass.TRANSIENT, RefusalClass.INNOCENT):
             self._transient(conn, row, outcome, again)
@@ -434,12 +450,12 @@ class Writer:
         self.applier.end(conn, row, "parked", refusal.value, outcome.message, code=outcome.code)
         if refusal not in (RefusalClass.OUR_CONFIG, RefusalClass.OTHER):
             return  # a rule about a record, or about an owner
-        key = (row.object, row.field, outcome.code)
-        self._refusals[key] += 1
-        if self._refusals[key] == BREAKER:
-            scope = scopes_of(row.crm, row.object, row.field)[-1]
-            reason = f"{outcome.code} {BREAKER} times in one run: {outcome.message}"
-            outbox.pause(conn, scope, reason, "circuit breaker", epoch(self._ctx.world.now()))
+        now = epoch(self._ctx.world.now())
+        scope = scopes_of(row.crm, row.object, row.field)[-1]
+        times = failures.refused_since(conn, row, outcome.code, now - BREAKER_DAY)
+        if times >= BREAKER and scope not in outbox.pauses(conn):
+            reason = f"{outcome.code} {times} times within a day: {outcome.message}"
+            outbox.pause(conn, scope, reason, "circuit breaker", now)
             remedy = f"correct the configuration, then `mqlsync resume {scope}`"
             self._report(RunProblem("FIELD_PAUSED", row.crm, f"{scope} is paused: {reason}", remedy, 3))
 

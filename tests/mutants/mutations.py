@@ -176,11 +176,11 @@ MUTATIONS: Final = (
         (
             Change(
                 WRITER,
-                "                stop = self._take(conn, row, outcome, together[row.ref], again) or stop\n",
+                "                stop = self._take(conn, row, outcome,",
                 "                if any(one.kind is not OutcomeKind.ACCEPTED for one in outcomes):\n"
                 '                    outcome = Outcome(row.ref, OutcomeKind.REFUSED, "BATCH", "", '
                 "RefusalClass.TRANSIENT)\n"
-                "                stop = self._take(conn, row, outcome, together[row.ref], again) or stop\n",
+                "                stop = self._take(conn, row, outcome,",
             ),
         ),
         (WIRE, "tests/pipeline/test_write_again.py"),

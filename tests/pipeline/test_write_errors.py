@@ -236,7 +236,7 @@ def test_innocent_records_of_a_refused_batch_go_singly(bench: SandboxBench) -> N
     bench.sandbox.faults.arm("status", crm="hubspot", path="/batch/update", status=400, body=body)
     assert bench.sync().parked == 0
     assert {bench.shown(contact, "hs_lead_status") for _, contact in pairs} == {"OPEN"}
-    assert {row.attempts for row in bench.intents(crm="hubspot")} == {2}
+    assert {row.attempts for row in bench.intents(crm="hubspot")} == {1}
 
 
 def test_w2_the_guilty_one_is_parked_and_the_innocent_are_written(bench: SandboxBench) -> None:

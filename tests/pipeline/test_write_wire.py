@@ -178,6 +178,19 @@ def test_only_the_refused_field_of_several_is_parked(routed: Bench) -> None:
     assert routed.value(lead, "Status") == "MQL"
 
 
+@pytest.mark.parametrize(("seconds", "paused"), [(3600, True), (30_000, False)])
+def test_the_circuit_breaker_counts_over_the_runs_of_a_day(bench: Bench, seconds: int, paused: bool) -> None:
+    bench.sf.answer = lambda write, outcome: Outcome(
+        write.ref, OutcomeKind.REFUSED, "STRING_TOO_LONG", "too long", RefusalClass.OUR_CONFIG
+    )
+    told = []
+    for number in range(6):
+        bench.person(f"p{number}", bench.lead(str(number)))
+        bench.sync(seconds)
+        told.append("FIELD_PAUSED" in bench.codes())
+    assert told == [False, False, False, False, paused, False]
+
+
 def test_the_circuit_breaker_pauses_the_field_alone(bench: Bench) -> None:
     for number in range(8):
         both(bench, f"p{number}", str(number))
