@@ -48,7 +48,7 @@ class AccountEntry(Section):
 
 
 class AccountsFile(Section):
-    """The top of accounts.toml."""
+    """What all accounts have in common."""
 
     queue_url: str = ""
     """The queue, `postgresql://…`; a password by `MQLSYNC_QUEUE_URL` or its `_FILE`, or by PGPASSFILE."""

@@ -13,6 +13,7 @@ from pydantic import BeforeValidator
 from pydantic.fields import FieldInfo
 from typer.main import get_command
 
+from config.accounts import AccountEntry, AccountsFile
 from config.schema import FROM_ENVIRONMENT, WRITEBACK, key_name, variables
 from config.settings import PURPOSES, CrmStages, FieldPolicy, Section, Settings, parse_duration
 from connectors.mapping import SOURCES, EngagementMapper
@@ -98,6 +99,21 @@ def make_settings() -> str:
             about = " ".join((model.__doc__ or "").split())
             lines += [f"### `{heading}`", "", about, "", "| Key | Variable | Default | Meaning |"]
             lines += ["| --- | --- | --- | --- |", *own, ""]
+    return "\n".join(lines).strip()
+
+
+def make_accounts() -> str:
+    """The keys of accounts.toml."""
+    lines: list[str] = []
+    for heading, model in (("Top of the file", AccountsFile), ("`[accounts.NAME]`", AccountEntry)):
+        lines += [f"### {heading}", "", " ".join((model.__doc__ or "").split()), ""]
+        lines += ["| Key | Default | Meaning |", "| --- | --- | --- |"]
+        lines += [
+            f"| `{key_name(name, field)}` | {_default(field)} | {field.description or ''} |"
+            for name, field in model.model_fields.items()
+            if name != "accounts"
+        ]
+        lines.append("")
     return "\n".join(lines).strip()
 
 
@@ -206,6 +222,7 @@ def _duration(seconds: int) -> str:
 PARTS: dict[str, Callable[[], str]] = {
     "commands": make_commands,
     "exit codes": make_exit_codes,
+    "accounts": make_accounts,
     "sections": make_sections,
     "settings": make_settings,
     "policies": make_policies,

@@ -78,10 +78,10 @@ def list_accounts(session: Session) -> int:
         session.out.json_list({"schema_version": SCHEMA_VERSION}, "accounts", (one.listed() for one in found))
     else:
         rows = [
-            (one.account.name, ", ".join(map(crm_name, one.crms)), one.account.folder, one.mirror)
+            (one.account.name, ", ".join(map(crm_name, one.crms)), one.mirror, one.account.folder)
             for one in found
         ]
-        session.out.table(("account", "CRMs", "configuration", "mirror"), rows)
+        session.out.table(("account", "CRMs", "mirror", "configuration"), rows)
     for one in found:
         for reason in one.reasons:
             session.out.warn(f"{one.account.name}: {reason}")

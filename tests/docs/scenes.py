@@ -59,6 +59,15 @@ def unasked(site: Site) -> None:
 
 
 @scene
+def secret_files(site: Site, *accounts: str) -> None:
+    """Somebody has put the tokens of accounts into files."""
+    for account in accounts:
+        folder = site.folder / "secrets" / account
+        folder.mkdir(parents=True)
+        (folder / "MQLSYNC_HUBSPOT__ACCESS_TOKEN").write_text(f"token of {account}", encoding="utf-8")
+
+
+@scene
 def quietly(site: Site, *words: str) -> None:
     """A command whose output the page does not show."""
     ran = site.run(*words)

@@ -11,8 +11,8 @@ from tests.docs.page import DOCS, differs, read
 from tests.docs.shell import site_of, take
 
 NOT_RUN = ("mqlsync run", "mqlsync demo", "mqlsync worker", "mqlsync db copy")
-"""Commands that go on until somebody stops them, or need a PostgreSQL (tests/acceptance/
-test_databases.py runs those): the pages show them outside of console blocks."""
+"""Commands that go on until somebody stops them, or need a PostgreSQL (tests/workers and tests/acceptance/
+test_databases.py run those): the pages show them outside of console blocks."""
 PAGES = {page.name: page for page in map(read, sorted(DOCS.glob("**/*.md")))}
 
 
