@@ -8,6 +8,7 @@ the library's default of one second loses them) and several missed ones are one 
 The library warns that its cron lines run more or less often than meant when a zone's clock changes (user
 guide, "Daylight saving time behavior"). Here a line is read by the wall clock alone and each moment it
 names is one instant: the jump itself where the clock skips it, the first of the two where it comes twice.
+A line that names a day of the month and a day of the week means days that are both.
 Lines for every hour (`*` or `*/1`) mean the time that passes, and run through a repeated hour as well.
 """
 
@@ -32,6 +33,7 @@ STOP: Final = ""
 LARGEST_SHIFT: Final = timedelta(hours=26)
 """No clock was ever moved further."""
 
+WEEKDAYS: Final = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
 EVERY_HOUR: Final = ("*", "*/1")
 TICK: Final = timedelta(microseconds=1)
 
@@ -44,7 +46,8 @@ class WallClockCron(BaseTrigger):  # type: ignore[misc]  # the library has no ty
     """A cron line by the wall clock of a zone, each of its moments once."""
 
     def __init__(self, text: str, zone: tzinfo) -> None:
-        self._lines = CronTrigger.from_crontab(text, timezone="UTC")
+        *first, weekdays = text.split()
+        self._lines = CronTrigger.from_crontab(" ".join([*first, _weekdays(weekdays)]), timezone="UTC")
         self._zone = zone
         self._hourly = text.split()[1] in EVERY_HOUR
 
@@ -77,6 +80,23 @@ class WallClockCron(BaseTrigger):  # type: ignore[misc]  # the library has no ty
         if first.astimezone(self._zone).replace(tzinfo=None) != naive:  # the clock skips it
             return [] if self._hourly else [_jump(second, first, self._zone)]
         return [first, second] if self._hourly and second != first else [first]
+
+
+def _weekdays(text: str) -> str:
+    """The last field of a cron line as names: crontab(5) calls Sunday 0 and 7, the library Monday 0."""
+    found: set[int] = set()
+    for part in text.lower().split(","):
+        span, _, step = part.partition("/")
+        begin, _, end = ("0", "-", "6") if span == "*" else span.partition("-")
+        first = _weekday(begin)
+        last = _weekday(end) if end else (6 if step else first)
+        length = (last - first) % 7 if end != "7" or first else 7
+        found |= {(first + number) % 7 for number in range(0, length + 1, int(step or 1))}
+    return ",".join(WEEKDAYS[day] for day in sorted(found))
+
+
+def _weekday(word: str) -> int:
+    return WEEKDAYS.index(word) if word in WEEKDAYS else int(word) % 7
 
 
 def _jump(before: datetime, after: datetime, zone: tzinfo) -> datetime:
