@@ -22,7 +22,7 @@ from sync.stages.decide import decide
 from sync.stages.match import match
 from sync.stages.pull import sweep_only
 from sync.stages.recheck import sample
-from sync.stages.reconcile import LAST, reconcile
+from sync.stages.reconcile import LAST, Class, reconcile
 from sync.stages.repair import repair, unmended
 
 BY_MODEL: Final = ("reconcile", "sample")
@@ -51,7 +51,7 @@ def _reconcile(ctx: Context, report: RunReport) -> None:
     reached = replace(ctx, connectors=sign_in(ctx, report, None))
     found = reconcile(reached)
     report.problems += found.problems
-    report.reconcile = {kind.value: number for kind, number in found.classes.items()}
+    report.reconcile = {kind.value: found.classes[kind] for kind in Class}
     with ctx.mirror.write() as conn:
         set_meta(conn, LAST, json.dumps(found.summary(ctx.run.now)))
     report.problems += repair(reached, found)
