@@ -28,7 +28,7 @@ SYNC_LAYERS = (
     ("sync.context", "sync.stopping", "sync.vitals"),
     ("sync.stages",),
     ("sync.pipeline", "sync.doctor", "sync.status"),
-    ("sync.resync", "sync.privacy", "sync.chores"),
+    ("sync.resync", "sync.privacy", "sync.chores", "sync.probe"),
     ("sync.requests",),
     ("sync.handover",),
     ("sync.app", "sync.reload"),

@@ -521,3 +521,46 @@ def test_doctor_where_owners_and_limits_are_not_offered(site: Site) -> None:
     levels = {(one["check"], one["crm"]): one["level"] for one in checks}
     assert levels["owners", "hubspot"] == "warning"
     assert levels["write_back", "hubspot"] == "ok"
+
+
+# --- doctor --probe ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("crm", "name", "proof"),
+    [
+        ("salesforce", "Lead", "a write on an older version is refused"),
+        ("hubspot", "contacts", "the history tells our write from a person's"),
+    ],
+)
+def test_a_probe_writes_proves_and_puts_back(site: Site, crm: str, name: str, proof: str) -> None:
+    record = next(row for row in site.sandbox.store.table(crm, name).alive())
+    before = dict(record.values)
+    site.world.advance(3600)
+    asked = ("doctor", "--probe", "--record", f"{crm}.{name}.{record.id}")
+    unsaid = site.run(*asked)
+    assert unsaid.code == 2
+    assert "Say --yes" in unsaid.err
+    assert "would set" in site.run(*asked, "-n").out
+    assert site.sandbox.ledger.entries(author="worker") == []
+    ran = site.run(*asked, "--yes")
+    assert ran.code == 0, ran.out
+    assert proof in ran.out
+    assert "again" in ran.out.splitlines()[-2]
+    fields = [entry.field for entry in site.sandbox.ledger.entries(author="worker")]
+    assert len(fields) == 2
+    assert len(set(fields)) == 1
+    after = site.sandbox.store.get(crm, name, record.id)
+    assert after is not None
+    assert (after.values.get(fields[0]) or None) == (before.get(fields[0]) or None)
+    assert "probe" in site.run("audit").out
+
+
+def test_a_probe_needs_a_record_that_is_there(site: Site) -> None:
+    assert site.run("doctor", "--probe").code == 2
+    wrong = site.run("doctor", "--probe", "--record", "salesforce.Account.001", "--yes")
+    assert wrong.code == 2
+    assert "salesforce.Lead.ID" in wrong.err
+    missing = site.run("doctor", "--probe", "--record", "hubspot.contacts.99999999", "--yes")
+    assert missing.code == 2
+    assert "there is no contacts 99999999" in missing.err
