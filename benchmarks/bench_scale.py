@@ -27,6 +27,7 @@ from sqlalchemy import make_url, select, text
 from benchmarks.bench_score import MODEL_FILE
 from benchmarks.layouts import LAYOUTS
 from benchmarks.population import fill
+from benchmarks.workers import measure_workers
 from config.settings import Settings
 from scoring.load import load_model
 from sync.context import Context, RunClock
@@ -58,6 +59,9 @@ def main() -> None:
     parser.add_argument("--people", type=int, default=200_000, help="of `score`, with ten engagements each")
     parser.add_argument("--rows", type=int, default=1_000_000, help="of `copy`")
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--accounts", type=int, default=12, help="of `workers`")
+    parser.add_argument("--latency", type=float, default=0.3, help="of `workers`, seconds before each answer")
+    parser.add_argument("--seconds", type=float, default=45, help="of `workers`, for each number of them")
     told = parser.parse_args()
     load, version = os.getloadavg()[0], platform.python_version()
     print(f"{platform.machine()}, {os.cpu_count()} cores, load {load:.1f}, Python {version}")
@@ -235,6 +239,7 @@ def results(mirror: Mirror) -> list[tuple[Any, ...]]:
 PARTS: Final[Mapping[str, Callable[[argparse.Namespace, Postgres, Path], None]]] = {
     "copy": measure_copy,
     "score": measure_score,
+    "workers": measure_workers,
     "layouts": measure_layouts,
 }
 """What is measured, by name: one function each."""

@@ -76,6 +76,7 @@ class Worker:
         self._take = take
         self._world = world
         self._vitals = vitals
+        self._under_way = 0
 
     def run(self, switch: StopSwitch) -> None:
         """Serve. Raises the errors of `sync.mirror.engine` when the queue cannot be had at the start."""
@@ -146,7 +147,11 @@ class Worker:
         async def turn(context: JobContext, account: str, failures: int = 0) -> None:
             del context
             self._vitals.beat()
-            following = await asyncio.to_thread(self._take, account, failures)
+            self._under_way += 1
+            try:
+                following = await asyncio.to_thread(self._take, account, failures)
+            finally:
+                self._under_way -= 1
             if following is not None:
                 await _defer(app, account, following)
 
@@ -154,7 +159,8 @@ class Worker:
         @app.task(queue=UPKEEP, name="look", queueing_lock="look")
         async def look(timestamp: int) -> None:
             del timestamp
-            self._vitals.beat()
+            if not self._under_way:
+                self._vitals.beat()  # else turns have to show that they move
             open_jobs = await app.job_manager.list_jobs_async(queue=TURNS)
             known = {job.lock for job in open_jobs}
             now = self._world.now()

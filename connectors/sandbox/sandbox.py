@@ -93,6 +93,15 @@ class Sandbox:
     def _served(self, half: Half) -> Callable[[Request], Reply]:
         return lambda request: self._dispatcher.answer(half.handle, request)
 
+    @property
+    def latency(self) -> float:
+        """Seconds before each answer; may be set while it runs."""
+        return self._dispatcher.latency
+
+    @latency.setter
+    def latency(self, seconds: float) -> None:
+        self._dispatcher.latency = seconds
+
     # -- what happened -------------------------------------------------------------------------------------
 
     @property

@@ -91,7 +91,7 @@ class Turns:
         self._vitals = vitals
         self._metrics = metrics
         self._lines = lines
-        self._where = told.where
+        self._said = ""
         self._accounts = _by_name(told)
         self._secrets = url_passwords(told.queue_url)
 
@@ -100,8 +100,12 @@ class Turns:
         try:
             path = find_accounts(self._session.options.config_dir, self._session.environ)
             self._accounts = _by_name(load_accounts(path, self._session.environ))
+            self._said = ""
         except ConfigError as error:
-            log.error("%s", " ".join(ending(error).lines))  # noqa: TRY400 (a person is told what to mend)
+            text = " ".join(ending(error).lines)
+            if text != self._said:  # it is read again every few seconds
+                log.error("%s", text)  # noqa: TRY400 (a person is told what to mend)
+            self._said = text
         return list(self._accounts)
 
     def take(self, name: str, failures: int) -> Next | None:
