@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Final
 
 from scoring.decay import decayed
 from scoring.dialect import fold_text, glob_matches
-from scoring.model import Axis, Band, Event, Limit, Minimums, Model, Rule
+from scoring.model import Axis, Band, Event, Limit, Minimums, Model, Rule, comparisons_of
 from scoring.operators import fact, holds
 
 Row = Mapping[str, Any]
+SPELL_STAGES: Final = ("subscriber", "lead", "mql", "recycled")
+"""Stages between which the beginning and the end of a spell move a person."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,3 +251,12 @@ def account_points(model: Model, people: Iterable[tuple[Row, int]]) -> dict[str,
             engaged.setdefault(account, []).append(max(0, points))
     top = model.account.sum_top if model.account else 0
     return {account: sum(sorted(found, reverse=True)[:top]) for account, found in engaged.items()}
+
+
+def reads_spells(model: Model) -> bool:
+    """Whether a score may be another one because a spell was opened or closed: its stage is read, too."""
+    if len({stage in model.applies_to for stage in SPELL_STAGES}) > 1:
+        return True
+    asked = [one for when in model.conditions for one in comparisons_of(when) if one.field == "stage"]
+    rows = [{"stage_read": stage} for stage in SPELL_STAGES]
+    return any(len({holds(one, row, model.lists) for row in rows}) > 1 for one in asked)

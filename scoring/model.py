@@ -23,8 +23,6 @@ STAGES: Final = (
     "recycled",
     "disqualified",
 )
-SPELL_STAGES: Final = ("subscriber", "lead", "mql", "recycled")
-"""Stages between which the beginning and the end of a spell usually move a person."""
 STATUSES: Final = ("draft", "shadow", "live", "retired")
 FIT: Final = "fit"
 ENGAGEMENT: Final = "engagement"
@@ -317,12 +315,12 @@ class Model:
         return frozenset(match.kind for event in self.events for match in event.any_of)
 
     @property
-    def reads_stage(self) -> bool:
-        """Whether a score may be another one once a spell was opened or closed."""
-        if not set(SPELL_STAGES) <= set(self.applies_to):
-            return True
-        whens = [rule.when for rule in self.rules] + [item.when for item in self.suppress] + [self.segment]
-        return any(one.field == "stage" for when in whens if when for one in comparisons_of(when))
+    def conditions(self) -> Iterator[Condition]:
+        """What rules, suppressions and the segment ask of a person."""
+        yield from (rule.when for rule in self.rules if rule.when is not None)
+        yield from (item.when for item in self.suppress)
+        if self.segment is not None:
+            yield self.segment
 
     def rule(self, rule_id: str) -> Rule | None:
         """The rule of that id."""

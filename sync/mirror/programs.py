@@ -25,6 +25,7 @@ SCOPE: Final = Table(
     Column("in_spell", Boolean, nullable=False),
     Column("stage_read", String, nullable=False),
     prefixes=["TEMPORARY"],
+    sqlite_with_rowid=False,
 )
 """Whom a run scores. `first_sight`: never scored by a live model and never in a spell; `in_spell` and
 `stage_read` (the stage that models read) are as they were before this run."""

@@ -57,6 +57,7 @@ DUE: Final = Table(
     Column("model", String, primary_key=True),
     Column("due_at", BigInteger, nullable=False),
     prefixes=["TEMPORARY"],
+    sqlite_with_rowid=False,
 )
 """When each model wants to look at a person of the scope again."""
 
@@ -131,9 +132,9 @@ def scope() -> Select[tuple[str]]:
 
 
 def replace_scores(
-    conn: Connection, program: Program, clock: Clock, earlier: Sequence[str], *, everybody: bool
+    conn: Connection, program: Program, clock: Clock, live: Sequence[str], *, everybody: bool
 ) -> None:
-    """Put the program's rows in place of the stored ones; `earlier`: live models that come before.
+    """Put the program's rows in place of the stored ones; `live`: names of the live models, in their order.
 
     With `everybody` the stored ones went before (`forget_all`).
 
@@ -148,7 +149,7 @@ def replace_scores(
     if not everybody:
         _drop_former_parts(conn, model.name, select(*(values[key.name] for key in HIT.primary_key)))
     _store(conn, HIT, values, parts, everybody=everybody)
-    scores = _score_values(program, clock, earlier)
+    scores = _score_values(program, clock, live)
     _store(conn, SCORE, scores, program.decision, everybody=everybody)
     _check_sums(conn, model.name, everybody=everybody)
     due = program.decision.c
@@ -193,12 +194,13 @@ def _store(
     conn.execute(statement.on_conflict_do_update(index_elements=key, set_=new, where=differs))
 
 
-def _score_values(program: Program, clock: Clock, earlier: Sequence[str]) -> dict[str, ColumnElement[Any]]:
+def _score_values(program: Program, clock: Clock, live: Sequence[str]) -> dict[str, ColumnElement[Any]]:
     row, model = program.decision.c, program.model
     shown: ColumnElement[bool] = literal(False)
     if model.status == "live":
-        before = SCORE.alias()
-        shown = row.applies.is_(True)
+        earlier, before = live[: live.index(model.name)], SCORE.alias()
+        # the only one is shown of those too whom it does not apply to
+        shown = literal(True) if len(live) == 1 else row.applies.is_(True)
         if earlier:
             taken = select(before.c.person_id).where(
                 before.c.person_id == row.person_id, before.c.model.in_(earlier), before.c.shown.is_(True)
@@ -247,26 +249,20 @@ def forget_all(conn: Connection) -> None:
 
 
 def show_first(conn: Connection, live: Sequence[Model], *, everybody: bool) -> None:
-    """People whom no live model applies to show the score of the first one."""
-    if not live:
+    """People whom none of several live models applies to show the score of the first one."""
+    if len(live) < 2:
         return
-    first, other = SCORE.c.model == live[0].name, SCORE.alias()
-    not_shown = [first, SCORE.c.shown.is_(False)]
-    if len(live) > 1:
-        shown = select(other.c.person_id).where(
-            other.c.person_id == SCORE.c.person_id, other.c.shown.is_(True)
-        )
-        not_shown.append(not_(exists(shown)))
+    other = SCORE.alias()
+    shown = select(other.c.person_id).where(other.c.person_id == SCORE.c.person_id, other.c.shown.is_(True))
+    not_shown = [SCORE.c.model == live[0].name, SCORE.c.shown.is_(False), not_(exists(shown))]
     if not everybody:
         not_shown.append(SCORE.c.person_id.in_(scope()))
     conn.execute(update(SCORE).where(*not_shown).values(shown=True))
 
 
-def forget_others(conn: Connection, models: Sequence[Model]) -> None:
-    """Drop the scores of people who are no more."""
-    names = [model.name for model in models]
-    scores = conn.execute(select(func.count()).select_from(SCORE)).scalar_one()
-    if scores != count_people(conn) * len(names):
+def forget_others(conn: Connection, expected: int) -> None:
+    """Drop the scores of people who are no more, unless there are as many scores as `expected`."""
+    if conn.execute(select(func.count()).select_from(SCORE)).scalar_one() != expected:
         living = select(PERSON.c.person_id)
         for table in (HIT, SCORE):
             conn.execute(delete(table).where(table.c.person_id.not_in(living)))
@@ -294,7 +290,7 @@ def finish_scope(conn: Connection, *, everybody: bool) -> None:
     """
     due = select(func.min(DUE.c.due_at)).where(DUE.c.person_id == PERSON.c.person_id).scalar_subquery()
     stage = select(SCOPE.c.stage_read).where(SCOPE.c.person_id == PERSON.c.person_id).scalar_subquery()
-    whom = PERSON.c.person_id.in_(scope())
+    whom: ColumnElement[bool] = PERSON.c.person_id.in_(scope())
     if everybody:  # nothing is written for those of whom all is as it was
         whom = or_(PERSON.c.touched.is_(True), PERSON.c.due_at.is_distinct_from(due), PERSON.c.stage != stage)
     conn.execute(update(PERSON).where(whom).values(touched=False, due_at=due, stage=stage))

@@ -14,6 +14,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 
+from scoring.evaluate import reads_spells
 from scoring.model import Model
 from sync.context import Context
 from sync.core.stage import Candidate, Enter, Leave, NoteReturned, SpellRules, Wait, decide
@@ -66,7 +67,7 @@ class _Scorer:
                 scores.forget_all(conn)
             entering = [(model, self._score_by(model, everybody)) for model in self._models]
             scores.show_first(conn, self._live, everybody=everybody)
-            scores.forget_others(conn, self._models)
+            scores.forget_others(conn, self._counts.people * len(self._models))
             for model, candidates in entering:
                 self._enter(model, candidates)
             for model in self._live:
@@ -76,8 +77,8 @@ class _Scorer:
             self._leave()
             scores.look_again_after_overrides(conn)
             scores.finish_scope(conn, everybody=everybody)
-            stage_is_read = any(model.reads_stage for model in self._models)
-            spells.show_stages(conn, self._changed, read=stage_is_read)
+            read = any(reads_spells(model) for model in self._models)
+            spells.show_stages(conn, self._changed, read=read)
         scores.remember_basis(conn, self._models, clock)
         return self._counts
 
@@ -85,15 +86,15 @@ class _Scorer:
         """Replace this model's scores of the scope; whom it, if live, would have enter."""
         conn, clock = self._conn, self._clock
         program = program_for(model, scoped=not everybody)
-        before = [live.name for live in self._live[: _index(self._live, model)]]
+        live = [one.name for one in self._live]
         with temporary(conn, program.tables):
             rows = run_program(conn, program, as_of=clock.as_of, known_at=clock.known_at)
             log.info("scored by %s: %s", model.name, rows)
             self._ctx.progress.step(f"score {model.name}", rows["decision"], self._counts.recomputed)
-            scores.replace_scores(conn, program, clock, before, everybody=everybody)
+            scores.replace_scores(conn, program, clock, live, everybody=everybody)
             if model not in self._live:
                 return []
-            return spells.entering(conn, program, is_first=not before)
+            return spells.entering(conn, program, is_first=live[0] == model.name)
 
     def _leave(self) -> None:
         """Close the spells that the evidence or two weeks of low scores end."""
@@ -127,7 +128,3 @@ class _Scorer:
         """The model's; with a moved clock nobody leaves for a score of another time."""
         leave = None if self._clock.moved or model.mql.leave is None else model.mql.leave.after
         return SpellRules(leave, model.mql.recycle.cooldown, model.mql.recycle.needs_new is not None)
-
-
-def _index(live: Sequence[Model], model: Model) -> int:
-    return live.index(model) if model in live else 0

@@ -496,7 +496,7 @@ def test_parts_that_do_not_add_up_stop_the_run(loop: Loop) -> None:
             run_program(conn, program, as_of=loop.now, known_at=loop.now)
             hits = program.stages[2].steps[0].table
             conn.execute(update(hits).where(hits.c.rule == "size_50_250").values(points=9_999))
-            scores.replace_scores(conn, program, clock, (), everybody=True)
+            scores.replace_scores(conn, program, clock, [program.model.name], everybody=True)
 
     with pytest.raises(scores.ScoreMismatch, match="p1: b2b-default says 25000 thousandths"):
         wrong()
