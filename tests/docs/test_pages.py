@@ -13,6 +13,7 @@ from tests.docs.shell import site_of, take
 NOT_RUN = ("mqlsync run", "mqlsync demo", "mqlsync worker", "mqlsync db copy")
 """Commands that go on until somebody stops them, or need a PostgreSQL (tests/workers and tests/acceptance/
 test_databases.py run those): the pages show them outside of console blocks."""
+pytestmark = pytest.mark.sqlite("the pages show a mirror in a file")
 PAGES = {page.name: page for page in map(read, sorted(DOCS.glob("**/*.md")))}
 
 

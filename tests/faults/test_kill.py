@@ -27,6 +27,7 @@ from tests.databases import mirror_url
 from tests.faults.process import KILLED, mqlsync
 
 PEOPLE = 40
+ON_FILES = pytest.mark.sqlite("seconds for each point; those that matter most are run on PostgreSQL below")
 RUNS_TO_QUIET = 4
 """After a kill so many runs must be enough to settle everything that is due."""
 
@@ -74,7 +75,6 @@ class Case:
         members = ", ".join(f'{{ email = "{email}" }}' for email in self._representatives())
         (folder / "mqlsync.toml").write_text(SETTINGS.replace("MEMBERS", members))
         (folder / "scoring.toml").write_text(template("scoring.toml"))
-        self.database = folder / "mirror.db"
         credentials = self.sandbox.credentials
         self.environ = {
             "MQLSYNC_SALESFORCE__LOGIN_URL": self.sandbox.salesforce_url,
@@ -84,7 +84,7 @@ class Case:
             "MQLSYNC_HUBSPOT__ACCESS_TOKEN": credentials["hubspot"]["access_token"],
             "MQLSYNC_HUBSPOT__RATE_LIMIT__PER_10S": "1000000",
             "MQLSYNC_HUBSPOT__RATE_LIMIT__SEARCH_PER_SECOND": "1000000",
-            "MQLSYNC_DATABASE_URL": url or f"sqlite:///{self.database}",
+            "MQLSYNC_DATABASE_URL": url or mirror_url(folder),
         }
 
     def _representatives(self) -> list[str]:
@@ -207,6 +207,7 @@ def case(tmp_path: Path) -> Iterator[Case]:
     case.close()
 
 
+@ON_FILES
 def test_an_ordinary_sync_passes_every_failpoint(case: Case) -> None:
     log = case.folder / "failpoints.log"
     assert case.killed_sync(log=log) in (0, 3), case.answer()
@@ -225,6 +226,7 @@ LATER = [
 ]
 
 
+@ON_FILES
 @pytest.mark.parametrize(("name", "arrival"), [*((name, 1) for name in ONCE), *LATER])
 def test_w9_killed_and_run_again(case: Case, name: str, arrival: int) -> None:
     code = case.killed_sync(kill_at=arrival, names=(name,))
@@ -247,13 +249,14 @@ ON_POSTGRESQL = [
 @pytest.mark.parametrize(("name", "arrival"), ON_POSTGRESQL)
 def test_killed_on_postgresql_and_run_again(database: str, tmp_path: Path, name: str, arrival: int) -> None:
     """The lease of the killed process is free at once, and the next run finishes what it left."""
-    case = Case(tmp_path, url=mirror_url(tmp_path))
+    case = Case(tmp_path)
     assert case.killed_sync(kill_at=arrival, names=(name,)) == KILLED
     case.sync_until_quiet()
     case.check()
     case.close()
 
 
+@ON_FILES
 def test_killed_again_and_again(case: Case) -> None:
     for arrival in (3, 7, 12, 5, 20, 9, 2, 31, 14):
         if case.killed_sync(kill_at=arrival) != KILLED:
@@ -274,6 +277,7 @@ STEPS = [
 """In each of the two steps by which a lifecycle stage goes back."""
 
 
+@ON_FILES
 def test_w21_killed_while_a_stage_goes_back(case: Case) -> None:
     case.sync_until_quiet()
     customers = case.customers(len(STEPS))

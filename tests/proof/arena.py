@@ -18,7 +18,7 @@ from types import SimpleNamespace
 from typing import Any, Self, cast
 
 from pydantic import SecretStr
-from sqlalchemy import delete, insert, select
+from sqlalchemy import delete, insert, select, text
 from sqlmodel import SQLModel
 
 from config.settings import HubSpotRateLimit, HubSpotSettings, SalesforceSettings, Settings
@@ -116,11 +116,19 @@ class ScheduledWorld(SimulatedWorld):
 class Arena:
     """Close it (or use `with`). One at a time in a process: it stands between the clients and the network.
 
+    `url`: where the mirror is, when it is not to be a file in the folder.
     `limited`: the CRM enforces its usual limits of calls. `owners`: owners are written as well.
     """
 
     def __init__(
-        self, folder: Path, crm: str, *, limited: bool = False, owners: bool = True, **settings: Any
+        self,
+        folder: Path,
+        crm: str,
+        *,
+        url: str = "",
+        limited: bool = False,
+        owners: bool = True,
+        **settings: Any,
     ) -> None:
         self.crm, self.object = crm, OBJECT[crm]
         self.status, self.owner = str(STATUS[crm]["field"]), OWNER[crm]
@@ -144,7 +152,7 @@ class Arena:
             },
         }
         self.settings = Settings.model_validate({**given, **settings})
-        self.mirror = Mirror(f"sqlite:///{folder / 'proof.db'}", self.world)
+        self.mirror = Mirror(url or f"sqlite:///{folder / 'proof.db'}", self.world)
         self.mirror.migrate()
         self.connector = self._connector()
         identity = self.connector.sign_in()
@@ -290,14 +298,14 @@ class Arena:
         with self.mirror.write() as conn:
             rows = [row._asdict() for row in page.people]
             for row in rows:
-                conn.exec_driver_sql(
-                    "DELETE FROM person_record WHERE crm = ? AND object = ? AND id = ?",
-                    (row["crm"], row["object"], row["id"]),
+                conn.execute(
+                    text("DELETE FROM person_record WHERE crm = :crm AND object = :object AND id = :id"),
+                    {name: row[name] for name in ("crm", "object", "id")},
                 )
             if rows:
                 conn.execute(INSERTS["person_record"], rows)
             for gone in page.tombstones:
-                conn.exec_driver_sql("DELETE FROM person_member WHERE id = ?", (gone.id,))
+                conn.execute(text("DELETE FROM person_member WHERE id = :id"), {"id": gone.id})
 
     def add(self, table: str, **values: Any) -> None:
         with self.mirror.write() as conn:

@@ -37,6 +37,8 @@ from tests.proof.game import PulledPlug, writes
 from tests.proof.script import EDITS
 from tests.proof.wire import LostError
 
+pytestmark = pytest.mark.sqlite("many games on one mirror; test_seeds plays some on both")
+
 FEW = 10
 EXAMPLES = int(os.environ.get("MACHINE_EXAMPLES", str(FEW)))
 """`make prove-model` plays many more, other ones each time."""

@@ -23,6 +23,8 @@ from tests.proof.wire import LostError
 from tests.unit.core.test_writes_interleavings import Script as Chooser
 from tests.unit.core.test_writes_interleavings import all_scripts
 
+pytestmark = pytest.mark.sqlite("many games on one mirror; test_seeds plays some on both")
+
 DEPTH = int(os.environ.get("MODEL_DEPTH", "1"))
 GAP = 400.0
 """Seconds between two passes: longer than any request lingers."""

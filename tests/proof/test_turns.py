@@ -12,6 +12,7 @@ import pytest
 
 from connectors.sandbox.core import Request, Response
 from sync.mirror import outbox
+from tests.databases import mirror_url
 from tests.proof.arena import Arena
 from tests.proof.game import PulledPlug, writes
 from tests.proof.wire import LostError
@@ -20,9 +21,9 @@ SEEDS = 3
 
 
 @pytest.mark.parametrize("crm", ["salesforce", "hubspot"])
-def test_w25_turns_differ_by_one_at_most_whatever_dies(crm: str, tmp_path: Path) -> None:
+def test_w25_turns_differ_by_one_at_most_whatever_dies(crm: str, tmp_path: Path, database: str) -> None:
     cuts = 0
-    with Arena(tmp_path, crm) as arena:
+    with Arena(tmp_path, crm, url=mirror_url(tmp_path)) as arena:
         for seed in range(SEEDS):
             rng = random.Random(seed)
             arena.begin(0)
@@ -58,8 +59,8 @@ def test_w25_turns_differ_by_one_at_most_whatever_dies(crm: str, tmp_path: Path)
     assert cuts >= SEEDS
 
 
-def test_a_pause_stops_a_run_within_one_batch(tmp_path: Path) -> None:
-    with Arena(tmp_path, "hubspot") as arena:
+def test_a_pause_stops_a_run_within_one_batch(tmp_path: Path, database: str) -> None:
+    with Arena(tmp_path, "hubspot", url=mirror_url(tmp_path)) as arena:
         arena.begin(0)
         for _ in range(3):  # three batches
             arena.new_records(50)

@@ -25,6 +25,8 @@ from tests.unit.cli.runner import run
 MQLSYNC = [sys.executable, "-m", "sync.cli.main"]
 ROOT = Path(__file__).resolve().parents[3]
 
+pytestmark = pytest.mark.sqlite("about the command line; test_on_sandbox runs the commands on both")
+
 
 @pytest.fixture
 def environ(tmp_path: Path) -> dict[str, str]:
