@@ -33,7 +33,8 @@ class Member(Case):
     def __init__(self, folder: Path, queue: str, people: int, schedule: Mapping[str, str]) -> None:
         self.name = folder.name
         folder.mkdir(parents=True)
-        super().__init__(folder, in_schema(queue, self.name), people)
+        super().__init__(folder, people=people)
+        self.environ["MQLSYNC_DATABASE_URL"] = in_schema(queue, self.name)
         tables: dict[str, list[str]] = {"schedule": [f'{key} = "{text}"' for key, text in schedule.items()]}
         self.secrets = folder / "secrets"
         self.secrets.mkdir()
