@@ -9,7 +9,7 @@ Killed between any two of these letters, the next run finds the intents `sent` a
 
 from __future__ import annotations
 
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -25,8 +25,8 @@ from sync.mirror.engine import Connection
 from sync.mirror.lease import LeaseLost, current_epoch
 from sync.mirror.outbox import Row, Sending, scopes_of
 from sync.reports import RunProblem
-from sync.stages.canary import Canary
-from sync.stages.late import Applier, decide_late, load_facts, read_live, worked_by_people
+from sync.stages.choosing import Chooser
+from sync.stages.late import Applier, decide_late, load_facts, read_live
 from sync.stages.readback import ReadBack, Settled
 from sync.stages.reroute import owner_comes, reroute
 from sync.stages.targets import Targets
@@ -50,9 +50,6 @@ BREAKER_DAY = 86_400
 BETWEEN_STEPS = 0.05
 """Seconds between emptying a field and setting it, so that no clock stamps both alike."""
 
-WINDOW = 4
-"""Intents that are looked at to fill one batch, per record that it may hold."""
-
 BACK_OFF = 1.0
 """Seconds before the second try of a record that the CRM was busy with; doubled each time."""
 
@@ -60,11 +57,6 @@ RETRY_LATER = 60
 """Seconds until an intent is tried again that did not get through in this run."""
 
 Report = Callable[[RunProblem], None]
-
-
-def _scopes(row: Row) -> set[str]:
-    """The pauses that would hold an intent."""
-    return set(scopes_of(row.crm, row.object, row.field))
 
 
 @dataclass(slots=True)
@@ -89,12 +81,8 @@ class Writer:
         self._read_back = ReadBack(ctx, connector, targets, self.applier)
         self._conflicts: Counter[str] = Counter()
         self._sends: Counter[str] = Counter()
-        self._canary = Canary(ctx, connector.crm)
+        self._chooser = Chooser(ctx, connector)
         self._wait = 0.0
-        self._alone: set[str] = set()  # fields that go without the others of their record
-        self._single: set[RecordRef] = set()  # records that go without others
-        self._refs: dict[str, RecordRef] = {}  # of the intents to be sent
-        self._begun: set[str] = set()  # emptied in this run and not set yet: they go next, paused or not
 
     # -- what an earlier run left behind
 
@@ -109,87 +97,25 @@ class Writer:
 
     def send(self, rows: Sequence[Row]) -> None:
         """Send these intents, all fields of a record in one request, until each has an end or waits."""
-        careful = worked_by_people(rows)
-        work: deque[str] = deque(row.id for row in sorted(rows, key=lambda row: row.ref not in careful))
-        self._refs = {row.id: row.ref for row in rows}
-        self._canary.begin(rows)
-        done, total = 0, len(work)
-        while work:
-            window = self._window(work)
-            batch, rest = self._choose(window)
-            work.extendleft(reversed(rest))
+        chooser = self._chooser
+        chooser.begin(rows)
+        done, total = 0, len(rows)
+        while chooser.work:
+            batch = chooser.next_batch()
             if batch:
                 again = self._one_batch(batch)
-                for problem in self._canary.look(batch):
+                for problem in chooser.canary.look(batch):
                     self._report(problem)
                 self._back_off()
-                work.extendleft(one for one in again if one in self._begun)
-                work.extend(one for one in again if one not in self._begun)
+                chooser.put_back(again)
                 done += len(batch) - len(again)
                 self._ctx.progress.step(f"write {self._connector.crm}", done, total)
-
-    def _window(self, work: deque[str]) -> list[str]:
-        """The next intents, never only some of a record's."""
-        able = self._connector.capabilities
-        size = WINDOW * max(able.write_batch, able.plain_batch)
-        window = [work.popleft() for _ in range(min(len(work), size))]
-        last = self._refs.get(window[-1])
-        while work and last is not None and self._refs.get(work[0]) == last:
-            window.append(work.popleft())
-        return window
 
     def _back_off(self) -> None:
         """Give a busy CRM time, with jitter so that two workers do not come back together."""
         if self._wait:
             self._ctx.world.sleep(self._wait * (0.5 + self._ctx.world.random()))
         self._wait = 0.0
-
-    def _choose(self, window: Sequence[str]) -> tuple[list[Row], list[str]]:
-        """The next batch out of these intents, and those that come after it.
-
-        Paused fields, records with a write under way, and what is newer than a change that is half done
-        are in neither: they wait for a later run. A field that this run has emptied is still filled, once.
-        """
-        with self._ctx.mirror.read() as conn:
-            known = outbox.by_ids(conn, window)
-            paused = outbox.pauses(conn).keys()
-            queued = [known[one] for one in window if one in known and known[one].state == "queued"]
-            half_done = {(row.ref, row.field) for row in queued if row.step is not None}
-            queued = [row for row in queued if row.step or (row.ref, row.field) not in half_done]
-            queued = [row for row in queued if not self._canary.holds(row)]
-            queued = [row for row in queued if row.id in self._begun or not paused & _scopes(row)]
-            busy = outbox.busy(conn, {row.ref for row in queued})
-        free = [row for row in queued if row.ref not in busy]
-        batch = self._next_batch(free)
-        taken = {row.id for row in batch}
-        self._begun -= taken
-        return batch, [row.id for row in free if row.id not in taken]
-
-    def _next_batch(self, rows: Sequence[Row]) -> list[Row]:
-        """The intents of as many records of one object as one request may hold, in the order of `rows`."""
-        chosen: dict[RecordRef, list[Row]] = {}
-        if rows and (rows[0].ref in self._single or self._canary.alone(self._fields_of(rows))):
-            rows = [row for row in rows if row.ref == rows[0].ref]
-        else:
-            rows = [row for row in rows if row.ref not in self._single]
-        careful, able = worked_by_people(rows), self._connector.capabilities
-        with_people = bool(rows) and rows[0].ref in careful
-        size = min(able.read_batch, able.write_batch) if with_people else able.plain_batch
-        for row in rows:
-            other = row.object != rows[0].object or (row.ref in careful) is not with_people
-            if other or (row.ref not in chosen and len(chosen) == size):
-                continue
-            chosen.setdefault(row.ref, []).append(row)
-        batch = []
-        for fields in chosen.values():
-            alone = [row for row in fields if row.id in self._alone]
-            batch += alone[:1] or fields
-        return batch
-
-    @staticmethod
-    def _fields_of(rows: Sequence[Row]) -> list[Row]:
-        """Everything that the first record of these gets."""
-        return [row for row in rows if row.ref == rows[0].ref]
 
     def _one_batch(self, rows: list[Row]) -> list[str]:
         """R → D → T → W → V for these; returns the intents that are to be decided again in this run."""
@@ -335,7 +261,7 @@ class Writer:
             self._still_ours(conn)
             current = outbox.by_ids(conn, (row.id for row in rows))
             together = Counter(row.ref for row in rows)
-            alone = frozenset(self._single)
+            alone = frozenset(self._chooser.single)
             for row in (current[row.id] for row in rows):
                 outcome = by_ref.get(row.ref) or Outcome(row.ref, OutcomeKind.UNKNOWN)
                 stop = self._take(conn, row, outcome, together[row.ref], again, alone) or stop
@@ -406,7 +332,7 @@ class Writer:
             return AuthFailed(outcome.message, crm=row.crm, code=outcome.code)
         if refusal is RefusalClass.INNOCENT and row.ref not in alone:
             # refused for another record's sake: on its own it will be judged on its own
-            self._single.add(row.ref)
+            self._chooser.single.add(row.ref)
             self._sends[row.id] -= 1  # that was no attempt
             outbox.move(conn, row, "queued", message=outcome.message, attempts=row.attempts - 1)
             again.append(row.id)
@@ -414,12 +340,12 @@ class Writer:
             self._transient(conn, row, outcome, again)
         elif refusal is RefusalClass.OWNER and together == 1 and owner_comes(conn, row):
             # the owner who stands there spoils every save; with the new one it goes in the next round
-            self._alone.discard(row.id)
+            self._chooser.alone.discard(row.id)
             outbox.move(conn, row, "queued", message=outcome.message, code=outcome.code)
         elif together > 1:
             # several fields went in one request: find out which of them was refused
             outbox.move(conn, row, "queued", message=outcome.message)
-            self._alone.add(row.id)
+            self._chooser.alone.add(row.id)
             again.append(row.id)
         else:
             self._park(conn, row, outcome, refusal)
@@ -474,7 +400,7 @@ class Writer:
         for problem in settled.problems:
             self._report(problem)
         if settled.cleared:
-            self._begun.update(settled.cleared)
+            self._chooser.begun.update(settled.cleared)
             self._ctx.world.reached("write.cleared")
             self._ctx.world.sleep(BETWEEN_STEPS)
             for one in settled.cleared:
