@@ -13,7 +13,7 @@ from sync.cli.rehearsal import DryRun
 from sync.cli.session import Session
 from sync.core.counted import some
 from sync.mirror import health
-from sync.mirror.backup import back_up, whole
+from sync.mirror.backup import back_up, restored, unapproved, whole
 from sync.mirror.backup import restore as put_back
 from sync.mirror.behind import is_behind
 from sync.mirror.engine import Mirror
@@ -113,6 +113,30 @@ def _would_restore(session: Session, mirror: Mirror, file: Path) -> int:
     else:
         session.out.line(f"dry run, nothing was changed: {file} is whole, with {some(people, 'person')}")
         session.out.line(f"it would take the place of {mirror.where}, which would be kept beside it")
+    return 0
+
+
+@command(commands, "restored")
+def restored_by_others(session: Session, dry_run: DryRun = False) -> int:
+    """Say that other tools (pg_restore, a snapshot) put an older mirror back: no approval in it counts."""
+    with session.app() as opened:
+        where = opened.mirror.where
+        if dry_run:
+            with opened.mirror.read() as conn:
+                number = unapproved(conn)
+        else:
+            number = restored(opened.mirror, session.world)
+    if session.options.json:
+        head = {"schema_version": SCHEMA_VERSION, "mirror": where}
+        session.out.json({**head, "dry_run": dry_run, "open_changes": number})
+        return 0
+    if dry_run:
+        session.out.line(
+            f"dry run, nothing was changed: {some(number, 'open change')} would have to be approved"
+        )
+        return 0
+    session.out.line(f"{where} begins anew: {some(number, 'open change')} to be approved", "ok")
+    session.out.say("What was on its way is read back first; the first plan waits for `mqlsync approve`.")
     return 0
 
 

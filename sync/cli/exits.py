@@ -237,6 +237,7 @@ def _not_sqlite(_: NotSqlite) -> list[str]:
         "The mirror is on PostgreSQL, which has its own tools for this:",
         "  pg_dump --format=custom --file=mirror.dump URL       copies it, also while the daemon runs",
         "  pg_restore --clean --if-exists --dbname=URL mirror.dump       puts it back; stop the daemon first",
+        "  mqlsync db restored       says so: before you approve a plan again nothing is written to a CRM",
         "URL is database_url without `+psycopg`; give the password by PGPASSFILE.",
     ]
 

@@ -1,4 +1,4 @@
-"""Copies of a SQLite mirror, and going back to one.
+"""Copies of a mirror, and going back to one; PostgreSQL copies and puts back with its own tools.
 
 A copy is old: what it calls open may long be done, and what it calls approved was approved for another day.
 So a restored mirror is at a new restore epoch: nobody's approval counts any more, every open intent must be
@@ -24,9 +24,14 @@ from sync.mirror import copies, health, marks_file
 from sync.mirror.copies import Copy
 from sync.mirror.engine import Connection, DatabaseDamaged, DatabaseUnusable, Mirror
 from sync.mirror.lease import NAME as LEASE_NAME
+from sync.mirror.lease import Lease
 from sync.mirror.marks_file import Marks
 from sync.mirror.presence import lock_file
 from sync.mirror.runs import get_meta, set_meta
+
+ALONE: Final = 60  # seconds of the lease by which it is seen that nobody else is there
+FAR: Final = 1_000_000
+"""So far the number of a lease goes on where the later one is not known any more."""
 
 RESTORE_EPOCH: Final = "restore_epoch"
 BESIDE: Final = ("-wal", "-shm")
@@ -127,6 +132,25 @@ def whole(mirror: Mirror, file: Path, world: World) -> int:
                 return int(conn.execute(text("SELECT count(*) FROM person")).scalar_one())
         finally:
             copy.close()
+
+
+def restored(mirror: Mirror, world: World) -> int:
+    """An older copy was put in the mirror's place by other tools (pg_restore): begin a new restore epoch.
+
+    How many open changes have to be approved anew. Who was erased since is erased by opening the mirror.
+    Raises LeaseHeld when somebody works on it.
+    """
+    with Lease(mirror, world, ALONE, "db restored").held() as number:
+        pass  # nobody else works on it; whoever begins now loses the lease by what follows
+    with mirror.write(durable=True) as conn:
+        _begin_epoch(conn, number + FAR, 0)
+        return unapproved(conn)
+
+
+def unapproved(conn: Connection) -> int:
+    """Open changes, whoever approved them."""
+    query = text(f"SELECT count(*) FROM intent WHERE state IN {OPEN}")  # noqa: S608 (ours)
+    return int(conn.execute(query).scalar_one())
 
 
 def _prepare(

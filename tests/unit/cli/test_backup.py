@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from sqlalchemy import make_url
 
 from sync.mirror.engine import Mirror
 from sync.mirror.lease import Lease, current_epoch
 from tests.acceptance.site import Site, made
+from tests.postgres import Postgres
 
-pytestmark = pytest.mark.sqlite("a copied file; PostgreSQL has pg_dump and pg_restore")
+of_a_file = pytest.mark.sqlite("a copied file; PostgreSQL has pg_dump and pg_restore")
 
 
 @pytest.fixture
-def site(tmp_path: Path) -> Iterator[Site]:
+def site(tmp_path: Path, database: str) -> Iterator[Site]:
     """A site that writes unasked: a restore makes it ask all the same."""
     for site in made(tmp_path / "site"):
         site.unasked()
@@ -29,6 +33,7 @@ def folder(tmp_path: Path) -> None:
     (tmp_path / "site").mkdir()
 
 
+@of_a_file
 def test_an_old_copy_writes_nothing_before_an_approval(site: Site, tmp_path: Path) -> None:
     copy = tmp_path / "copy.db"
     anna = site.pair("anna@acme.example")
@@ -52,6 +57,7 @@ def test_an_old_copy_writes_nothing_before_an_approval(site: Site, tmp_path: Pat
     assert site.sync()["write"]["verified"] > 0, "once approved, the settings hold again"
 
 
+@of_a_file
 def test_epochs_go_on_from_the_later_ones(site: Site, tmp_path: Path) -> None:
     site.ok("db", "backup", str(tmp_path / "copy.db"))
     mirror = Mirror(site.environ["MQLSYNC_DATABASE_URL"], site.world)
@@ -67,6 +73,7 @@ def test_epochs_go_on_from_the_later_ones(site: Site, tmp_path: Path) -> None:
     mirror.close()
 
 
+@of_a_file
 def test_a_copy_never_replaces_a_file(site: Site, tmp_path: Path) -> None:
     (tmp_path / "copy.db").write_text("mine")
     assert "exists already" in site.ok("db", "backup", str(tmp_path / "copy.db"), code=2).err
@@ -74,6 +81,7 @@ def test_a_copy_never_replaces_a_file(site: Site, tmp_path: Path) -> None:
     assert list(tmp_path.glob("*.part")) == []
 
 
+@of_a_file
 def test_no_restore_under_somebody_at_work(site: Site, tmp_path: Path) -> None:
     site.ok("db", "backup", str(tmp_path / "copy.db"))
     mirror = Mirror(site.environ["MQLSYNC_DATABASE_URL"], site.world)
@@ -82,6 +90,7 @@ def test_no_restore_under_somebody_at_work(site: Site, tmp_path: Path) -> None:
     mirror.close()
 
 
+@of_a_file
 @pytest.mark.parametrize("kind", ["text", "other", "cut", "none"])
 def test_what_is_no_whole_mirror_is_not_put_back(site: Site, tmp_path: Path, kind: str) -> None:
     site.pair("anna@acme.example")
@@ -102,6 +111,7 @@ def test_what_is_no_whole_mirror_is_not_put_back(site: Site, tmp_path: Path, kin
     assert len(site.json("people")["people"]) == 1, "the mirror is as it was"
 
 
+@of_a_file
 def test_a_damaged_mirror_can_be_put_back(site: Site, tmp_path: Path) -> None:
     site.pair("anna@acme.example")
     site.sync("--only", "pull,match", after=3600)
@@ -116,6 +126,7 @@ def test_a_damaged_mirror_can_be_put_back(site: Site, tmp_path: Path) -> None:
     assert (site.folder / "mirror.db.before-restore").read_bytes().startswith(b"garbage")
 
 
+@of_a_file
 def test_what_was_on_its_way_in_the_copy_is_read_back_and_not_sent_again(site: Site, tmp_path: Path) -> None:
     """The copy was made in the moment before a write was answered; the write has long arrived."""
     copy = tmp_path / "copy.db"
@@ -138,3 +149,49 @@ def test_what_was_on_its_way_in_the_copy_is_read_back_and_not_sent_again(site: S
     assert report["write"]["verified"] >= len(states), "what had arrived is proved by reading"
     site.run("approve", "--yes")
     assert not [entry for entry in site.written(entries) if entry.id == anna.lead], "nor written twice"
+
+
+@contextmanager
+def put_back(site: Site, tmp_path: Path, postgres: Postgres | None) -> Iterator[Callable[[], None]]:
+    """Copies the mirror as other tools do; what is given puts the copy in its place."""
+    url = make_url(site.environ["MQLSYNC_DATABASE_URL"])
+    if postgres is None:
+        assert url.database is not None
+        shutil.copy(url.database, tmp_path / "copy.db")
+        yield lambda: _in_place(tmp_path / "copy.db", Path(str(url.database)))
+        return
+    copy = postgres.new_database(str(url.database))
+    yield lambda: site.environ.update(MQLSYNC_DATABASE_URL=copy)
+    postgres.drop(copy)
+
+
+def _in_place(copy: Path, mirror: Path) -> None:
+    for suffix in ("-wal", "-shm"):
+        Path(f"{mirror}{suffix}").unlink(missing_ok=True)
+    shutil.copy(copy, mirror)
+
+
+def test_a_copy_that_other_tools_put_back_writes_nothing_before_an_approval(
+    site: Site, tmp_path: Path, database: str, request: pytest.FixtureRequest
+) -> None:
+    anna = site.pair("anna@acme.example")
+    site.sync("--only", "pull,match,score,decide", after=3600)
+    with put_back(
+        site, tmp_path, request.getfixturevalue("postgres") if database == "postgresql" else None
+    ) as go_back:
+        site.sync()
+        site.edit_lead(anna.lead, Status="New")  # a rep takes it back; the copy knows nothing of it all
+        site.world.advance(3600)
+        entries = len(site.sandbox.ledger)
+        go_back()
+        planned = site.json("db", "restored", "-n")
+        said = site.json("db", "restored")
+        assert (planned["dry_run"], said["dry_run"]) == (True, False)
+        assert planned["open_changes"] == said["open_changes"] > 0
+        assert site.sync(code=6)["outcome"] == "blocked"
+        assert site.written(entries) == []
+        mirror = Mirror(site.environ["MQLSYNC_DATABASE_URL"], site.world)
+        with Lease(mirror, site.world, 30, "daemon").held() as epoch:
+            assert epoch > 1_000_000, "no former holder of the lease has this number"
+            site.ok("db", "restored", code=11)
+        mirror.close()
