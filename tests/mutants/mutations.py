@@ -190,8 +190,8 @@ MUTATIONS: Final = (
         (
             Change(
                 "sync/core/identity.py",
-                'text = (address or "").strip().casefold()',
-                'text = (address or "").strip()',
+                ".strip().casefold()",
+                ".strip()",
             ),
         ),
         ("tests/unit/core/test_identity.py", "tests/pipeline/test_match.py"),
