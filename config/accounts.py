@@ -120,10 +120,15 @@ def account_of(folder: Path, environ: Mapping[str, str]) -> Account | None:
     """The account whose configuration that folder is, by an accounts.toml in one of the two folders above."""
     folder = folder.resolve()
     for above in folder.parents[:2]:
-        if (above / ACCOUNTS_FILE).is_file():
+        if (above / ACCOUNTS_FILE).is_file() and _is_ours(above / ACCOUNTS_FILE):
             found = load_accounts(above / ACCOUNTS_FILE, environ).accounts
             return next((one for one in found if one.folder == folder), None)
     return None
+
+
+def _is_ours(path: Path) -> bool:
+    """Whether a file of that name, somewhere above, says anything to mqlsync. Raises ConfigError."""
+    return bool(toml.read(path).values.keys() & set(keys_of(AccountsFile)))
 
 
 def _validated(document: Document) -> tuple[AccountsFile, list[Problem]]:

@@ -172,9 +172,9 @@ class Mirror:
             yield conn
 
     def compact(self) -> None:
-        """Write the database anew without what was deleted (VACUUM; on PostgreSQL FULL, all tables)."""
+        """Write the database anew without what was deleted (VACUUM; on PostgreSQL FULL, its schema)."""
         with self._autocommit() as driver:
-            driver.execute("VACUUM" if self.is_sqlite else "VACUUM FULL")
+            driver.execute("VACUUM" if self.is_sqlite else f"VACUUM FULL {', '.join(_own_tables(driver))}")
 
     def empty_log(self) -> bool:
         """Fold SQLite's write-ahead log into the file and cut it to nothing; False: somebody reads it."""
@@ -292,6 +292,12 @@ def _prepare_postgresql(dbapi: Any, _record: ConnectionPoolEntry | None = None) 
             return (obj.replace("\x00", "\ufffd") if "\x00" in obj else obj).encode()
 
     dbapi.adapters.register_dumper(str, WithoutNul)
+
+
+def _own_tables(driver: Any) -> list[str]:
+    """Quoted; other schemas of the database may be others' mirrors."""
+    query = "SELECT quote_ident(tablename) FROM pg_tables WHERE schemaname = current_schema() ORDER BY 1"
+    return [str(row[0]) for row in driver.execute(query)]
 
 
 def have_schema(conn: Connection) -> None:

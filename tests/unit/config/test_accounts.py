@@ -111,6 +111,8 @@ def test_a_folder_finds_its_account(tmp_path: Path) -> None:
     assert examine(folder, found.environ).settings.hubspot.enabled
     assert account_of(account(tmp_path, "unlisted"), {}) is None
     assert account_of(tmp_path.parent, {}) is None
+    (tmp_path / "accounts.toml").write_text("[bank]\nnumber = 3\n")
+    assert account_of(folder, {}) is None, "another program's file"
 
 
 def test_all_problems_at_once_with_lines_and_the_nearest_name(tmp_path: Path) -> None:
