@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,9 +11,12 @@ import pytest
 
 from connectors.records import Author, RecordRef
 from sync.mirror import undoing
+from sync.stages.plan import make_plan
 from sync.stages.undo import UndoView, plan_undo
 from tests.pipeline.write_bench import POOLS, Bench, both, scored
 from tests.world import SimulatedWorld
+
+EDITS = {"Status": ["Working", "Open - Not Contacted"], "hs_lead_status": ["NEW", "OPEN"]}
 
 
 @pytest.fixture
@@ -55,6 +59,55 @@ def test_undo_after_apply_is_as_if_nothing_had_happened(bench: Bench) -> None:
     for one in (*before, *after):
         one.pop("lifecycle", None)
     assert after == before
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_undo_after_apply_is_as_before_but_for_what_people_touched(bench: Bench, seed: int) -> None:
+    """Random people, some of them edited between plan and apply, after it, and between undo and its apply.
+
+    Whatever was sent stood in the plan; what nobody touched is as before; what somebody touched is theirs.
+    """
+    rng = random.Random(seed)
+    scored(bench)
+    refs: list[RecordRef] = []
+    for number in range(12):
+        lead = bench.lead(f"{number:03}", MQL_Score__c=rng.choice(["", "3"]))
+        contact = bench.contact(str(number), lifecycle=rng.choice(["", "lead", "customer"]))
+        bench.person(f"p{number}", *([lead, contact] if rng.random() < 0.7 else [lead]))
+        refs += [lead, contact]
+    before = dict(zip(refs, fields(bench, *refs), strict=True))
+    touched: dict[tuple[RecordRef, str], str] = {}
+
+    def people_edit() -> None:
+        for ref in rng.sample(refs, 4):
+            lead = ref.object == "Lead"
+            field, values = (
+                ("Status", ["Working", "Open - Not Contacted"]) if lead else (STATUS, ["NEW", "OPEN"])
+            )
+            touched[ref, field] = rng.choice(values)
+            bench.world.advance(30)
+            bench.connector(ref.crm).edit(ref, Author.PERSON, **{field: touched[ref, field]})
+        bench.world.advance(1200)
+
+    bench.decide()
+    plan = make_plan(bench.ctx, save=True)
+    planned = {(change.crm, change.object, change.id, change.field) for change in plan.changes}
+    people_edit()
+    bench.approve(plan.digest)
+    assert {(*write.ref, name) for write in bench.all_writes() for name in write.fields} <= planned
+    people_edit()
+    view = undo(bench)
+    sent = len(bench.all_writes())
+    people_edit()
+    bench.approve(view.digest)
+    ordered = {(change.crm, change.object, change.id, change.field) for change in view.changes}
+    everything = bench.all_writes()
+    assert len(everything) > sent
+    assert {(*write.ref, name) for write in everything for name in write.fields} <= planned | ordered
+    for ref, after in zip(refs, fields(bench, *refs), strict=True):
+        wanted = {**before[ref], **{name: value for (other, name), value in touched.items() if other == ref}}
+        names = {*wanted, *after} - {"lifecycle"}
+        assert {name: after.get(name) for name in names} == {name: wanted.get(name) for name in names}, ref
 
 
 def test_what_was_undone_stays_so_and_is_not_undone_twice(bench: Bench) -> None:
