@@ -80,11 +80,8 @@ def test_undo_after_apply_is_as_before_but_for_what_people_touched(bench: Bench,
 
     def people_edit() -> None:
         for ref in rng.sample(refs, 4):
-            lead = ref.object == "Lead"
-            field, values = (
-                ("Status", ["Working", "Open - Not Contacted"]) if lead else (STATUS, ["NEW", "OPEN"])
-            )
-            touched[ref, field] = rng.choice(values)
+            field = "Status" if ref.object == "Lead" else "hs_lead_status"
+            touched[ref, field] = rng.choice(EDITS[field])
             bench.world.advance(30)
             bench.connector(ref.crm).edit(ref, Author.PERSON, **{field: touched[ref, field]})
         bench.world.advance(1200)
