@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from config.settings import Settings, parse_duration
 from config.world import iso_z
+from sync.core.counted import some
 from sync.mirror import budget, failures, handoffs, health, outbox, plans
 from sync.mirror.budget import BudgetView
 from sync.mirror.engine import Mirror
@@ -136,7 +137,7 @@ def _degradations(
         elif seconds is not None and seconds > limits[crm]:
             found.append(f"{crm} was last pulled {seconds:,} s ago")
     if stuck:
-        found.append(f"{stuck:,} changes or rows failed (`mqlsync failed list`)")
+        found.append(f"{some(stuck, 'failure')} (`mqlsync failed list`)")
     found += [f"the calls of {crm} are spent" for crm, view in budgets.items() if view.spent_until]
     return [("degraded", reason) for reason in found]
 

@@ -12,6 +12,7 @@ from sync.cli.errors import NotFound
 from sync.cli.options import command
 from sync.cli.session import Session
 from sync.cli.times import shown
+from sync.core.counted import some
 from sync.mirror import audit as chain
 from sync.mirror import queries
 from sync.mirror.audit import Act
@@ -71,7 +72,7 @@ def _verify(session: Session) -> int:
         answer = {"acts": count, "head": last, "intact": broken is None, "broken_at": broken}
         session.out.json({"schema_version": SCHEMA_VERSION, **answer})
     elif broken is None:
-        session.out.line(f"{count:,} acts, none changed or taken out in between; head {last}", "ok")
+        session.out.line(f"{some(count, 'act')}, none changed or taken out in between; head {last}", "ok")
     else:
         session.out.line(f"act {broken} does not follow from the one before it", "error")
         session.out.say("The mirror was changed by something else; `mqlsync db restore` has an earlier one.")

@@ -11,6 +11,7 @@ from config.paths import sqlite_url
 from config.urls import database_url_fault, has_password
 from sync.cli.errors import UsageFault
 from sync.cli.session import Session
+from sync.core.counted import some
 from sync.mirror import copying
 from sync.mirror.engine import Mirror
 from sync.reports import SCHEMA_VERSION
@@ -84,6 +85,6 @@ def _show(session: Session, old: Mirror, new: Mirror, found: list[copying.Copied
     rows = [(one.table, one.rows) for one in found if one.rows]
     session.out.table(("table", "rows"), rows, ("rows",))
     done = "would be copied" if dry_run else "copied and compared"
-    session.out.line(f"{total:,} rows of {old.where} {done} to {new.where}", "ok")
+    session.out.line(f"{some(total, 'row')} of {old.where} {done} to {new.where}", "ok")
     if not dry_run:
         session.out.say(f"{old.where} is marked as moved: set database_url to the new one.")

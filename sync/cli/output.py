@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final, TextIO
@@ -32,6 +32,8 @@ from sync.redaction import Redactor
 PROGRESS_EVERY: Final = 10.0  # seconds between two lines where there is no terminal to draw on
 PIPE_WIDTH: Final = 10_000  # columns; nothing is cut when the reader is a program
 GAP: Final = 2  # columns between two columns of a table
+IDS: Final = frozenset({"id", "record", "person", "run", "plan", "digest", "hash"})
+"""Columns that are copied into the next command."""
 NARROWEST: Final = 4  # columns of a column that had to give way
 STYLES: Final[Mapping[str, str]] = {"ok": "green", "warning": "yellow", "error": "red", "note": "dim"}
 
@@ -75,16 +77,17 @@ class Output:
     def table(
         self, columns: Sequence[str], rows: Iterable[Sequence[object]], numbers: Sequence[str] = ()
     ) -> None:
-        """Rows under headings; cut to the terminal's width, whole when piped."""
+        """Rows under headings; cut to the terminal's width, but never an id; whole when piped."""
         texts = [[self.redactor.known(cell(value)) for value in row] for row in rows]
-        widths = fitting([columns, *texts], self._results.width)
+        widths = fitting([columns, *texts], self._results.width, IDS)
         table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, GAP, 0, 0))
         for name, width in zip(columns, widths, strict=True):
             justify: Any = "right" if name in numbers else "left"
             table.add_column(name, overflow="ellipsis", no_wrap=True, justify=justify, width=width)
         for row in texts:
             table.add_row(*(Text(text, overflow="ellipsis") for text in row))
-        self._results.print(table)
+        needed = sum(widths) + GAP * len(widths)
+        self._results.print(table, width=max(needed, self._results.width), crop=False)
 
     def csv(self, file: Path, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> int:
         """Write rows to a file that only its owner may read ("-": to stdout); returns how many."""
@@ -148,12 +151,20 @@ class Output:
             steps.close()
 
 
-def fitting(rows: Sequence[Sequence[str]], width: int) -> list[int]:
-    """The widths of columns so that a table fits: the widest give way, down to a few characters each."""
+def fitting(rows: Sequence[Sequence[str]], width: int, whole: Collection[str] = ()) -> list[int]:
+    """The widths of columns so that a table fits: the widest give way, down to a few characters each.
+
+    The first row holds the headings; columns named `whole` keep their width, also where no room is left.
+    """
     widths = [max(cell_len(text) for text in column) for column in zip(*rows, strict=True)]
-    room = width - GAP * (len(widths) - 1)
-    while sum(widths) > room and max(widths) > NARROWEST:
-        widths[widths.index(max(widths))] -= 1
+    giving = [place for place, name in enumerate(rows[0]) if name not in whole]
+    excess = sum(widths) - (width - GAP * (len(widths) - 1))
+    while excess > 0 and giving:
+        widest = max(giving, key=lambda place: widths[place])
+        if widths[widest] <= NARROWEST:
+            break
+        widths[widest] -= 1
+        excess -= 1
     return widths
 
 

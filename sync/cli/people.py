@@ -17,6 +17,7 @@ from sync.cli.session import Session
 from sync.cli.times import moment
 from sync.cli.words import unknown
 from sync.context import App
+from sync.core.counted import some
 from sync.mirror import explain, queries
 from sync.mirror.engine import Connection
 from sync.mirror.models import stored_names
@@ -136,7 +137,7 @@ def _print(session: Session, people: Iterable[PersonView], csv: Path | None, *, 
     out = session.out
     if csv is not None:
         count = out.csv(csv, CSV_COLUMNS, (_csv_row(person) for person in people))
-        out.say(f"{count:,} people written to {csv}")
+        out.say(f"{some(count, 'person')} written to {csv}")
     elif jsonl:
         for person in people:
             out.json_line({"schema_version": SCHEMA_VERSION, **person.to_json()})
@@ -145,7 +146,7 @@ def _print(session: Session, people: Iterable[PersonView], csv: Path | None, *, 
     else:
         rows = [_row(person) for person in people]
         out.table(COLUMNS, rows, NUMBERS)
-        out.say(f"{len(rows):,} people")
+        out.say(some(len(rows), "person"))
 
 
 def _row(person: PersonView) -> tuple[object, ...]:

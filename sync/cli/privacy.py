@@ -14,6 +14,7 @@ from sync.cli.handing import carried_out
 from sync.cli.options import command, group
 from sync.cli.output import Output
 from sync.cli.session import Session
+from sync.core.counted import some
 from sync.mirror import personal
 from sync.mirror.backup import FileInTheWay
 from sync.mirror.engine import Connection
@@ -72,7 +73,7 @@ def export(
     if session.options.json:
         session.out.json({"schema_version": SCHEMA_VERSION, "file": str(file), "rows": rows})
     else:
-        session.out.line(f"{rows:,} rows written to {file}", "ok")
+        session.out.line(f"{some(rows, 'row')} written to {file}", "ok")
     return 0
 
 
@@ -147,7 +148,7 @@ def _show(out: Output, one: Mapping[str, Any]) -> None:
 
 
 def _tell(out: Output, done: Mapping[str, Any]) -> None:
-    out.line(f"erased: {sum(done['rows'].values()):,} rows in {len(done['rows'])} tables", "ok")
+    out.line(f"erased: {some(sum(done['rows'].values()), 'row')} in {some(len(done['rows']), 'table')}", "ok")
     if not done["complete"]:
         out.line("Another program reads the database: what was deleted is still in its log.", "warning")
         out.line("The next `mqlsync` command removes it once nobody reads.")

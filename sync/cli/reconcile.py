@@ -10,6 +10,7 @@ from sync.cli.handing import carried_out
 from sync.cli.options import command
 from sync.cli.report import show_problems
 from sync.cli.session import Session
+from sync.core.counted import some
 from sync.mirror.requests import Ask
 from sync.reports import RunProblem
 
@@ -36,7 +37,7 @@ def reconcile(
         out.json(found)
         return answer.exit_code
     out.table(("class", "values"), list(found["classes"].items()), ("values",))
-    out.line(f"{found['values']:,} wanted values of {found['people']:,} people")
+    out.line(f"{some(found['values'], 'wanted value')} of {some(found['people'], 'person')}")
     if found["findings"]:
         names = ("class", "crm", "object", "id", "field", "wanted", "live", "reason")
         out.table(names, [[one[name] for name in names] for one in found["findings"]])

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from sync.cli.output import Output
 from sync.cli.words import crm_name
+from sync.core.counted import some
 from sync.reports import RunProblem, RunReport, WriteCounts
 
 
@@ -34,8 +35,8 @@ def show_report(out: Output, report: RunReport) -> None:
 
 def _people_line(report: RunReport) -> str:
     return (
-        f"{report.match.people:,} people ({report.match.ambiguous:,} ambiguous); "
-        f"{report.score.recomputed:,} scored, {report.score.mql_entered:,} became MQLs, "
+        f"{some(report.match.people, 'person')} ({report.match.ambiguous:,} ambiguous); "
+        f"{report.score.recomputed:,} scored, {some(report.score.mql_entered, 'new MQL')}, "
         f"{report.score.mql_left:,} left"
     )
 
@@ -47,7 +48,7 @@ def write_line(counts: WriteCounts) -> str:
         number = getattr(counts, name)
         if number:
             parts.append(f"{number:,} {name}")
-    return f"{counts.decided:,} changes decided: {', '.join(parts)}"
+    return f"{some(counts.decided, 'change')} decided: {', '.join(parts)}"
 
 
 def show_problems(out: Output, problems: Sequence[RunProblem]) -> None:

@@ -12,6 +12,7 @@ from config.world import epoch, iso_z
 from sync.cli.options import command
 from sync.cli.session import Session
 from sync.cli.times import shown
+from sync.core.counted import some
 from sync.core.owner import normal_email
 from sync.mirror import handoffs
 from sync.mirror.handoffs import DAY, Clock, OfOwner
@@ -100,4 +101,4 @@ def _show(
         OWNERS, [(one.owner or "(nobody in particular)", *one[1:]) for one in counted], OWNERS[1:]
     )
     breached = sum(one.breached for one in counted)
-    session.out.say(f"{len(found):,} hand-offs, {breached:,} not touched in time")
+    session.out.say(f"{some(len(found), 'hand-off')}, {breached:,} not touched in time")

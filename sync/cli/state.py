@@ -15,6 +15,7 @@ from sync.cli.rehearsal import DryRun, changing, said
 from sync.cli.session import Session
 from sync.cli.times import ago, shown
 from sync.cli.words import crm_name, unknown
+from sync.core.counted import some
 from sync.mirror import audit, budget, failures, outbox
 from sync.mirror.runs import runs as list_runs
 from sync.reports import SCHEMA_VERSION
@@ -76,7 +77,7 @@ def _show(session: Session, found: Status) -> None:
         "" if found.books_balance else "error",
     )
     if found.overdue:
-        out.line(f"{found.overdue:,} MQLs were not touched in time (`mqlsync sla`)", "warning")
+        out.line(f"{some(found.overdue, 'MQL')} not touched in time (`mqlsync sla`)", "warning")
     if found.reconciled:
         counted = found.reconciled["classes"].items()
         named = ", ".join(f"{number:,} {name.replace('_', ' ')}" for name, number in counted if number)

@@ -182,9 +182,29 @@ def _writes(conn: Connection, person_id: str) -> list[Moment]:
     found = []
     for one in writes(conn, person_id):
         change = f"{one.before or '(empty)'} → {one.after or '(empty)'}"
-        why = f", {one.why}" if one.why else ""
         what = f"{one.object} {one.id} {one.field}"
-        found.append(
-            Moment(one.done_at or one.created_at, "write", one.crm, what, f"{change}: {one.state}{why}")
-        )
+        at = one.done_at or one.created_at
+        found.append(Moment(at, "write", one.crm, what, f"{change}: {_became(one)}"))
     return found
+
+
+STATES: Final = {
+    "verified": "written and read back",
+    "superseded": "not written",
+    "parked": "refused by the CRM",
+    "conflict": "in conflict",
+    "queued": "decided, not sent yet",
+    "awaiting_approval": "waits for approval",
+    "quiet": "waits, for a person has just touched it",
+    "sent": "sent, not proved yet",
+    "unsure": "sent, the answer is not known",
+}
+"""What became of a change, as people say it."""
+EXPLAINED: Final = ("superseded", "parked", "conflict")
+"""States that ask for a reason."""
+
+
+def _became(one: Decided) -> str:
+    said = STATES.get(one.state, one.state)
+    reason = one.message or (one.why or "").replace("_", " ")
+    return f"{said}: {reason}" if reason and one.state in EXPLAINED else said
