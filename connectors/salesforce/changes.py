@@ -262,26 +262,28 @@ class Changes:
     def sort(self, plan: Plan, rows: Sequence[Row], *, first: bool = False) -> Sorted:
         """Each row as what it is. `first`: rows that no engagement rule takes cannot be known yet."""
         found = Sorted()
+        people = plan.spec.kind is FeedKind.PEOPLE
+        mapped = self._options.mapped.get(plan.spec.object, {})
+        status = self._options.status_field.get(plan.spec.object)
         for row in rows:
             try:
-                self._put(plan, row, found, first=first)
+                if people:
+                    _put_person(plan.spec.object, row, mapped, status, found)
+                else:
+                    self._put(plan, row, mapped, found, first=first)
             except records.BadRow as error:
                 found.poison.append(records.poison(plan.spec.object, row, str(error)))
         return found
 
-    def _put(self, plan: Plan, row: Row, found: Sorted, *, first: bool) -> None:
+    def _put(self, plan: Plan, row: Row, mapped: Mapping[str, str], found: Sorted, *, first: bool) -> None:
         spec = plan.spec
         if spec.kind is FeedKind.LINKS:
             return  # roles are read again, contact by contact
         stamp, _ = records.key_of(row)
         fields: Mapping[str, Any] = row.fields or {}
-        mapped = self._options.mapped.get(spec.object, {})
         gone = records.tombstone(spec.object, fields, stamp)
         if gone is not None:
             found.tombstones.append(gone)
-        elif spec.kind is FeedKind.PEOPLE:
-            status = self._options.status_field.get(spec.object)
-            found.people.append(records.person(spec.object, row, mapped, status))
         elif spec.kind is FeedKind.COMPANIES:
             found.companies.append(records.company(row, mapped))
         elif spec.kind is FeedKind.DEALS:
@@ -297,6 +299,18 @@ class Changes:
             record, taken = records.engagement(spec.source, row, mapper, plan.paths, plan.people)
             if taken or not first:
                 found.engagements.append(record)
+
+
+def _put_person(
+    object_name: str, row: Row, mapped: Mapping[str, str], status: str | None, found: Sorted
+) -> None:
+    """Apart from the rest because it is done most often. Raises BadRow."""
+    key = records.key_of(row)
+    gone = records.tombstone(object_name, row.fields or {}, key[0])
+    if gone is None:
+        found.people.append(records.person(object_name, row, mapped, status, key))
+    else:
+        found.tombstones.append(gone)
 
 
 def _told_elsewhere(spec: Spec, fields: Mapping[str, Any], options: PullOptions) -> bool:

@@ -11,8 +11,10 @@ Source: Bulk API 2.0 Developer Guide, "Get Results for a Query Job".
 from __future__ import annotations
 
 import csv
+import functools
 import io
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from operator import itemgetter
 from typing import IO, Any, Final
 
 import msgspec
@@ -26,23 +28,22 @@ LONGEST_CELL: Final = 1 << 24
 
 Convert = Callable[[str], Any]
 
+_encoded: Final = msgspec.json.Encoder().encode
+
 _BOOLEANS: Final = {"true": True, "false": False}
-
-
-def _boolean(text: str) -> bool:
-    return _BOOLEANS[text]
 
 
 def _integer(text: str) -> int:
     return int(text) if "." not in text and "E" not in text else int(float(text))
 
 
+@functools.lru_cache(maxsize=4096)
 def _datetime(text: str) -> str:
     return f"{text[:-1]}+0000" if text.endswith("Z") else text
 
 
 CONVERTERS: Final[Mapping[str, Convert]] = {
-    "boolean": _boolean,
+    "boolean": _BOOLEANS.__getitem__,
     "int": _integer,
     "long": _integer,
     "double": float,
@@ -61,7 +62,7 @@ class Columns:
         places = {name.lower(): place for place, name in enumerate(header)}
         self.width = len(header)
         self._own: list[tuple[int, str]] = []
-        self._converted: list[tuple[str, Convert]] = []
+        self._converted: list[tuple[int, Convert]] = []
         self._nested: list[tuple[int, list[str], Convert | None]] = []
         for path, type_name in types.items():
             place = places.get(path.lower())
@@ -71,10 +72,10 @@ class Columns:
             if "." in path:
                 self._nested.append((place, path.split("."), convert))
             else:
+                self._converted += [(len(self._own), convert)] if convert is not None else []
                 self._own.append((place, path))
-                self._converted += [(path, convert)] if convert is not None else []
         self._names = [name for _, name in self._own]
-        self._places = [place for place, _ in self._own]
+        self._texts = itemgetter(*(place for place, _ in self._own), 0, 0)  # never of a single one
 
     def row(self, values: Sequence[str]) -> Row:
         """One line as a row. Raises BrokenReply for one of another width."""
@@ -82,18 +83,18 @@ class Columns:
             raise BrokenReply("a row has another width than the header", crm=CRM, code="NOT_A_RESULT")
         try:
             fields = self._fields(values)
-            return Row(fields, msgspec.json.encode(fields).decode())
+            return Row(fields, _encoded(fields).decode())
         except UnicodeEncodeError:
             return self._unreadable(values, "the row is not UTF-8")
         except (KeyError, ValueError, OverflowError):
             return self._unreadable(values, "a value is not of its field's type")
 
     def _fields(self, values: Sequence[str]) -> dict[str, Any]:
-        texts = [values[place] or None for place in self._places]
-        fields: dict[str, Any] = dict(zip(self._names, texts, strict=True))
-        for name, read in self._converted:
-            if (known := fields[name]) is not None:
-                fields[name] = read(known)
+        found: list[Any] = [text or None for text in self._texts(values)]
+        for number, read in self._converted:
+            if (known := found[number]) is not None:
+                found[number] = read(known)
+        fields: dict[str, Any] = dict(zip(self._names, found, strict=False))
         for place, steps, convert in self._nested:
             text = values[place]
             if text:

@@ -58,6 +58,18 @@ PERSON_FACTS: Final[Mapping[str, Mapping[str, str]]] = {
     },
 }
 
+RECORD_TYPE: Final = "RecordType.DeveloperName"
+_TEXTS_OF_PEOPLE: Final = (
+    "email", "first_name", "last_name", "job_title", "company_name", "company_id", "industry", "country",
+    "state", "city", "lead_source", "owner_id",
+)  # fmt: skip
+PERSON_TEXTS: Final[Mapping[str, tuple[str, ...]]] = {
+    name: tuple(facts.get(fact, "") for fact in _TEXTS_OF_PEOPLE) for name, facts in PERSON_FACTS.items()
+}
+"""The fields of the facts that are text, in the order of `person`; "" where an object has none."""
+
+_TEXT_OR_NULL: Final = frozenset({str, type(None)})
+
 COMPANY_FACTS: Final[Mapping[str, str]] = {
     "name": "Name",
     "domain": "Website",
@@ -116,18 +128,19 @@ def key_of(row: Row) -> tuple[int, str]:
 
 def tombstone(object_name: str, fields: Mapping[str, Any], at_ms: int) -> Tombstone | None:
     """What became of a row that is gone; None for a live one."""
+    deleted = fields.get("IsDeleted") is True
+    if not deleted and fields.get("IsConverted") is not True:
+        return None
     record_id = str(fields["Id"])
-    if fields.get("IsDeleted") is True:
+    if deleted:
         master = fields.get("MasterRecordId")
         if isinstance(master, str) and master:
             reason = GoneReason.MERGED.value
             return Tombstone(CRM, object_name, record_id, reason, at_ms, object_name, master)
         return Tombstone(CRM, object_name, record_id, GoneReason.DELETED.value, at_ms)
-    if fields.get("IsConverted") is True:
-        contact = fields.get("ConvertedContactId")
-        to = ("Contact", contact) if isinstance(contact, str) and contact else (None, None)
-        return Tombstone(CRM, object_name, record_id, GoneReason.CONVERTED.value, at_ms, *to)
-    return None
+    contact = fields.get("ConvertedContactId")
+    to = ("Contact", contact) if isinstance(contact, str) and contact else (None, None)
+    return Tombstone(CRM, object_name, record_id, GoneReason.CONVERTED.value, at_ms, *to)
 
 
 def custom_fields(fields: dict[str, Any], mapped: Mapping[str, str]) -> str:
@@ -138,43 +151,58 @@ def custom_fields(fields: dict[str, Any], mapped: Mapping[str, str]) -> str:
     return json.dumps(values, ensure_ascii=False)
 
 
-def person(object_name: str, row: Row, mapped: Mapping[str, str], status_field: str | None) -> PersonRecord:
-    """A Lead or Contact. Raises BadRow."""
-    modified_ms, record_id = key_of(row)
+def person(
+    object_name: str,
+    row: Row,
+    mapped: Mapping[str, str],
+    status_field: str | None,
+    key: tuple[int, str] | None = None,
+) -> PersonRecord:
+    """A Lead or Contact; `key`: the row's, if it is known. Raises BadRow."""
+    modified_ms, record_id = key or key_of(row)
     fields = row.fields or {}
-    facts = PERSON_FACTS[object_name]
-    text = _texts(fields, facts)
-    opted_out = fields.get(facts["opted_out"])
-    return PersonRecord(
-        crm=CRM,
-        object=object_name,
-        id=record_id,
-        email=text["email"],
-        additional_emails=None,
-        first_name=text["first_name"],
-        last_name=text["last_name"],
-        job_title=text["job_title"],
-        company_name=text.get("company_name"),
-        company_id=text.get("company_id"),
-        company_size=as_int(fields.get(facts["company_size"])) if "company_size" in facts else None,
-        industry=text.get("industry"),
-        country=text["country"],
-        state=text["state"],
-        city=text["city"],
-        lead_source=text["lead_source"],
-        status=as_text(at_path(fields, status_field)) if status_field else None,
-        lifecycle=None,
-        owner_id=text["owner_id"],
-        opted_out=opted_out if isinstance(opted_out, bool) else None,
-        record_type=text["record_type"],
-        sf_lead_id=None,
-        sf_contact_id=None,
-        created_ms=parse_ms(fields.get("CreatedDate")),
-        modified_ms=modified_ms,
-        version=_version(fields),
-        fields=custom_fields(fields, mapped),
-        raw=row.raw,
+    known = fields.get
+    opted_out = known("HasOptedOutOfEmail")
+    email, first, last, title, company, company_id, industry, country, state, city, source, owner = _plain(
+        list(map(known, PERSON_TEXTS[object_name]))
     )
+    return PersonRecord(
+        CRM,
+        object_name,
+        record_id,
+        email,
+        None,  # additional addresses
+        first,
+        last,
+        title,
+        company,
+        company_id,
+        as_int(known(PERSON_FACTS[object_name].get("company_size", ""))),
+        industry,
+        country,
+        state,
+        city,
+        source,
+        as_text(at_path(fields, status_field)) if status_field else None,
+        None,  # lifecycle
+        owner,
+        opted_out if isinstance(opted_out, bool) else None,
+        None if known("RecordType") is None else as_str(at_path(fields, RECORD_TYPE)) or None,
+        None,  # the links are HubSpot's
+        None,
+        parse_ms(known("CreatedDate")),
+        modified_ms,
+        _version(fields),
+        custom_fields(fields, mapped),
+        row.raw,
+    )
+
+
+def _plain(values: list[Any]) -> list[str | None]:
+    """Values as text; "" is no fact. Most are text or null already, which is seen without a look at each."""
+    if _TEXT_OR_NULL.issuperset(map(type, values)) and "" not in values:
+        return values
+    return [as_str(value) or None for value in values]
 
 
 def company(row: Row, mapped: Mapping[str, str]) -> CompanyRecord:

@@ -8,6 +8,7 @@ people who join, people who split.
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
@@ -20,6 +21,9 @@ NAMED_CANDIDATES: Final = 20
 
 
 _BASE32: Final = "abcdefghijklmnopqrstuvwxyz234567"
+_IS_KEY: Final = re.compile(r"[0-9a-z!#$%&'*+/=?^_`{|}~.-]+@[0-9a-z](?:[0-9a-z.-]*[0-9a-z-])?")
+"""Most addresses: what `email_key` would only give back."""
+
 _PAIRS: Final = tuple(first + second for first in _BASE32 for second in _BASE32)
 
 
@@ -28,7 +32,11 @@ def email_key(address: str | None) -> str | None:
 
     Plus-tags and dots stay: at most providers they mean another mailbox.
     """
-    text = (address or "").strip().casefold()
+    if not address:
+        return None
+    if _IS_KEY.fullmatch(address):
+        return address
+    text = address.strip().casefold()
     local, at, domain = text.rpartition("@")
     domain = domain.rstrip(".")
     if not (at and local and domain) or len(text.split(None, 1)) > 1:  # white space inside

@@ -33,7 +33,7 @@ def person_columns(row: PersonRecord) -> tuple[Any, ...]:
     key = email_key(row.email)
     return (
         key,
-        additional_keys(row.additional_emails, key),
+        additional_keys(row.additional_emails, key) if row.additional_emails else None,
         None if key is None else key.rpartition("@")[2],
         seniority(row.job_title),
         TITLES,
@@ -57,7 +57,7 @@ def additional_keys(raw: str | None, primary: str | None) -> str | None:
 
 def store_domains(conn: Connection, names: Iterable[str | None]) -> None:
     """Remember what kind of domains these are. Most are known: those are only looked up."""
-    wanted = {name for name in names if name and "\x00" not in name}
+    wanted = {name for name in set(names) if name and "\x00" not in name}
     if not wanted:
         return
     new = conn.execute(

@@ -55,6 +55,8 @@ def revive(
 ) -> None:
     """Rows that were just stored are live unless their tombstone stands."""
     for crm, object_name in sorted({(row.crm, row.object) for row in rows}):
+        if not _any_grave(conn, crm, object_name):
+            continue
         here = {row.id: row.modified_ms for row in rows if (row.crm, row.object) == (crm, object_name)}
         graves = conn.execute(
             sql(
@@ -68,6 +70,14 @@ def revive(
         _forget(conn, crm, object_name, back, round_)
         _mark(conn, crm, object_name, back, round_, gone=False)
         _mark(conn, crm, object_name, dead, round_, gone=True)
+
+
+def _any_grave(conn: Connection, crm: str, object_name: str) -> bool:
+    found = conn.execute(
+        sql(conn, "SELECT 1 FROM tombstone WHERE crm = :crm AND object = :object LIMIT 1"),
+        {"crm": crm, "object": object_name},
+    )
+    return found.first() is not None
 
 
 def bury(conn: Connection, tombstones: Sequence[Tombstone], round_: int, *, direct: bool = False) -> int:

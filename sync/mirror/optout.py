@@ -31,6 +31,8 @@ def turned(conn: Connection, rows: Sequence[PersonRecord]) -> list[EngagementRec
                 {"crm": crm, "object": object_name, "ids": id_list(row.id for row in here)},
             )
         }
+        if not stored and not any(row.opted_out for row in here):
+            continue
         for row in here:
             before, modified_ms = stored.get(row.id, (False, 0))
             if row.modified_ms < modified_ms:
