@@ -2,13 +2,14 @@
 
 How a test gets both: make its mirrors at `mirror_url(folder)` (or use a helper that does: the `mirror`
 fixture, `small`, `Bench`, `Site`) and let it, or a fixture of it, ask for the fixture `database`. In
-tests/pipeline, tests/acceptance, tests/faults and tests/unit/mirror every test does so by itself. It is then
-run twice, `[sqlite]` and `[postgresql]`, and `mirror_url` follows.
+tests/pipeline and tests/acceptance every test does so by itself. It is then run twice, `[sqlite]` and
+`[postgresql]`, and `mirror_url` follows.
 
-A test about SQLite's own files (write-ahead log, pragmas, a damaged file, a copied file) is marked
-`@pytest.mark.sqlite("why")` and runs once. A fixture of a wider scope than a function that makes a mirror
-must name `database` itself, so that it is made anew for the other one. A test may choose by itself:
-`@pytest.mark.parametrize("database", ["postgresql"], indirect=True)`.
+A test about SQLite's own files (write-ahead log, pragmas, a damaged file, a copied file), or for which the
+database makes no difference, is marked `@pytest.mark.sqlite("why")` and runs once. A test that opens a
+mirror and does neither fails. A fixture of a wider scope than a function that makes a mirror must name
+`database` itself, so that it is made anew for the other one. A test may choose by itself:
+`@pytest.mark.parametrize("database", ["postgresql"], indirect=True)`, or ask for `postgres`.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from pathlib import Path
 from typing import Final
 
 import pytest
+from sqlalchemy import Connection, Engine, event
 
 from sync.mirror.engine import Mirror
 from tests.postgres import Postgres
@@ -28,6 +30,8 @@ from tests.world import SimulatedWorld
 
 BOTH: Final = ("sqlite", "postgresql")
 MARK: Final = "sqlite(why): about SQLite's own files, say; not run on PostgreSQL"
+OWN: Final = {"database", "databases", "postgres"}
+"""Fixtures: a test that asks for one of them has thought of PostgreSQL."""
 
 
 class _Borrowed:
@@ -38,6 +42,25 @@ class _Borrowed:
     during_setup = False
     mirrors: Final[dict[Path, str]] = {}
     lasting: Final[set[Path]] = set()
+    may_open: Final[set[str]] = {"sqlite", "postgresql"}
+    strays: Final[set[str]] = set()
+
+
+@event.listens_for(Engine, "engine_connect")
+def _see(conn: Connection) -> None:
+    """Note a mirror that a test opens and should not: one in SQLite alone, or not the one in turn."""
+    if conn.dialect.name not in _Borrowed.may_open and conn.engine.url.database:
+        _Borrowed.strays.add(str(conn.engine.url))
+
+
+def _allowed(item: pytest.Item) -> set[str]:
+    """The databases in which a test may open mirrors."""
+    params = getattr(getattr(item, "callspec", None), "params", {})
+    if item.get_closest_marker("sqlite") is not None:
+        return set(BOTH)
+    if "database" in params:
+        return {params["database"]}
+    return set(BOTH) if OWN & set(getattr(item, "fixturenames", ())) else set()
 
 
 def mirror_url(folder: Path, name: str = "mirror.db") -> str:
@@ -113,6 +136,8 @@ def pytest_runtest_setup(item: pytest.Item) -> Generator[None]:
     params = getattr(getattr(item, "callspec", None), "params", {})
     _Borrowed.kind = params.get("database", "sqlite")
     _Borrowed.during_setup = True
+    _Borrowed.may_open.clear()
+    _Borrowed.may_open.update(_allowed(item))
     yield
     _Borrowed.during_setup = False
 
@@ -126,6 +151,10 @@ def pytest_runtest_teardown(item: pytest.Item) -> Generator[None]:
     for path in list(_Borrowed.mirrors):
         if path not in _Borrowed.lasting or (own is not None and path.is_relative_to(own)):
             _give_back(path)
+    _Borrowed.may_open.update(BOTH)
+    strays = sorted(_Borrowed.strays)
+    _Borrowed.strays.clear()
+    assert not strays, f"not on both databases, and not marked `sqlite`: {strays}"
 
 
 def _give_back(path: Path) -> None:

@@ -15,6 +15,7 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import String, make_url, text
 from sqlalchemy.exc import DBAPIError
 
+from config.errors import ConfigError
 from sync.cli.exits import ending
 from sync.mirror import copying
 from sync.mirror import engine as engine_module
@@ -236,7 +237,7 @@ def test_one_writer_at_a_time(url: str) -> None:
 
 def test_without_its_driver_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(engine_module, "find_spec", lambda _: None)
-    with pytest.raises(engine_module.ConfigError, match="psycopg is not installed"):
+    with pytest.raises(ConfigError, match="psycopg is not installed"):
         Mirror("postgresql+psycopg://m@db/m", SimulatedWorld())
 
 
