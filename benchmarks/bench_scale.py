@@ -201,19 +201,29 @@ def least(mirror: Mirror, rounds: int, work: Callable[[], object]) -> Spent:
 
 def cpu_of(mirror: Mirror) -> float:
     """Seconds of CPU until now of this process and, when it runs here, of the whole server."""
-    used = time.process_time()
     if mirror.is_sqlite:
-        return used
+        return time.process_time()
     with mirror.read() as conn:
         folder = conn.exec_driver_sql("SHOW data_directory").scalar_one()
+    server = 0.0
     with suppress(OSError):  # it runs elsewhere
         main = (Path(str(folder)) / "postmaster.pid").read_text().split()[0]
-        for stat in Path("/proc").glob("[0-9]*/stat"):
-            with suppress(OSError):
-                fields = stat.read_text().rpartition(")")[2].split()
-                if main in (fields[1], stat.parent.name):  # the server and its sessions; those that ended
-                    used += sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")
-    return used
+        before = -1.0
+        while before != server:  # a session that ends while we look is counted twice, or not at all
+            before, server = server, cpu_of_server(main)
+            time.sleep(0.1)
+    return time.process_time() + server
+
+
+def cpu_of_server(main: str) -> float:
+    """Seconds of CPU of a process, its children, and those of its children that have ended."""
+    used = 0
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):
+            fields = stat.read_text().rpartition(")")[2].split()
+            if main in (fields[1], stat.parent.name):
+                used += sum(map(int, fields[11:15]))
+    return used / os.sysconf("SC_CLK_TCK")
 
 
 def scored(mirror: Mirror, one_in: int = 1) -> None:
