@@ -88,7 +88,7 @@ class Case:
         }
 
     def _representatives(self) -> list[str]:
-        owners = {owner["email"] for owner in self.sandbox.hubspot.owners if not owner["archived"]}  # type: ignore[attr-defined]
+        owners = {owner["email"] for owner in self.sandbox.hubspot.owners if not owner["archived"]}
         users = [
             user.values["Email"]
             for user in self.sandbox.store.table("salesforce", "User")
