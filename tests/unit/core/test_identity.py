@@ -52,6 +52,12 @@ def test_a_key_is_its_own_key(address: str) -> None:
     assert key is None or email_key(key) == key
 
 
+@given(st.text("ab.@-_9A é", max_size=10))
+def test_the_short_way_to_a_key_leads_to_the_same(address: str) -> None:
+    """Blanks around an address are let go of; only without them may it be taken for a key as it stands."""
+    assert email_key(address) == email_key(f" {address}")
+
+
 def test_founder_ids() -> None:
     one = founder_id("salesforce", "Lead", "00Q1")
     assert one == founder_id("salesforce", "Lead", "00Q1")
