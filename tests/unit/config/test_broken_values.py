@@ -1,0 +1,60 @@
+"""More broken configurations, one value each; with those of test_broken they are over a hundred."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.unit.config.test_broken import problems
+
+SCHEDULE = 'expected an interval such as "5m" or a cron line such as "0 3 * * 0"'
+VALUES: list[tuple[str, str]] = [
+    ("[limits]\nshare_of_people = 1.5", "limits.share_of_people: 1.5 does not fit; expected at most 1.0"),
+    (
+        "[limits]\nper_owner_per_day = -1",
+        "limits.per_owner_per_day: -1 does not fit; expected 1 or more",
+    ),
+    (
+        '[limits]\nfirst_run_needs_approval = "yes"',
+        'limits.first_run_needs_approval: "yes" does not fit; expected true or false',
+    ),
+    (
+        '[writeback]\nquiet_period = "5 parsecs"',
+        'writeback.quiet_period: "5 parsecs" does not fit: a duration',
+    ),
+    ("[writeback]\nsettle_time = -1", "writeback.settle_time: -1 does not fit; expected 0 or more"),
+    ('[schedule]\npull = "61 * * * *"', "schedule.pull: the minute of this cron line cannot be read"),
+    (
+        '[schedule]\nfull = ""',
+        f"schedule.full: neither an interval nor a cron line of five fields; {SCHEDULE}",
+    ),
+    ('[hubspot]\napi_version = "four"', "hubspot.api_version: this is no version of the API"),
+    (
+        "[salesforce]\napi_version = 64",
+        "salesforce.api_version: the value does not fit; expected text in quotes",
+    ),
+    (
+        '[routing.pools.default]\nmembers = "ann@example.com"',
+        'routing.pools.default.members: "ann@example.com" does not fit; expected a list',
+    ),
+    (
+        '[routing.pools.default]\nmembers = [{ email = "ann" }]',
+        "routing.pools.default.members[0].email: this is no e-mail address",
+    ),
+    ("[pull]\nreserve = 2", "pull.reserve: 2 does not fit; expected less than 1.0"),
+    ('[pull]\nfields = "some"', "pull.fields: \"some\" does not fit; expected 'needed' or 'all'"),
+    ("[alerts]\nwebhook = 5", "alerts.webhook: a secret does not belong in this file"),
+    ("[stages]\naccepted = 7", "stages.accepted: 7 does not fit; expected a table"),
+    (
+        "[writeback.hubspot.contacts]\nstatus = 5",
+        "writeback.hubspot.contacts.status: 5 does not fit; expected a table",
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"), VALUES, ids=[message.partition(":")[0] for _, message in VALUES]
+)
+def test_a_value_that_does_not_fit_says_where_and_what_would(tmp_path: Path, text: str, message: str) -> None:
+    assert [line for line in problems(tmp_path, text) if line.startswith(f"F:2: {message}")]
