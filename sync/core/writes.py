@@ -187,7 +187,7 @@ def _reassign(case: Case) -> Decision:
         return Leave(Why.HUMAN, "its owner is not the one any more that we set")
     if case.person_since_verified is not None:
         return Leave(Why.HUMAN, "a person confirmed its owner")
-    if case.live.modified_by is Author.PERSON and case.live.modified_ms > verified.at_ms:
+    if case.live.modified_by is Author.PERSON and case.live.modified_ms >= verified.at_ms:
         return Leave(Why.HUMAN, "a person worked on the record after us")
     return SetField(case.desired, "nobody touched it in time")
 

@@ -325,7 +325,7 @@ def acted_on(conn: Connection, spells: Collection[str]) -> set[str]:
         .join(VERIFIED, VERIFIED.c.intent_id == INTENT.c.id)
         .join(RECORD, names)
         .where(wanted, INTENT.c.purpose == "status", not_(RECORD.c.gone))
-        .where(RECORD.c.modified_ms > VERIFIED.c.at_ms)
+        .where(RECORD.c.modified_ms >= VERIFIED.c.at_ms)  # Salesforce stamps whole seconds
         .where(func.coalesce(RECORD.c.status, "") != func.coalesce(VERIFIED.c.value, ""))
     )
     found = set(conn.execute(select(HAND_OFF.c.spell_id).where(wanted, over)).scalars())
