@@ -114,7 +114,8 @@ def _show(session: Session, finding: Finding) -> None:
     """One line, with its remedy under it; the level is a word, not only a colour."""
     if finding.level is Level.OK and session.options.quiet:
         return
-    crm = f"{crm_name(finding.crm)}: " if finding.crm else ""
+    name = crm_name(finding.crm)
+    crm = f"{name}: " if name and not finding.message.startswith(name) else ""
     style = {Level.NOTE: "note"}.get(finding.level, finding.level.value)
     session.out.line(f"{MARKS[finding.level]:8} {crm}{finding.message}", style)
     if finding.remedy:
