@@ -38,7 +38,7 @@ def decided(conn: Connection, run_id: str) -> int:
 def by_state(conn: Connection) -> dict[str, int]:
     """How many intents there are of each state, whatever run they are of."""
     query = select(INTENT.c.state, func.count()).group_by(INTENT.c.state)
-    return {state: number for state, number in conn.execute(query)}
+    return {row[0]: row[1] for row in conn.execute(query)}
 
 
 def owner_load(conn: Connection, since: int) -> dict[tuple[str, str], int]:
