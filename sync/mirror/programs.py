@@ -28,7 +28,7 @@ SCOPE: Final = Table(
     sqlite_with_rowid=False,
 )
 """Whom a run scores. `first_sight`: never scored by a live model and never in a spell; `in_spell` and
-`stage_read` (the stage that models read) are as they were before this run."""
+`stage_read` (the stage that models read; blank when everybody is scored) are as they were before this run."""
 
 
 @contextmanager

@@ -108,7 +108,9 @@ def fill_scope(conn: Connection, clock: Clock, *, everybody: bool) -> int:
         ),
         exists(select(SPELL.c.id).where(SPELL.c.person_id == PERSON.c.person_id)),
     )
-    query = select(PERSON.c.person_id, not_(known), in_spell(), stage_now())
+    # a run over everybody reads the stage where it needs it: here it would cost a look at every row
+    stage = literal("") if everybody else stage_now()
+    query = select(PERSON.c.person_id, not_(known), in_spell(), stage)
     if not everybody:
         unread = select(SPELL.c.person_id).where(SPELL.c.left_at.is_(None), not_(_has_reading(clock.now)))
         # a union of three index look-ups: an OR over them would read every person
@@ -286,12 +288,15 @@ def look_again_after_overrides(conn: Connection) -> None:
 def finish_scope(conn: Connection, *, everybody: bool) -> None:
     """The people of the scope are no longer touched, show their stage and when to be looked at again.
 
-    The stage is the one before this run: `spells.show_stages` follows for those whose spell changed.
+    The stage may be the one before this run: `spells.show_stages` follows for those whose spell changed.
     """
     due = select(func.min(DUE.c.due_at)).where(DUE.c.person_id == PERSON.c.person_id).scalar_subquery()
-    stage = select(SCOPE.c.stage_read).where(SCOPE.c.person_id == PERSON.c.person_id).scalar_subquery()
+    stage: ColumnElement[str] = (
+        select(SCOPE.c.stage_read).where(SCOPE.c.person_id == PERSON.c.person_id).scalar_subquery()
+    )
     whom: ColumnElement[bool] = PERSON.c.person_id.in_(scope())
     if everybody:  # nothing is written for those of whom all is as it was
+        stage = stage_now()
         whom = or_(PERSON.c.touched.is_(True), PERSON.c.due_at.is_distinct_from(due), PERSON.c.stage != stage)
     conn.execute(update(PERSON).where(whom).values(touched=False, due_at=due, stage=stage))
 

@@ -328,11 +328,11 @@ def close(conn: Connection, spell_id: str, now: int, why: str) -> None:
 def show_stages(conn: Connection, changed: Collection[str], *, read: bool) -> None:
     """Bring `person.stage` up to date for people whose spells changed, in the scope or not.
 
-    `read`: a model reads the stage, so the next run scores those again whose stage is another now.
+    `read`: a model reads the stage, so the next run scores them again.
     """
     stage = stage_now()
     values = {"stage": stage, "touched": True} if read else {"stage": stage}
-    statement = update(PERSON).where(PERSON.c.stage != stage).values(values)
+    statement = update(PERSON).values(values)
     for person_id in sorted(changed):
         conn.execute(statement.where(PERSON.c.person_id == person_id))
 
