@@ -267,7 +267,7 @@ def changed_statuses(conn: Connection, crm: str, now: int) -> list[Changed]:
         .join(VERIFIED, VERIFIED.c.intent_id == INTENT.c.id)
         .join(RECORD, same)
         .where(HAND_OFF.c.touched_at.is_(None), _recent(now), INTENT.c.crm == crm, not_(RECORD.c.gone))
-        .where(INTENT.c.purpose == "status", RECORD.c.modified_ms > VERIFIED.c.at_ms)
+        .where(INTENT.c.purpose == "status", RECORD.c.modified_ms >= VERIFIED.c.at_ms)
         .where(func.coalesce(RECORD.c.status, "") != func.coalesce(VERIFIED.c.value, ""))
         .order_by(*names)
     )
