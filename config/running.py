@@ -42,7 +42,7 @@ class ScheduleSettings(Section):
     retention: str = "0 1 * * *"
     """Let go of what has been over for long enough, by `[retention]`; or `never`."""
     zone: str = "UTC"
-    """Time zone of the cron lines. A time that its clock skips is when it jumps; one that comes twice is one."""
+    """Time zone of the cron lines. A time that its clock skips is when it jumps; one that repeats is one."""
 
 
 class DaemonSettings(Section):
@@ -93,6 +93,6 @@ class SlaSettings(Section):
     remind: Flag = True
     """An alert while MQLs are overdue."""
     reassign_after: Duration = 0
-    """So long after its due time, in its owner's working hours, an untouched MQL goes to the next; 0: never."""
+    """This long after its due time, in its owner's hours, an untouched MQL goes to the next; 0: never."""
     rounds: Count = 2
     """Most times that one MQL goes on to the next."""

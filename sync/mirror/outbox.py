@@ -320,9 +320,7 @@ def siblings(conn: Connection, row: Row, states: Sequence[str]) -> list[Row]:
     return [Row(*found) for found in conn.execute(query.order_by(INTENT.c.id))]
 
 
-def proved_spells(
-    conn: Connection, crm: str, purpose: str, spells: Collection[str], before: int
-) -> set[str]:
+def proved_spells(conn: Connection, crm: str, purpose: str, spells: Collection[str], before: int) -> set[str]:
     """Those of these spells whose change of that purpose was verified in a CRM by then, and not undone."""
     found: set[str] = set()
     ordered = sorted(spells)
