@@ -34,6 +34,9 @@ FAILPOINTS: Final[tuple[str, ...]] = (
     "write.verified_uncommitted",
     "write.verified",
     "write.cleared",
+    "task.marked_sent",
+    "task.answered",
+    "task.recorded",
     "run.finished_uncommitted",
     "run.finished",
 )

@@ -231,6 +231,8 @@ class SalesforceTargets(Section):
     """Fields of Leads."""
     Contact: ObjectTargets = ObjectTargets()
     """Fields of Contacts."""
+    hand_off: Literal["task"] | None = None
+    """One Task for the owner, once an MQL's owner or status is proved to stand there; unset: none."""
 
 
 class HubSpotTargets(Section):
@@ -238,6 +240,8 @@ class HubSpotTargets(Section):
 
     contacts: ObjectTargets = ObjectTargets()
     """Fields of contacts."""
+    hand_off: Literal["task", "note"] | None = None
+    """One task or note beside the contact, once an MQL's owner or status is proved; unset: none."""
     person_sources: tuple[str, ...] = ("CRM_UI", "MOBILE_ANDROID", "MOBILE_IOS")
     """Source types in property history that mean a person did it."""
 
@@ -255,6 +259,10 @@ class WritebackSettings(Section):
     """Targets in Salesforce, per object."""
     hubspot: HubSpotTargets = HubSpotTargets()
     """Targets in HubSpot, per object."""
+
+    def hand_off(self, crm: str) -> str | None:
+        """What a hand-off leaves beside the record: "task", "note" or None."""
+        return self.salesforce.hand_off if crm == "salesforce" else self.hubspot.hand_off
 
     def targets(self, crm: str, object_name: str) -> ObjectTargets:
         """The targets of one kind of record; empty ones when nothing is configured."""

@@ -16,6 +16,7 @@ from connectors.records import (
     Identity,
     Limits,
     Live,
+    NewTask,
     Offered,
     Outcome,
     Owner,
@@ -96,6 +97,17 @@ class Connector(Protocol):
         Never creates. Raises for the whole call only what concerns the account (QuotaSpent, AuthFailed);
         a lost answer is Outcome UNKNOWN for every write it may have carried.
         """
+        ...
+
+    def create_task(self, task: NewTask) -> Outcome:
+        """Make a task or note beside a record, once: nothing here repeats it. Its `ref` when ACCEPTED.
+
+        Raises QuotaSpent, AuthFailed and Retriable when it surely was not made; a lost answer is UNKNOWN.
+        """
+        ...
+
+    def find_task(self, task: NewTask) -> RecordRef | None:
+        """The task or note that carries this mark; None when there is none."""
         ...
 
     def owners(self) -> Sequence[Owner]:

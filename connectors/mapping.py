@@ -16,6 +16,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from config.settings import Condition, EngagementRule
+from connectors.records import MARK
 
 IGNORE: Final = "ignore"
 """The kind of a rule that says: this row is no engagement, look no further."""
@@ -134,6 +135,9 @@ SOURCES: Final[Mapping[str, Source]] = {
         "MessageDate|CreatedDate",
     ),
 }  # fmt: skip
+
+MARKED: Final[Mapping[str, str]] = {"salesforce.task": "Subject", "hubspot.tasks": "hs_task_subject"}
+"""Source → the field in which tasks of our own carry their mark: no rule makes an engagement of one."""
 
 CUSTOM: Final = Source(("Name", "CreatedDate"), "Name", "CreatedDate")
 """Of `salesforce.OBJECT`, a custom object that the configuration pulls; its rules name the rest."""
@@ -265,7 +269,9 @@ class EngagementMapper:
             self._by_source.setdefault(rule.source, []).append(_compile(rule))
 
     def map(self, source: str, row: Mapping[str, str | None]) -> Mapped | None:
-        """The kind of a row of `source`; None when it is no engagement."""
+        """The kind of a row of `source`; None when it is no engagement, or of our own making."""
+        if source in MARKED and MARK.search(row.get(MARKED[source]) or ""):
+            return None
         for rule in self._by_source.get(source, ()):
             if _holds(rule, row):
                 if rule.kind == IGNORE:

@@ -28,6 +28,7 @@ from connectors.records import (
     Limits,
     LinkSet,
     Live,
+    NewTask,
     Offered,
     Outcome,
     OutcomeKind,
@@ -86,6 +87,8 @@ class MemoryConnector:
         self.options_of_type: dict[tuple[str, str], dict[str, tuple[str, ...]]] = {}
         self.read_only: set[tuple[str, str]] = set()
         self.writes: list[Write] = []
+        self.tasks: dict[RecordRef, NewTask] = {}
+        self.answer_task: Callable[[NewTask], Outcome | None] | None = None
         self.before_write: Callable[[Write], None] | None = None
         self.answer: Callable[[Write, Outcome], Outcome] | None = None
 
@@ -236,6 +239,19 @@ class MemoryConnector:
             raise Fatal("a batch is too large or names a record twice", crm=self._crm)
         self._calls += 1
         return [self._write(write) for write in writes]
+
+    def create_task(self, task: NewTask) -> Outcome:
+        self._calls += 1
+        said = self.answer_task(task) if self.answer_task is not None else None
+        if said is not None:
+            return said
+        ref = RecordRef(self._crm, task.kind, f"00T{self._next()}")
+        self.tasks[ref] = task
+        return Outcome(ref, OutcomeKind.ACCEPTED)
+
+    def find_task(self, task: NewTask) -> RecordRef | None:
+        self._calls += 1
+        return next((ref for ref, made in self.tasks.items() if made.mark == task.mark), None)
 
     def owners(self) -> Sequence[Owner]:
         return list(self.people_who_own.values())

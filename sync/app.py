@@ -132,6 +132,9 @@ def mapping_hash(settings: Settings) -> str:
     )
     for patience in ("quiet_period", "settle_time"):
         parts["writeback"].pop(patience)
+    for crm in ("salesforce", "hubspot"):
+        if parts["writeback"][crm]["hand_off"] is None:
+            parts["writeback"][crm].pop("hand_off")  # off is as if there were no such setting
     for pool in parts["routing"]["pools"].values():
         for one in pool["members"]:
             for availability in ("hours", "absent", "capacity"):

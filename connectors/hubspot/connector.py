@@ -25,6 +25,7 @@ from connectors.hubspot.parallel import FIRST_SYNC, FirstSync
 from connectors.hubspot.reader import AccountDetails, Batch, ObjectPage, Row
 from connectors.hubspot.records import COMPANIES, CONTACTS, DEALS, read_row
 from connectors.hubspot.replies import CRM
+from connectors.hubspot.tasks import Tasks
 from connectors.hubspot.writer import WRITE_BATCH, Writer
 from connectors.options import PullOptions
 from connectors.records import (
@@ -35,6 +36,7 @@ from connectors.records import (
     Identity,
     Limits,
     Live,
+    NewTask,
     Offered,
     Outcome,
     Owner,
@@ -137,6 +139,7 @@ class HubSpotConnector:
         self._owners = Owners(self._account)
         self._live = LiveReader(self._account, self._owners.all, person_sources)
         self._writer = Writer(self._account, self._catalogue.offered, self._catalogue.forget)
+        self._tasks = Tasks(self._account)
 
     def __repr__(self) -> str:
         return f"HubSpotConnector({self._account.transport.origin!r})"
@@ -265,6 +268,12 @@ class HubSpotConnector:
 
     def write(self, writes: Sequence[Write]) -> Sequence[Outcome]:
         return self._writer.write(writes)
+
+    def create_task(self, task: NewTask) -> Outcome:
+        return self._tasks.create(task)
+
+    def find_task(self, task: NewTask) -> RecordRef | None:
+        return self._tasks.find(task)
 
     def owners(self) -> Sequence[Owner]:
         return self._owners.all()

@@ -5,6 +5,7 @@ from connectors.records.engagements import Dismissed, EngagementRecord, ListPart
 from connectors.records.pages import Cursor, Feed, FeedKind, Page
 from connectors.records.people import CompanyRecord, Owner, PersonRecord
 from connectors.records.refs import Crm, GoneReason, Poison, RecordRef, Tombstone
+from connectors.records.tasks import MARK, NewTask
 from connectors.records.writes import (
     WARNING,
     Author,
@@ -21,6 +22,7 @@ from connectors.records.writes import (
 )
 
 __all__ = [
+    "MARK",
     "WARNING",
     "Author",
     "Capabilities",
@@ -40,6 +42,7 @@ __all__ = [
     "LinkSet",
     "ListPart",
     "Live",
+    "NewTask",
     "Offered",
     "Outcome",
     "OutcomeKind",

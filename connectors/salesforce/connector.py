@@ -18,6 +18,7 @@ from connectors.records import (
     Identity,
     Limits,
     Live,
+    NewTask,
     Offered,
     Outcome,
     Owner,
@@ -39,6 +40,7 @@ from connectors.salesforce.live import READ_BATCH, LiveReader
 from connectors.salesforce.reader import fields_of, query_page
 from connectors.salesforce.refresh import Refresh
 from connectors.salesforce.schema import Schema
+from connectors.salesforce.tasks import Tasks
 from connectors.salesforce.values import id18
 from connectors.salesforce.writer import WRITE_BATCH, Writer
 from connectors.throttle import Budget
@@ -76,6 +78,7 @@ class SalesforceConnector:
         self._deletions = Deletions(self._api, self._schema)
         self._live = LiveReader(self._api, self._schema, world)
         self._writer = Writer(self._api, self._schema, composite=composite)
+        self._tasks = Tasks(self._api)
 
     def __repr__(self) -> str:
         return f"SalesforceConnector({self._api!r})"
@@ -186,6 +189,12 @@ class SalesforceConnector:
 
     def write(self, writes: Sequence[Write]) -> Sequence[Outcome]:
         return self._writer.write(writes)
+
+    def create_task(self, task: NewTask) -> Outcome:
+        return self._tasks.create(task)
+
+    def find_task(self, task: NewTask) -> RecordRef | None:
+        return self._tasks.find(task)
 
     def owners(self) -> Sequence[Owner]:
         users = self._all("User", USER_FIELDS)

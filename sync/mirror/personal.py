@@ -81,6 +81,7 @@ HOLDS: Final[Mapping[str, str]] = {
     "turn": _person(),
     "unrouted_record": f"({_person()} OR {_record(record_id='record_id')})",
     "hand_off": _person(),
+    "hand_off_task": f"({_person()} OR {_record(record_id='record_id')})",
     "person_override": _person(),
     "engagement": f"({_person()} OR {_record('crm', 'person_object', 'person_record_id')} "
     f"OR {_address('email_key')})",

@@ -62,7 +62,14 @@ CLOCKS: Final[Mapping[str, tuple[tuple[str, str], ...]]] = {
             "AND t.id = person_record.id AND t.at_ms <= :before_ms)",
         ),
     ),
-    "hand_offs": (("hand_off", "DELETE FROM hand_off WHERE closed_at <= :before"),),
+    "hand_offs": (
+        ("hand_off", "DELETE FROM hand_off WHERE closed_at <= :before"),
+        (
+            "hand_off_task",
+            "DELETE FROM hand_off_task WHERE done_at <= :before "
+            "AND spell_id NOT IN (SELECT spell_id FROM hand_off)",
+        ),
+    ),
 }
 """Setting → (table, statement). `before` is in epoch seconds; `_ms`: milliseconds, `_day`: days."""
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from connectors.base import Connector
@@ -19,8 +19,9 @@ from connectors.errors import ConnectorError, NotOffered, RightMissing
 from connectors.records import Cursor, Feed, FeedKind, Identity, Page
 from sync.context import Context
 from sync.core.window import PagesInCircles, PageTurner, beginning, shape
-from sync.mirror import cursors, store
+from sync.mirror import cursors, store, tasks
 from sync.mirror.budget import pulling
+from sync.mirror.engine import Connection
 from sync.mirror.runs import get_meta, set_meta
 from sync.reports import FeedCounts, RunProblem
 from sync.stages import sweep
@@ -205,13 +206,24 @@ def _turn_pages(this: Pass, feed: Feed) -> None:
 def _store(this: Pass, page: Page, shape_now: str) -> None:
     ctx = this.ctx
     with ctx.mirror.write() as conn:
-        counts = store.save_page(conn, page, ctx.run)
+        counts = store.save_page(conn, _without_ours(conn, page), ctx.run)
         set_meta(conn, f"shape:{page.feed.name}", shape_now)
         if page.complete:
             set_meta(conn, f"skipped:{page.feed.name}", None)
         ctx.world.reached("pull.page_stored_uncommitted")
     ctx.world.reached("pull.page_committed")
     _add(this, page, counts)
+
+
+def _without_ours(conn: Connection, page: Page) -> Page:
+    """A page without the tasks and notes that we made ourselves: what we write is nobody's engagement."""
+    ids = {one.id.partition(":")[0] for one in page.engagements if one.source in tasks.SOURCES}
+    made = tasks.ours(conn, page.feed.crm, ids)
+    if not made:
+        return page
+    kept = [one for one in page.engagements if one.id.partition(":")[0] not in made]
+    seen = page.seen - (len(page.engagements) - len(kept))
+    return replace(page, engagements=tuple(kept), seen=seen)
 
 
 def _store_direct(this: Pass, page: Page) -> None:

@@ -94,11 +94,11 @@ def _is_owners(targets: Targets, activity: Activity) -> bool:
 
 def due(ctx: Context, targets: Targets, owner: str | None, start: int, seconds: int) -> int:
     """When so many seconds of the owner's working time have passed since `start`."""
-    hours = _hours(ctx, targets, owner)
+    hours = hours_of(ctx, targets, owner)
     return start + seconds if hours is None else hours.after(start, seconds)
 
 
-def _hours(ctx: Context, targets: Targets, owner: str | None) -> WorkingHours | None:
+def hours_of(ctx: Context, targets: Targets, owner: str | None) -> WorkingHours | None:
     """The working hours of the first pool entry of this human that has some."""
     for pool in ctx.settings.routing.pools.values():
         for member in pool.members:

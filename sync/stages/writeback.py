@@ -22,6 +22,7 @@ from sync.stages.plan import Left, gate
 from sync.stages.preflight import preflight
 from sync.stages.sla import ask_who_moved, keep_clocks
 from sync.stages.targets import Targets, our_users
+from sync.stages.tasks import leave_tasks, since_when
 from sync.stages.trouble import judge
 from sync.stages.writer import Writer
 
@@ -62,11 +63,14 @@ class _WriteBack:
         calls = sum(connector.calls for connector in ctx.connectors.values())
         with ctx.mirror.write() as conn:
             outbox.wake(conn, ctx.run.now)
+            since_when(ctx, conn)
         for crm, connector in ctx.connectors.items():
             self._guarded(crm, partial(self._prepare, connector))
         if self._writers:
             self._serve_all()
         self._keep_clocks()
+        for crm in list(self._writers):
+            self._guarded(crm, partial(leave_tasks, ctx, ctx.connectors[crm], self._targets, self._report))
         check_arrivals(ctx, self._report)
         calls = sum(connector.calls for connector in ctx.connectors.values()) - calls
         with ctx.mirror.read() as conn:

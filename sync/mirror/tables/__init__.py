@@ -16,7 +16,7 @@ from sync.mirror.tables.records import (
     SweepIdRow,
     TombstoneRow,
 )
-from sync.mirror.tables.routing import HandOff, RefusedOwner, UnroutedRecord
+from sync.mirror.tables.routing import HandOff, HandOffTask, RefusedOwner, UnroutedRecord
 from sync.mirror.tables.runs import (
     AuditDetail,
     AuditRow,
@@ -42,6 +42,7 @@ __all__ = [
     "ErasedMark",
     "FeedCursor",
     "HandOff",
+    "HandOffTask",
     "Intent",
     "LeaseRow",
     "LinkRow",
