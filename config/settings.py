@@ -225,7 +225,7 @@ class ObjectTargets(Section):
 
 
 class SalesforceTargets(Section):
-    """`[writeback.salesforce.Lead]` and `[writeback.salesforce.Contact]`."""
+    """`[writeback.salesforce.Lead]` and `.Contact`, and what a hand-off leaves beside one."""
 
     Lead: ObjectTargets = ObjectTargets()
     """Fields of Leads."""
@@ -252,7 +252,7 @@ class WritebackSettings(Section):
     quiet_period: Duration = 300
     """A field that a person touched this recently is left alone until then."""
     settle_time: Duration = 120
-    """HubSpot: no resend sooner after an unknown outcome."""
+    """HubSpot, and tasks of hand-offs in both: no resend sooner after an unknown outcome."""
     canary: Annotated[int, Strict(), Field(ge=0)] = 10
     """From so many records on, a field that this mapping never wrote goes to one record first; 0: never."""
     salesforce: SalesforceTargets = SalesforceTargets()

@@ -112,6 +112,7 @@ def _body(task: NewTask, kind: _Kind) -> dict[str, Any]:
             "hs_timestamp": _moment(task.due_ms),
             "hs_task_subject": task.subject,
             "hs_task_body": words,
+            "hs_task_status": "NOT_STARTED",
         }
     if task.owner_id is not None:
         properties["hubspot_owner_id"] = task.owner_id

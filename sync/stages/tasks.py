@@ -16,7 +16,7 @@ from typing import Final
 
 from config.world import epoch, from_epoch
 from connectors.base import Connector
-from connectors.errors import AuthFailed, QuotaSpent, Retriable
+from connectors.errors import AuthFailed, NotOffered, QuotaSpent, RecordRejected, Retriable, RightMissing
 from connectors.records import NewTask, Outcome, OutcomeKind, RecordRef, RefusalClass
 from sync.context import Context
 from sync.core.reason import LONGEST, Did, HandOffFacts, hand_off_text
@@ -145,14 +145,19 @@ class _Tasks:
         with self._ctx.mirror.read() as conn:
             rows = tasks.in_flight(conn, self._crm, epoch(self._ctx.world.now()))
         for row in rows:
-            if not self._found(row):
+            if self._found(row) is False:
                 with self._ctx.mirror.write(durable=True) as conn:
                     self._still_ours(conn)
                     tasks.move(conn, row, "planned", next_at=None)
 
-    def _found(self, row: Row) -> bool:
-        """Whether the CRM has it already; then it is done."""
-        made = self._connector.find_task(_new_task(row))
+    def _found(self, row: Row) -> bool | None:
+        """Whether the CRM has it already; then it is done. None: nobody can tell, and it is given up."""
+        try:
+            made = self._connector.find_task(_new_task(row))
+        except (NotOffered, RightMissing, RecordRejected) as error:
+            text = f"it may have been made ({row.mark}), and cannot be looked for: {error.message}"
+            self._park(row, Outcome(row.ref, OutcomeKind.UNKNOWN, error.code, text))
+            return None
         if made is not None:
             self._done(row, made)
         return made is not None
@@ -164,7 +169,7 @@ class _Tasks:
             return bool(set(scopes_of(row.crm, row.object, PAUSED_AS)) & set(outbox.pauses(conn)))
 
     def _one(self, row: Row, *, look_first: bool) -> None:
-        if look_first and self._found(row):
+        if look_first and self._found(row) is not False:
             return
         patience = self._ctx.settings.writeback.settle_time
         with self._ctx.mirror.write(durable=True) as conn:
@@ -223,7 +228,7 @@ class _Tasks:
             if often:
                 reason = f"{outcome.code} {BREAKER} times within a day: {said}"
                 outbox.pause(conn, scope, reason, "circuit breaker", now)
-        text = f"no {row.kind} was left beside {row.object} {row.record_id}: {said}"
+        text = f"the {row.kind} beside {row.object} {row.record_id} is given up: {said}"
         remedy = f"give our user the right to make a {row.kind} there; owner and status are set all the same"
         self._report(RunProblem("TASK_REFUSED", row.crm, text, remedy, 3))
         if often:

@@ -7,11 +7,13 @@ from typing import Protocol
 
 from connectors.base import Connector
 from connectors.records import RecordRef
+from tests.world import SimulatedWorld
 
 
 class Subject(Protocol):
     """What the suite needs to know and do. `people` is the object the suite works with."""
 
+    world: SimulatedWorld
     people: str
     status_field: str
     owner_field: str

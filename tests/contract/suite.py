@@ -17,6 +17,7 @@ from connectors.records import (
     Feed,
     FeedKind,
     GoneReason,
+    NewTask,
     OutcomeKind,
     Page,
     PersonRecord,
@@ -299,6 +300,28 @@ class ConnectorContract:
         assert outcome.kind is OutcomeKind.UNKNOWN
         assert subject.worker_writes() == [(ref.id, subject.status_field)]
 
+    # Tasks of hand-offs
+
+    def test_a_task_is_found_by_its_mark_and_no_other(self, subject: Subject, connector: Connector) -> None:
+        ref = subject.create(email="t@example.com", last_name="T")
+        first, second = (new_task(ref, f"mqlsync:00000000000{number}", subject) for number in (1, 2))
+        assert connector.find_task(first) is None
+        made = connector.create_task(first)
+        assert made.kind is OutcomeKind.ACCEPTED
+        assert connector.find_task(first) == made.ref
+        assert connector.find_task(second) is None
+
+    def test_a_task_without_an_answer_is_sent_once_and_found(
+        self, subject: Subject, connector: Connector
+    ) -> None:
+        if not subject.has_http:
+            pytest.skip("a dict always answers")
+        ref = subject.create(email="t@example.com", last_name="T")
+        task = new_task(ref, "mqlsync:0123456789ab", subject)
+        subject.fault("drop_after", writes=True)
+        assert connector.create_task(task).kind is OutcomeKind.UNKNOWN
+        assert connector.find_task(task) is not None
+
     # Owners and what is offered
 
     def test_offered_values(self, subject: Subject, connector: Connector) -> None:
@@ -359,6 +382,13 @@ class ConnectorContract:
         with pytest.raises(QuotaSpent):
             drain(connector, feed, None)
         assert connector.calls - before <= 2
+
+
+def new_task(ref: RecordRef, mark: str, subject: Subject) -> NewTask:
+    now = int(subject.world.now().timestamp())
+    return NewTask(
+        "task", ref, None, f"New [{mark}]", "MQL < now", mark, now * 1000, "2026-11-24", now * 1000
+    )
 
 
 def people_feed(connector: Connector, subject: Subject) -> Feed:

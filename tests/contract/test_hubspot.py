@@ -31,7 +31,7 @@ class HubSpotSubject(SandboxSubject):
     }
     data_path = "/crm/(v3|objects)"
     write_method = "POST"
-    write_path = "/contacts/batch/update"
+    write_path = "/contacts/batch/update|/objects/(.*/)?tasks$"
     quota = {  # noqa: RUF012
         "kind": "status",
         "status": 429,

@@ -37,7 +37,7 @@ class SalesforceSubject(SandboxSubject):
     }
     data_path = "/(query|queryAll|sobjects|composite)"
     write_method = "PATCH|POST"
-    write_path = "/(sobjects/Lead/|composite)"
+    write_path = "/(sobjects/Lead/|sobjects/Task$|composite)"
     quota = {  # noqa: RUF012
         "kind": "status",
         "status": 403,

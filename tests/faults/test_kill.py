@@ -167,10 +167,10 @@ class Case:
     def _mirrored(self, crm: str, name: str, columns: Mapping[str, str]) -> dict[str, tuple[object, ...]]:
         wanted = f"SELECT id, {', '.join(columns)} FROM person_record "
         query = text(wanted + "WHERE crm = :crm AND object = :name AND NOT gone")
-        rows = self._rows(query, crm=crm, name=name)
+        rows = self.rows(query, crm=crm, name=name)
         return {row[0]: tuple(row[1:]) for row in rows}
 
-    def _rows(self, query: TextClause, **values: object) -> Sequence[Row[Any]]:
+    def rows(self, query: TextClause, **values: object) -> Sequence[Row[Any]]:
         mirror = Mirror(self.environ["MQLSYNC_DATABASE_URL"], RealWorld())
         with mirror.read() as conn:
             rows = conn.execute(query, values).all()
@@ -191,7 +191,7 @@ class Case:
             "SELECT m.id FROM person_member m JOIN person p USING (person_id) WHERE m.crm = 'hubspot' "
             "AND m.object = 'contacts' AND NOT p.ambiguous ORDER BY m.id LIMIT :number"
         )
-        rows = self._rows(query, number=number)
+        rows = self.rows(query, number=number)
         for (contact,) in rows:
             self.sandbox.edit("hubspot", "contacts", contact, {"lifecyclestage": "customer"})
         return [contact for (contact,) in rows]
@@ -207,18 +207,22 @@ def case(tmp_path: Path) -> Iterator[Case]:
     case.close()
 
 
+ELSEWHERE = ("plan.saved", "write.cleared", *(name for name in FAILPOINTS if name.startswith("task.")))
+"""Points that an ordinary sync does not pass."""
+
+
 @ON_FILES
 def test_an_ordinary_sync_passes_every_failpoint(case: Case) -> None:
     log = case.folder / "failpoints.log"
     assert case.killed_sync(log=log) in (0, 3), case.answer()
     case.sync_until_quiet()
     passed = Counter(log.read_text().split())
-    assert set(FAILPOINTS) - set(passed) <= {"plan.saved", "write.cleared"}, "only where a plan waits"
+    assert set(FAILPOINTS) - set(passed) <= {*ELSEWHERE}, "only where a plan waits, or more is asked for"
     assert set(passed) <= set(FAILPOINTS)
     case.check()
 
 
-ONCE = [name for name in FAILPOINTS if name not in ("plan.saved", "write.cleared")]
+ONCE = [name for name in FAILPOINTS if name not in ELSEWHERE]
 LATER = [
     *((name, 3) for name in FAILPOINTS if name.startswith(("pull.", "write."))),
     *((name, 9) for name in FAILPOINTS if name.startswith("pull.")),
@@ -289,4 +293,47 @@ def test_w21_killed_while_a_stage_goes_back(case: Case) -> None:
         entries = case.sandbox.ledger.entries(before, author="worker")
         steps = [(entry.before or None, entry.after or None) for entry in entries if entry.id == contact]
         assert steps == [("customer", None), (None, "lead")], (name, arrival)
+    assert case.sandbox.errors == []
+
+
+TASKS = [
+    ("task.marked_sent", 1, "task"),
+    ("task.answered", 4, "task"),
+    ("task.answered", 5, "note"),
+    ("task.recorded", 2, "note"),
+]
+
+
+@ON_FILES
+@pytest.mark.parametrize(("name", "arrival", "kind"), TASKS)
+def test_one_task_of_each_hand_off_wherever_it_is_killed(
+    case: Case, name: str, arrival: int, kind: str
+) -> None:
+    wanted = f'[writeback.salesforce]\nhand_off = "task"\n[writeback.hubspot]\nhand_off = "{kind}"\n'
+    with (case.folder / "mqlsync.toml").open("a") as file:
+        file.write(wanted)
+    assert case.killed_sync(kill_at=arrival, names=(name,)) == KILLED, case.answer()
+    case.sync_until_quiet()
+    created = [entry for entry in case.sandbox.ledger.entries(author="worker") if entry.field == "#created"]
+    made = {entry.id for entry in created if entry.object == "Task"}
+    tasks = case.sandbox.store.table("salesforce", "Task")
+    found = [task.values for task in tasks.alive() if task.id in made]
+    beside = [task["WhoId"] for task in found]
+    for task in found:
+        lead = case.sandbox.store.get("salesforce", "Lead", task["WhoId"])
+        assert lead is not None
+        assert task["OwnerId"] == lead.values["OwnerId"]
+        assert task["Description"].startswith("MQL since ")
+        assert task["Status"] == "Not Started"
+    others = [entry.id for entry in created if entry.object == f"{kind}s"]
+    kept = case.rows(text("SELECT crm, record_id, state, task_id FROM hand_off_task"))
+    assert {row.state for row in kept} == {"done"}
+    assert sorted(row.record_id for row in kept if row.crm == "salesforce") == sorted(beside)
+    assert sorted(row.task_id for row in kept if row.crm == "hubspot") == sorted(others)
+    assert len(created) == len(made) + len(others)
+    assert beside
+    assert others
+    touched = text("SELECT count(*) FROM hand_off WHERE touched_at IS NOT NULL")
+    engaged = text("SELECT count(*) FROM engagement WHERE raw LIKE '%mqlsync:%' AND NOT deleted")
+    assert [row[0] for query in (touched, engaged) for row in case.rows(query)] == [0, 0]
     assert case.sandbox.errors == []

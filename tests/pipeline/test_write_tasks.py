@@ -9,10 +9,14 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from connectors.errors import QuotaSpent
-from connectors.records import NewTask, Outcome, OutcomeKind, RecordRef, RefusalClass
+from connectors.errors import QuotaSpent, RightMissing
+from connectors.records import EngagementRecord, NewTask, Outcome, OutcomeKind, RecordRef, RefusalClass
 from sync.mirror import audit, handoffs, outbox
+from sync.mirror.backup import RESTORE_EPOCH
+from sync.mirror.runs import set_meta
 from sync.mirror.tasks import TASK
+from sync.reports import RunProblem
+from sync.stages.pull import pull
 from tests.pipeline.write_bench import FIRST_TOUCH, POOLS, WRITEBACK, Bench, both
 from tests.world import SimulatedWorld
 
@@ -67,7 +71,7 @@ def test_one_in_each_crm_for_the_owner_with_the_reason(bench: Bench) -> None:
     assert [row.body for row in rows(bench)] == ["", ""]
 
 
-def test_off_by_default_and_not_for_what_was_handed_over_before(tmp_path: Path, world: SimulatedWorld) -> None:
+def test_off_by_default_and_not_for_earlier_hand_offs(tmp_path: Path, world: SimulatedWorld) -> None:
     bench = Bench(tmp_path, world, routing=POOLS)
     both(bench)
     bench.sync()
@@ -159,9 +163,9 @@ def test_no_more_in_one_run_than_the_limit(bench: Bench) -> None:
     with bench.mirror.write() as conn:
         conn.execute(TASK.delete())
     bench.sf.tasks.clear()
-    for number in (1, 2, 3):
+    for count in (1, 2, 3):
         bench.sync()
-        assert len(bench.sf.tasks) == number
+        assert len(bench.sf.tasks) == count
 
 
 def test_a_spent_quota_leaves_it_for_later(bench: Bench) -> None:
@@ -179,6 +183,34 @@ def test_a_spent_quota_leaves_it_for_later(bench: Bench) -> None:
     assert len(bench.sf.tasks) == 1
 
 
+def test_a_mirror_from_a_backup_looks_before_it_sends(bench: Bench) -> None:
+    both(bench)
+    bench.sync()
+    with bench.mirror.write() as conn:
+        conn.execute(TASK.update().values(state="planned", attempts=0, task_id=None))
+        set_meta(conn, RESTORE_EPOCH, "1")
+    bench.settings_with(limits={"first_run_needs_approval": False})
+    bench.sync()
+    assert states(bench) == {"hubspot": "done", "salesforce": "done"}
+    assert len(made(bench)) == 2
+
+
+def test_what_cannot_be_looked_for_is_not_repeated(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    both(bench)
+    bench.sf.answer_task = lambda task: Outcome(task.ref, OutcomeKind.UNKNOWN, "TIMEOUT", "no answer")
+    bench.sync()
+    bench.sf.answer_task = None
+
+    def blind(_: NewTask) -> None:
+        raise RightMissing("no right to see tasks", crm="salesforce", code="NO")
+
+    monkeypatch.setattr(bench.sf, "find_task", blind)
+    bench.sync()
+    assert (states(bench)["salesforce"], bench.codes()) == ("parked", ["TASK_REFUSED"])
+    bench.sync()
+    assert (bench.sf.tasks, bench.codes()) == ({}, [])
+
+
 def test_our_own_is_no_engagement_and_no_touch(bench: Bench) -> None:
     """Pulled before we knew its id: it is taken back as soon as we do."""
     both(bench)
@@ -194,3 +226,32 @@ def test_our_own_is_no_engagement_and_no_touch(bench: Bench) -> None:
     engagement = handoffs.ENGAGEMENT
     with bench.mirror.read() as conn:
         assert conn.execute(select(engagement.c.deleted)).scalars().all() == [True]
+
+
+def test_our_own_note_is_not_stored_when_it_is_pulled(bench: Bench) -> None:
+    both(bench)
+    bench.sync()
+    (ref,) = bench.hs.tasks
+    for note in (ref.id, "77"):
+        row = EngagementRecord(
+            "hubspot",
+            "hubspot.notes",
+            f"{note}:1",
+            "contacts",
+            "1",
+            None,
+            "note",
+            None,
+            1,
+            False,
+            False,
+            1,
+            "{}",
+        )
+        bench.hs.add_engagement(row)
+    problems: list[RunProblem] = []
+    counts = pull(bench.ctx, "hubspot", on_problem=problems.append)
+    assert problems == []
+    assert all(count.balanced for count in counts.values())
+    with bench.mirror.read() as conn:
+        assert conn.execute(select(handoffs.ENGAGEMENT.c.id)).scalars().all() == ["77:1"]

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from config.settings import Condition, EngagementRule
-from connectors.mapping import SHIPPED_RULES, SOURCES, EngagementMapper, Mapped
+from connectors.mapping import MARKED, SHIPPED_RULES, SOURCES, EngagementMapper, Mapped
 
 FORMS = [
     ("Request a DEMO", "demo_requested"),
@@ -186,3 +186,20 @@ def test_case_never_decides(before: str, after: str) -> None:
         mapped = mapper.map("hubspot.form_submission", {"formName": spelling})
         assert mapped is not None
         assert mapped.kind == "demo_requested"
+
+
+@pytest.mark.parametrize(
+    ("source", "row"),
+    [
+        (
+            "salesforce.task",
+            {"Subject": "MQL [mqlsync:0123456789ab]", "IsClosed": "true", "Type": "Call"},
+        ),
+        ("hubspot.tasks", {"hs_task_subject": "New MQL [mqlsync:0123456789ab]"}),
+    ],
+)
+def test_a_task_of_our_own_is_no_engagement(source: str, row: dict[str, str]) -> None:
+    mapper = EngagementMapper([EngagementRule(source=source, kind="call")])
+    assert mapper.map(source, row) is None
+    field = MARKED[source]
+    assert mapper.map(source, {**row, field: "mqlsync: call back"}) is not None

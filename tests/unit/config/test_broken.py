@@ -37,6 +37,11 @@ LEAD = "[writeback.salesforce.Lead]\n"
 
 BROKEN: list[tuple[str, str]] = [
     # --- keys that do not exist
+    (
+        '[writeback.hubspot]\nhand_off = "taks"',
+        "F:2: writeback.hubspot.hand_off: \"taks\" does not fit; expected 'task' or 'note'; "
+        "did you mean 'task'?",
+    ),
     ('databse_url = "x"', "F:1: databse_url: unknown key; did you mean 'database_url'?"),
     ("[limit]\nrecords_per_run = 5", "F:1: limit: unknown key; did you mean 'limits'?"),
     (

@@ -66,6 +66,8 @@ def fill(conn: Connection) -> None:
             row |= dict.fromkeys(texts, "x")
         if table.name == "request":
             row["state"] = "waiting"
+        if table.name == "hand_off_task":
+            row["state"] = "planned"
         if table.name == "meta":
             row["key"] = "note"
         if table.name in ("spell", "intent"):
