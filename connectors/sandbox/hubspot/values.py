@@ -14,6 +14,7 @@ from typing import Any
 from connectors.sandbox.hubspot.schema_types import Property
 
 _EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s.]+")
+_FIRST_MOMENT = -62_135_596_800_000  # milliseconds at the beginning of the year 1
 _LAST_MOMENT = 250_000_000_000_000  # epoch milliseconds, in the year 9892
 
 
@@ -103,7 +104,7 @@ def parse_moment(text: str) -> float | None:
     stripped = text.strip()
     if re.fullmatch(r"-?\d{1,15}(\.0+)?", stripped, re.ASCII):
         millis = int(stripped.partition(".")[0])
-        return millis / 1000 if abs(millis) < _LAST_MOMENT else None
+        return millis / 1000 if _FIRST_MOMENT <= millis < _LAST_MOMENT else None
     try:
         moment = datetime.fromisoformat(stripped)
     except ValueError:
