@@ -19,6 +19,8 @@ from config.settings import PURPOSES, CrmStages, FieldPolicy, Section, Settings,
 from connectors.mapping import SOURCES, EngagementMapper
 from sync.cli.exits import EXIT_CODES
 from sync.cli.main import COMMANDS, app
+from sync.mirror.outbox import REMEDIES
+from sync.stages.trouble import FAMILIES
 
 REFERENCE = Path(__file__).resolve().parent.parent / "docs" / "reference.md"
 SHOWN_AS_VALUES = ("CrmStages", "Condition")
@@ -138,6 +140,18 @@ def make_sources() -> str:
     return "\n".join(lines)
 
 
+def make_families() -> str:
+    """What ends a feed or a CRM's part of a run, by the family of its error."""
+    rows = [f"| `{one.code}` | {one.remedy} | {one.exit_code} |" for _, one in FAMILIES]
+    return "\n".join(["| Class | What to do | Exit |", "| --- | --- | --- |", *rows])
+
+
+def make_remedies() -> str:
+    """What to do about a change that ended badly."""
+    rows = [f"| `{cause}` | {remedy} |" for cause, remedy in REMEDIES.items()]
+    return "\n".join(["| Class | What to do |", "| --- | --- |", *rows])
+
+
 def make_sections() -> str:
     """Which sections the environment may set."""
     names = ", ".join(f"`{name}`" for name in FROM_ENVIRONMENT)
@@ -227,6 +241,8 @@ PARTS: dict[str, Callable[[], str]] = {
     "settings": make_settings,
     "policies": make_policies,
     "sources": make_sources,
+    "families": make_families,
+    "remedies": make_remedies,
 }
 
 

@@ -93,6 +93,17 @@ def test_exit_codes_in_the_code_are_told() -> None:
             assert int(number) in EXIT_CODES, f"{path.name}: {number}"
 
 
+def test_every_problem_code_of_the_code_is_told() -> None:
+    """What the stages of a run call a problem."""
+    codes: set[str] = set()
+    for path in [ROOT / "sync" / "pipeline.py", *(ROOT / "sync" / "stages").glob("*.py")]:
+        text = path.read_text(encoding="utf-8")
+        codes.update(re.findall(r'"([A-Z]+(?:_[A-Z]+)+)"', text))
+        codes.update(re.findall(r'RunProblem\("([A-Z]+)"', text))
+    assert {"BOOKS", "DRIFT", "SWEEP_LIMIT", "FIELD_MISSING"} <= codes, "is the pattern still right?"
+    assert [code for code in sorted(codes) if f"`{code}`" not in REFERENCE] == []
+
+
 def test_links_between_the_pages_lead_somewhere() -> None:
     for page in PAGES:
         for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8")):

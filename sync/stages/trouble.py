@@ -37,7 +37,7 @@ class _Family:
     remedy: str
 
 
-_FAMILIES: Final[tuple[tuple[type[Exception], _Family], ...]] = (
+FAMILIES: Final[tuple[tuple[type[Exception], _Family], ...]] = (
     (
         AuthFailed,
         _Family("AUTH_FAILED", 4, True, "check the credentials; `mqlsync doctor` says what is missing"),
@@ -76,7 +76,7 @@ _FAMILIES: Final[tuple[tuple[type[Exception], _Family], ...]] = (
 
 def judge(error: ConnectorError | PagesInCircles, crm: str, where: str) -> Trouble:
     """The trouble that an error is; `where` is the feed or the act that met it."""
-    family = next(family for kind, family in _FAMILIES if isinstance(error, kind))
+    family = next(family for kind, family in FAMILIES if isinstance(error, kind))
     code = error.code if isinstance(error, ConnectorError) and error.code else family.code
     message = error.message if isinstance(error, ConnectorError) else str(error)
     if isinstance(error, QuotaSpent) and error.until is not None:
