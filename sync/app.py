@@ -8,7 +8,7 @@ from __future__ import annotations
 import gc
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -17,10 +17,12 @@ from config.errors import ConfigError, Problem
 from config.paths import MODEL_FILE, MODELS_FOLDER, SETTINGS_FILE
 from config.settings import Settings
 from config.world import World
+from connectors.base import Connector
 from connectors.hubspot.connector import HubSpotConnector
 from connectors.mapping import EngagementMapper
 from connectors.options import PullOptions
 from connectors.salesforce.connector import SalesforceConnector
+from connectors.throttle import Budget
 from scoring.load import load_model
 from scoring.model import Model
 from sync.context import App
@@ -46,14 +48,23 @@ def build(settings: Settings, world: World, config_dir: Path) -> App:
     mirror.migrate()
     keep_erased(mirror, world, settings.privacy)
     app = App(settings, world, config_dir, mirror, models, mapping_hash(settings))
+    app.connectors.update(connectors_of(settings, world, app.budget))
+    return app
+
+
+def connectors_of(
+    settings: Settings, world: World, budget_of: Callable[[str], Budget]
+) -> dict[str, Connector]:
+    """A connector for each CRM that has credentials, its daily calls out of `budget_of(crm)`."""
+    found: dict[str, Connector] = {}
     options = pull_options(settings)
     if settings.salesforce.enabled:
-        budget = app.budget("salesforce")
-        app.connectors["salesforce"] = SalesforceConnector(settings.salesforce, options, world, budget)
+        budget = budget_of("salesforce")
+        found["salesforce"] = SalesforceConnector(settings.salesforce, options, world, budget)
     if settings.hubspot.enabled:
-        budget, people = app.budget("hubspot"), settings.writeback.hubspot.person_sources
-        app.connectors["hubspot"] = HubSpotConnector(settings.hubspot, options, world, budget, people)
-    return app
+        budget, people = budget_of("hubspot"), settings.writeback.hubspot.person_sources
+        found["hubspot"] = HubSpotConnector(settings.hubspot, options, world, budget, people)
+    return found
 
 
 def collect_less_often() -> None:

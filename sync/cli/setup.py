@@ -1,8 +1,8 @@
-"""`init` and `doctor`: before anything can run."""
+"""`init`: before anything can run."""
 
 from __future__ import annotations
 
-import os
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -10,6 +10,7 @@ import typer
 
 from config import paths
 from config.templates import template
+from sync.cli import starting
 from sync.cli.options import command
 from sync.cli.session import Session
 from sync.reports import SCHEMA_VERSION
@@ -19,47 +20,52 @@ app = typer.Typer(rich_markup_mode=None, add_completion=False)
 Force = Annotated[
     bool, typer.Option("--force", help="Replace files that exist; the old ones are kept as FILE.old.")
 ]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Ask nothing: only write the two files.")]
 
 
 @command(app, "init")
-def init(session: Session, force: Force = False) -> int:
+def init(session: Session, force: Force = False, yes: Yes = False) -> int:
     """Write a commented mqlsync.toml and scoring.toml to start from.
 
     They go to --config-dir, else $MQLSYNC_CONFIG_DIR, else the current folder. Files that exist are kept.
+    On a terminal it asks what belongs into them, looks into the CRMs without changing anything there, and
+    ends in a dry run; not with --yes, --json or --quiet.
     """
     folder = paths.new_config_dir(session.options.config_dir, session.environ)
+    silent = yes or session.options.json or session.options.quiet
+    if not silent and sys.stdin.isatty() and sys.stdout.isatty():
+        from sync.cli.guide import guide  # brings the database and the CRMs along
+
+        return guide(session, folder, force=force)
+    return _write(session, folder, force=force)
+
+
+def _write(session: Session, folder: Path, *, force: bool) -> int:
+    """The templates as they are, nothing asked."""
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     written: list[str] = []
     kept: list[str] = []
-    for name in (paths.SETTINGS_FILE, paths.MODEL_FILE):
-        (written if _write(folder / name, force) else kept).append(str(folder / name))
+    for path in (folder / name for name in starting.FILES):
+        if starting.mine_to_write(path, force=force):
+            starting.write(path, template(path.name))
+            written.append(str(path))
+        else:
+            kept.append(str(path))
     if session.options.json:
         session.out.json(
             {"schema_version": SCHEMA_VERSION, "config_dir": str(folder), "written": written, "kept": kept}
         )
         return 0
-    for path in written:
-        session.out.line(f"wrote {path}")
-    for path in kept:
-        session.out.line(f"kept  {path} (it exists; --force replaces it)")
+    for name in written:
+        session.out.line(f"wrote {name}")
+    for name in kept:
+        session.out.line(f"kept  {name} (it exists; --force replaces it)")
     _next_steps(session, folder)
     return 0
 
 
-def _write(path: Path, force: bool) -> bool:
-    """Write a template under that name, readable by its owner only; False when there is one to keep."""
-    text = template(path.name)
-    if path.exists():
-        if not force:
-            return False
-        path.replace(path.with_name(f"{path.name}.old"))
-    with os.fdopen(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w", encoding="utf-8") as file:
-        file.write(text)
-    return True
-
-
 def _next_steps(session: Session, folder: Path) -> None:
-    here = "" if folder == Path.cwd() else f" --config-dir {folder}"
+    here = starting.option_for(folder)
     session.out.say("")
     session.out.say("Next:")
     session.out.say(
