@@ -9,6 +9,8 @@ from typing import Annotated
 import typer
 
 from config import paths
+from config.accounts import account_of
+from config.errors import ConfigError
 from config.templates import template
 from sync.cli import starting
 from sync.cli.options import command
@@ -29,15 +31,31 @@ def init(session: Session, force: Force = False, yes: Yes = False) -> int:
 
     They go to --config-dir, else $MQLSYNC_CONFIG_DIR, else the current folder. Files that exist are kept.
     On a terminal it asks what belongs into them, looks into the CRMs without changing anything there, and
-    ends in a dry run; not with --yes, --json or --quiet.
+    ends in a dry run; not with --yes, --json or --quiet, nor for an account of accounts.toml.
     """
     folder = paths.new_config_dir(session.options.config_dir, session.environ)
     silent = yes or session.options.json or session.options.quiet
-    if not silent and sys.stdin.isatty() and sys.stdout.isatty():
+    if _on_terminal() and not silent and not _of_an_account(session, folder):
         from sync.cli.guide import guide  # brings the database and the CRMs along
 
         return guide(session, folder, force=force)
     return _write(session, folder, force=force)
+
+
+def _on_terminal() -> bool:
+    """Whether somebody can be asked; a stream that was closed before we began is None."""
+    return all(stream is not None and stream.isatty() for stream in (sys.stdin, sys.stdout))
+
+
+def _of_an_account(session: Session, folder: Path) -> bool:
+    """Whether an accounts.toml above the folder speaks of it, or cannot be read without it.
+
+    Such an account's credentials are its own; they are not those of the environment that the guide reads.
+    """
+    try:
+        return account_of(folder, session.environ) is not None
+    except ConfigError:
+        return True
 
 
 def _write(session: Session, folder: Path, *, force: bool) -> int:

@@ -37,7 +37,7 @@ class Terminal(io.StringIO):
     def isatty(self) -> bool:
         return True
 
-    def readline(self, size: int | None = -1, /) -> str:
+    def readline(self, size: int | None = -1, /) -> str:  # type: ignore[override]
         line = super().readline(-1 if size is None else size)
         if line.startswith("\x03"):
             raise KeyboardInterrupt
@@ -164,8 +164,9 @@ def test_answers_go_into_the_template_and_its_comments_stay(newcomer: Newcomer, 
         (("New", "Working", "Marketing Qualified"), "", "Marketing Qualified"),
         (("New", "Working"), "", "MQL"),
         (("New", 'Hot "A" \\ lead'), "2", 'Hot "A" \\ lead'),
+        (("New", "Hot\x1b]0;owned\x07"), "2", "Hot\x1b]0;owned\x07"),
     ],
-    ids=["a likely one", "none", "quotes"],
+    ids=["a likely one", "none", "quotes", "hostile"],
 )
 def test_a_picklist_without_mql(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, values: tuple[str, ...], answer: str, expected: str
@@ -176,6 +177,7 @@ def test_a_picklist_without_mql(
         ran = newcomer.types(monkeypatch, "", answer, "", "n")
         assert ran.code == 0, ran.out + ran.err
         assert "nothing is written there until it is offered" in ran.out
+        assert "\x1b]0" not in ran.out
         assert newcomer.settings.writeback.salesforce.Lead.status.values == {"mql": expected}
 
 
@@ -322,3 +324,23 @@ def _read(leader: int) -> bytes | None:
 def test_the_written_file_is_toml_that_says_what_was_answered(newcomer: Newcomer, typed: Types) -> None:
     assert typed("", "", "1 2 3", "n").code == 0
     assert len(tomllib.loads(newcomer.text)["routing"]["pools"]["default"]["members"]) == 3
+
+
+@ONCE
+def test_an_account_of_accounts_toml_is_not_guided_with_the_credentials_of_the_environment(
+    newcomer: Newcomer, typed: Types
+) -> None:
+    accounts = '[accounts.conf]\nprefix = "NORTH_"\n'
+    (newcomer.site.folder / "accounts.toml").write_text(accounts, encoding="utf-8")
+    assert typed().code == 0
+    assert newcomer.text == template("mqlsync.toml")
+    assert newcomer.sandbox.requests == []
+
+
+@ONCE
+def test_without_any_input_at_all_it_asks_nothing(
+    newcomer: Newcomer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "stdin", None)
+    assert newcomer.site.run("init").code == 0
+    assert newcomer.sandbox.requests == []
