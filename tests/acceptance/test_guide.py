@@ -296,7 +296,9 @@ def test_on_a_real_terminal_ctrl_c_leaves_nothing(tmp_path: Path) -> None:
     try:
         shown = b""
         while b"Salesforce [1]:" not in shown:
-            shown += _read(leader) or b""
+            more = _read(leader)
+            assert more is not None, shown.decode()
+            shown += more
         process.send_signal(signal.SIGINT)
         while (more := _read(leader)) is not None:
             shown += more
