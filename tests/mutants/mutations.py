@@ -139,11 +139,11 @@ MUTATIONS: Final = (
             Change(
                 "sync/stages/pull.py",
                 "    with ctx.mirror.write() as conn:\n"
-                "        counts = store.save_page(conn, page, ctx.run)\n",
+                "        counts = store.save_page(conn, _without_ours(conn, page), ctx.run)\n",
                 "    with ctx.mirror.write() as conn:\n"
                 "        cursors.save(conn, page.feed, page.cursor, ctx.run.now, complete=page.complete)\n"
                 "    with ctx.mirror.write() as conn:\n"
-                "        counts = store.save_page(conn, page, ctx.run)\n",
+                "        counts = store.save_page(conn, _without_ours(conn, page), ctx.run)\n",
             ),
         ),
         ("tests/pipeline/test_pull.py",),
