@@ -107,9 +107,14 @@ class Case:
 
     def killed_demotion(self, contact: str, *, kill_at: int, name: str) -> int:
         """Take a contact's lifecycle stage back, in a process of its own that dies on the way."""
-        order = ["person", "demote", contact, "--stage", "lead", "--reason", "called off", "--yes"]
-        argv = [*order, "--config-dir", str(self.folder)]
-        return mqlsync(argv, self.environ, self.folder / "out.txt", kill_at=kill_at, names=(name,))
+        order = ("person", "demote", contact, "--stage", "lead", "--reason", "called off", "--yes")
+        return self.run(*order, kill_at=kill_at, name=name)
+
+    def run(self, *argv: str, kill_at: int | None = None, name: str = "") -> int:
+        """Any command, in a process of its own."""
+        given = [*argv, "--config-dir", str(self.folder)]
+        names = (name,) if name else ()
+        return mqlsync(given, self.environ, self.folder / "out.txt", kill_at=kill_at, names=names)
 
     def _argv(self) -> list[str]:
         return ["sync", "--json", "--config-dir", str(self.folder)]
@@ -302,6 +307,33 @@ TASKS = [
     ("task.answered", 5, "note"),
     ("task.recorded", 2, "note"),
 ]
+
+
+def test_every_failpoint_is_one_at_which_a_process_is_killed() -> None:
+    killed = {*ONCE, *(name for name, _ in STEPS), *(name for name, _, _ in TASKS), "plan.saved"}
+    assert killed == set(FAILPOINTS)
+
+
+@ON_FILES
+def test_a_plan_waits_once_wherever_its_making_was_killed(case: Case) -> None:
+    """A pending plan, and one that somebody ordered: nothing goes out, and one approval is enough."""
+    settings = case.folder / "mqlsync.toml"
+    asks = settings.read_text().replace("first_run_needs_approval = false", "first_run_needs_approval = true")
+    settings.write_text(asks)
+    assert case.killed_sync(kill_at=1, names=("plan.saved",)) == KILLED
+    assert case.sync() == 6
+    assert case.sandbox.ledger.entries(author="worker") == []
+    assert case.run("approve", "--yes") in (0, 3)
+    written = case.sandbox.ledger.entries(author="worker")
+    case.sync_until_quiet()
+    case.check()
+    before = len(case.sandbox.ledger)
+    record = next(entry.id for entry in written if entry.field == "Status")
+    assert case.run("undo", record, kill_at=1, name="plan.saved") == KILLED
+    assert case.sandbox.ledger.entries(before, author="worker") == []
+    assert case.run("approve", "--yes") == 0
+    undone = {entry.field: entry.after for entry in case.sandbox.ledger.entries(before) if entry.id == record}
+    assert undone["Status"] in ("New", "Open - Not Contacted")
 
 
 @ON_FILES
