@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sync.core.writes import same, shown
+from sync.core.cases import same, shown
 
 WITHIN: int = 86_400
 """Seconds that are looked back."""

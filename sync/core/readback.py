@@ -16,7 +16,7 @@ from enum import StrEnum
 
 from connectors.records import Author, FieldVersion, Live
 from sync.core.authors import OurWrite, attribute, newest_first
-from sync.core.writes import Known, Target, Why, same, shown
+from sync.core.cases import Known, Target, Why, same, shown
 
 
 class Fate(StrEnum):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from sync.core.writes import RESTORING, Target
+from sync.core.cases import RESTORING, Target
 
 
 class Step(StrEnum):

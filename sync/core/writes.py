@@ -11,27 +11,25 @@ from collections.abc import Callable, Mapping
 
 from connectors.records import Author, Crm, Live
 from sync.core.authors import attribute, newest_first, touched_by_person_ms, wrote_last
-from sync.core.cases import DEMOTE as DEMOTE
-from sync.core.cases import LIFECYCLE_LADDER as LIFECYCLE_LADDER
-from sync.core.cases import MACHINE as MACHINE
-from sync.core.cases import ORDERED as ORDERED
-from sync.core.cases import REASSIGN as REASSIGN
-from sync.core.cases import REPAIR as REPAIR
-from sync.core.cases import RESTORING as RESTORING
-from sync.core.cases import UNDO as UNDO
-from sync.core.cases import AskPerson as AskPerson
-from sync.core.cases import Case as Case
-from sync.core.cases import Decision as Decision
-from sync.core.cases import Known as Known
-from sync.core.cases import Leave as Leave
-from sync.core.cases import Moved as Moved
-from sync.core.cases import SetField as SetField
-from sync.core.cases import Target as Target
-from sync.core.cases import Verified as Verified
-from sync.core.cases import Why as Why
-from sync.core.cases import same as same
-from sync.core.cases import same_owner as same_owner
-from sync.core.cases import shown as shown
+from sync.core.cases import (
+    DEMOTE,
+    MACHINE,
+    REASSIGN,
+    REPAIR,
+    UNDO,
+    AskPerson,
+    Case,
+    Decision,
+    Known,
+    Leave,
+    Moved,
+    SetField,
+    Target,
+    Why,
+    same,
+    same_owner,
+    shown,
+)
 
 
 def decide(target: Target, live: Live, desired: str | None, known: Known) -> Decision:

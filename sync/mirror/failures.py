@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 
 from sqlalchemy import ColumnElement, Table, and_, delete, exists, func, select, update
 
-from sync.core.writes import Why
+from sync.core.cases import Why
 from sync.mirror.engine import Connection
 from sync.mirror.outbox import CHUNK, INTENT, PAUSE, Row
 from sync.mirror.tables import ParkedRow

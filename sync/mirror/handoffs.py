@@ -13,7 +13,7 @@ from typing import Any, Final, NamedTuple
 from sqlalchemy import Table, and_, exists, func, insert, not_, or_, select, update
 
 from connectors.records import GoneReason, RecordRef
-from sync.core.writes import REASSIGN, REPAIR
+from sync.core.cases import REASSIGN, REPAIR
 from sync.mirror.engine import Connection
 from sync.mirror.outbox import INTENT
 from sync.mirror.proofs import VERIFIED

@@ -7,14 +7,14 @@ second changes nothing and hears of it. All functions work inside the caller's t
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any, Final, NamedTuple
 
 from sqlalchemy import ColumnElement, Table, and_, bindparam, func, insert, not_, or_, select, update
 
 from connectors.records import RecordRef
+from sync.core.cases import REPAIR, Why
 from sync.core.steps import Step
-from sync.core.writes import REPAIR, Why
 from sync.mirror import rowhash
 from sync.mirror.engine import Connection, DatabaseDamaged
 from sync.mirror.tables import Intent, PauseRow
@@ -99,6 +99,12 @@ class NewIntent:
     def ref(self) -> RecordRef:
         """The record it changes."""
         return RecordRef(self.crm, self.object, self.record_id)
+
+    @classmethod
+    def of(cls, row: Row, **other: Any) -> NewIntent:
+        """The change of a row, decided anew with other values; `attempts` and its plan do not go along."""
+        kept = [one.name for one in fields(cls) if one.name not in ("plan_digest", "attempts")]
+        return cls(**{**{name: getattr(row, name) for name in kept}, **other})
 
 
 @dataclass(frozen=True, slots=True)

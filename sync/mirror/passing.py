@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from sqlalchemy import select
 
-from sync.core.writes import REASSIGN
+from sync.core.cases import REASSIGN
 from sync.mirror.engine import Connection
 from sync.mirror.outbox import INTENT
 from sync.mirror.tables.outbox import WAITING_STATES

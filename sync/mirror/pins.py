@@ -11,7 +11,7 @@ from collections.abc import Collection
 from sqlalchemy import ColumnElement, Select, func, select, update
 
 from connectors.records import RecordRef
-from sync.core.writes import Why
+from sync.core.cases import Why
 from sync.mirror.engine import Connection
 from sync.mirror.outbox import COLUMNS, INTENT, Row, of_records
 from sync.mirror.wants import SPELL

@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 
 from sqlalchemy import Select, Table, exists, insert, not_, select, update
 
-from sync.core.writes import ORDERED, Why
+from sync.core.cases import ORDERED, Why
 from sync.mirror.engine import Connection
 from sync.mirror.outbox import CHUNK, INTENT, Row
 from sync.mirror.tables import Approval, Plan, PlanItem

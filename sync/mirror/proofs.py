@@ -9,8 +9,8 @@ from sqlalchemy import Table, bindparam, delete, select, update
 
 from connectors.records import RecordRef
 from sync.core.authors import OurWrite
+from sync.core.cases import ORDERED, RESTORING, UNDO, Verified, Why
 from sync.core.steps import sent_value
-from sync.core.writes import ORDERED, RESTORING, UNDO, Verified, Why
 from sync.mirror.engine import Connection
 from sync.mirror.outbox import COLUMNS, INTENT, Row, of_records
 from sync.mirror.tables import VerifiedValue

@@ -11,7 +11,7 @@ from typing import Any, Final, NamedTuple
 from sqlalchemy import ColumnElement, Table, and_, delete, exists, func, insert, not_, select, update
 
 from connectors.records import RecordRef
-from sync.core.writes import REASSIGN, REPAIR, UNDO
+from sync.core.cases import REASSIGN, REPAIR, UNDO
 from sync.mirror.engine import Connection
 from sync.mirror.outbox import INTENT, Row, of_records
 from sync.mirror.proofs import VERIFIED

@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple
 from sqlalchemy import Table, and_, exists, func, insert, not_, or_, select, update
 
 from connectors.records import RecordRef
-from sync.core.writes import REPAIR, RESTORING
+from sync.core.cases import REPAIR, RESTORING
 from sync.mirror.engine import Connection
 from sync.mirror.handoffs import HAND_OFF, SPELL
 from sync.mirror.outbox import INTENT, OutboxRaced

@@ -6,7 +6,7 @@ from typing import Final, NamedTuple
 
 from sqlalchemy import ColumnElement, Table, exists, select
 
-from sync.core.writes import REPAIR, UNDO, Why
+from sync.core.cases import REPAIR, UNDO, Why
 from sync.mirror.engine import Connection
 from sync.mirror.outbox import COLUMNS, INTENT, Row
 from sync.mirror.tables import Person, Run

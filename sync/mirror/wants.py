@@ -29,7 +29,7 @@ from sqlalchemy import (
 
 from connectors.records import RecordRef, RefusalClass
 from scoring.dialect import json_text
-from sync.core.writes import RESTORING, Why
+from sync.core.cases import RESTORING, Why
 from sync.mirror.engine import Connection
 from sync.mirror.outbox import INTENT, UNSENT
 from sync.mirror.proofs import VERIFIED

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 
 from connectors.records import RecordRef, RefusalClass
 from sync.context import Context
-from sync.core.writes import RESTORING, Why
+from sync.core.cases import RESTORING, Why
 from sync.mirror import outbox
 from sync.mirror.outbox import Row
 from sync.mirror.runs import get_meta, set_meta

@@ -13,8 +13,8 @@ from config.world import from_epoch
 from connectors.errors import ConnectorError
 from connectors.records import Author, Live, RecordRef
 from sync.context import Context
+from sync.core.cases import AskPerson, Known, SetField, Target
 from sync.core.reason import LONGEST, SHORT, Did, HandOffFacts, hand_off_text
-from sync.core.writes import AskPerson, Known, SetField, Target
 from sync.core.writes import decide as decide_field
 from sync.mirror import handoffs, outbox, pins, plans, proofs, routing, wants
 from sync.mirror.engine import Connection

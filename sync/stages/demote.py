@@ -13,14 +13,13 @@ from typing import Final
 from config.errors import nearest
 from connectors.records import Crm, Live, RecordRef
 from sync.context import Context
+from sync.core.cases import DEMOTE, shown
 from sync.core.steps import Step, next_step
-from sync.core.writes import DEMOTE, shown
 from sync.mirror import routing
 from sync.mirror.outbox import Row
 from sync.reports import RunProblem
-from sync.stages.plan import live_plan
 from sync.stages.targets import Targets, our_users
-from sync.stages.undo import Skipped, UndoView, left_alone, save_order
+from sync.stages.undo import Skipped, UndoView, left_alone, ordered
 
 OBJECT: Final = "contacts"
 FIELD: Final = "lifecyclestage"
@@ -65,13 +64,7 @@ def plan_demotion(ctx: Context, order: Demotion, *, keep: bool = True) -> UndoVi
             skipped.append(left_alone(row, why))
         else:
             rows.append(row)
-    plan = live_plan(ctx, targets, rows)
-    skipped += [left_alone(left.row, left.reason) for left in plan.left]
-    if plan.changes and keep:
-        kept = {change.intent_id for change in plan.changes}
-        title = f"back to {stage}: {order.reason}"
-        save_order(ctx, plan, [row for row in rows if row.id in kept], DEMOTE, title)
-    return UndoView(plan.digest, plan.changes, skipped)
+    return ordered(ctx, targets, rows, skipped, DEMOTE, f"back to {stage}: {order.reason}", keep=keep)
 
 
 def _refused(code: str, message: str, remedy: str, exit_code: int) -> UndoView:

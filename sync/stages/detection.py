@@ -12,7 +12,7 @@ from config.settings import Settings
 from connectors.base import Connector
 from connectors.records import Author, Live, RecordRef
 from sync.core.authors import OurWrite, attribute, newest_first
-from sync.core.writes import MACHINE, Verified
+from sync.core.cases import MACHINE, Verified
 from sync.mirror import proofs, reconciling
 from sync.mirror.engine import Mirror
 from sync.mirror.runs import get_meta

@@ -14,10 +14,7 @@ from connectors.base import Connector
 from connectors.records import Author, Live, RecordRef
 from sync.context import Context
 from sync.core.authors import OurWrite
-from sync.core.oscillation import WITHIN, quarrel
-from sync.core.owner import may_own
-from sync.core.steps import Step
-from sync.core.writes import (
+from sync.core.cases import (
     MACHINE,
     REASSIGN,
     REPAIR,
@@ -31,10 +28,13 @@ from sync.core.writes import (
     Target,
     Verified,
     Why,
-    decide,
     same,
     shown,
 )
+from sync.core.oscillation import WITHIN, quarrel
+from sync.core.owner import may_own
+from sync.core.steps import Step
+from sync.core.writes import decide
 from sync.mirror import handoffs, outbox, pins, plans, proofs, routing
 from sync.mirror.engine import Connection
 from sync.mirror.outbox import NewIntent, Row
@@ -277,20 +277,17 @@ class Applier:
             return
         if outbox.exists_for(conn, row.spell_id, moved.to, place.policy.field):
             return
-        intent = NewIntent(
+        intent = NewIntent.of(
+            row,
             id=self._ctx.world.new_id(),
-            person_id=row.person_id,
-            spell_id=row.spell_id,
             crm=moved.to.crm,
             object=moved.to.object,
             record_id=moved.to.id,
-            purpose=row.purpose,
             field=place.policy.field,
             policy=place.policy.policy,
             base_value=None,
             desired_value=value,
             reason=f"{row.reason}; followed from {row.object} {row.record_id}",
-            model_hash=row.model_hash,
             parent_id=row.id,
         )
         outbox.add(conn, [intent], run_id=self._ctx.run.run_id, now=self._ctx.run.now)

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from config.world import from_epoch
 from sync.context import Context
-from sync.core.writes import REASSIGN, Why, same_owner
+from sync.core.cases import REASSIGN, Why, same_owner
 from sync.mirror import handoffs, passing, proofs, routing, wants
 from sync.mirror.engine import Connection
 from sync.mirror.handoffs import Overdue

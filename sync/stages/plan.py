@@ -12,8 +12,8 @@ from typing import Any
 
 from connectors.records import Live, RecordRef
 from sync.context import Context
+from sync.core.cases import Decision, Leave, SetField, Target
 from sync.core.guard import Blast, Blocked, Limits, blocked_by
-from sync.core.writes import Decision, Leave, SetField, Target
 from sync.mirror import audit, books, outbox, plans, routing, wants
 from sync.mirror.backup import RESTORE_EPOCH
 from sync.mirror.engine import Connection

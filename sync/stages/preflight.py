@@ -15,8 +15,8 @@ from connectors.base import Connector
 from connectors.errors import NotOffered
 from connectors.records import Offered
 from sync.context import Context
+from sync.core.cases import LIFECYCLE_LADDER
 from sync.core.owner import QUEUE_PREFIX, may_own, normal_email
-from sync.core.writes import LIFECYCLE_LADDER
 from sync.mirror.reconciling import type_in_use
 from sync.reports import RunProblem
 from sync.stages.targets import Place, Targets, live_models, places

@@ -13,9 +13,9 @@ from config.world import epoch
 from connectors.base import Connector
 from connectors.records import Crm, Live, RecordRef
 from sync.context import Context
+from sync.core.cases import REPAIR, Moved, Target, Why, shown
 from sync.core.readback import Fate, Sent, Verdict, judge_read_back
 from sync.core.steps import Step, sent_value
-from sync.core.writes import REPAIR, Moved, Target, Why, shown
 from sync.mirror import audit, outbox, proofs
 from sync.mirror.engine import Connection
 from sync.mirror.outbox import NewIntent, Row
@@ -156,20 +156,13 @@ class ReadBack:
             settled.problems.append(RunProblem("REPAIR_FAILED", row.crm, message, remedy, 3))
             return
         self._applier.end(conn, row, "superseded", verdict.why, verdict.reason, **claimed)
-        intent = NewIntent(
+        intent = NewIntent.of(
+            row,
             id=self._ctx.world.new_id(),
-            person_id=row.person_id,
-            spell_id=row.spell_id,
-            crm=row.crm,
-            object=row.object,
-            record_id=row.record_id,
-            purpose=row.purpose,
-            field=row.field,
             policy=REPAIR,
             base_value=sent_value(row.desired_value, row.step),
             desired_value=verdict.value,
             reason=verdict.reason,
-            model_hash=row.model_hash,
             parent_id=row.id,
         )
         outbox.add(conn, [intent], run_id=self._ctx.run.run_id, now=self._ctx.run.now)

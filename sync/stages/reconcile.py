@@ -17,7 +17,7 @@ from connectors.base import Connector
 from connectors.errors import ConnectorError
 from connectors.records import Live
 from sync.context import Context
-from sync.core.writes import RESTORING, AskPerson, Decision, Leave, SetField, Why, same
+from sync.core.cases import RESTORING, AskPerson, Decision, Leave, SetField, Why, same
 from sync.mirror import reconciling, routing
 from sync.mirror.outbox import Row
 from sync.mirror.reconciling import Linked

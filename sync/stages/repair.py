@@ -47,21 +47,8 @@ def _read_again(ctx: Context, found: Reconciled) -> list[RunProblem]:
 
 
 def _wanted_again(ctx: Context, row: Row, live: str | None) -> NewIntent:
-    return NewIntent(
-        id=ctx.world.new_id(),
-        person_id=row.person_id,
-        spell_id=row.spell_id,
-        crm=row.crm,
-        object=row.object,
-        record_id=row.record_id,
-        purpose=row.purpose,
-        field=row.field,
-        policy=row.policy,
-        base_value=live,
-        desired_value=row.desired_value,
-        reason="it stood there once and nobody is known to have taken it away",
-        model_hash=row.model_hash,
-    )
+    reason = "it stood there once and nobody is known to have taken it away"
+    return NewIntent.of(row, id=ctx.world.new_id(), base_value=live, reason=reason, parent_id=None)
 
 
 def unmended(found: Reconciled) -> Iterable[RunProblem]:

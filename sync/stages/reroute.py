@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sync.context import Context
-from sync.core.writes import RESTORING, Why
+from sync.core.cases import RESTORING, Why
 from sync.mirror import outbox, routing
 from sync.mirror.engine import Connection
 from sync.mirror.outbox import Row

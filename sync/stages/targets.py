@@ -9,8 +9,8 @@ from config.settings import FieldPolicy, ObjectTargets, Settings
 from connectors.records import Crm
 from scoring.model import Model
 from sync.context import Context
+from sync.core.cases import REASSIGN, RESTORING, Target
 from sync.core.owner import QUEUE_PREFIX, normal_email
-from sync.core.writes import REASSIGN, RESTORING, Target
 from sync.mirror.engine import Connection
 from sync.mirror.outbox import Row
 from sync.mirror.routing import KnownOwner

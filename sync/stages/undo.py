@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from sync.context import Context
-from sync.core.writes import UNDO
+from sync.core.cases import UNDO
 from sync.mirror import audit, outbox, plans, routing
 from sync.mirror.outbox import NewIntent, Row
 from sync.mirror.plans import Item
@@ -76,12 +76,7 @@ def plan_undo(ctx: Context, written: Sequence[Written], title: str, *, keep: boo
             skipped.append(left_alone(row, reason))
         else:
             rows.append(row)
-    plan = live_plan(ctx, targets, rows)
-    skipped += [left_alone(left.row, left.reason) for left in plan.left]
-    if plan.changes and keep:
-        kept = {change.intent_id for change in plan.changes}
-        save_order(ctx, plan, [row for row in rows if row.id in kept], UNDO, f"undo of {title}")
-    return UndoView(plan.digest, plan.changes, skipped)
+    return ordered(ctx, targets, rows, skipped, UNDO, f"undo of {title}", keep=keep)
 
 
 def _reverse(ctx: Context, row: Row, title: str) -> Row:
@@ -118,10 +113,32 @@ def left_alone(row: Row, reason: str) -> Skipped:
     return Skipped(row.crm, row.object, row.record_id, row.field, reason)
 
 
-def save_order(ctx: Context, plan: PlanView, rows: Sequence[Row], policy: str, title: str) -> None:
+def ordered(
+    ctx: Context,
+    targets: Targets,
+    rows: Sequence[Row],
+    skipped: Sequence[Skipped],
+    policy: str,
+    title: str,
+    *,
+    keep: bool,
+) -> UndoView:
+    """The pending plan of what somebody ordered, decided on live reads; without `keep` only shown.
+
+    `skipped`: what is left alone already; what the live reads leave alone is added.
+    """
+    plan = live_plan(ctx, targets, rows)
+    if plan.changes and keep:
+        kept = {change.intent_id for change in plan.changes}
+        _save(ctx, plan, [row for row in rows if row.id in kept], policy, title)
+    return UndoView(
+        plan.digest, plan.changes, [*skipped, *(left_alone(left.row, left.reason) for left in plan.left)]
+    )
+
+
+def _save(ctx: Context, plan: PlanView, rows: Sequence[Row], policy: str, title: str) -> None:
     """The intents that somebody ordered and the plan that holds them, together or not at all."""
-    names = NewIntent.__dataclass_fields__
-    intents = [NewIntent(**{name: getattr(row, name) for name in names}) for row in rows]
+    intents = [NewIntent.of(row) for row in rows]
     with ctx.mirror.write(durable=True) as conn:
         outbox.add(conn, intents, run_id=ctx.run.run_id, now=ctx.run.now)
         plans.save(

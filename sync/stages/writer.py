@@ -18,8 +18,8 @@ from connectors.base import Connector
 from connectors.errors import AuthFailed, ConnectorError, QuotaSpent
 from connectors.records import WARNING, Live, Outcome, OutcomeKind, RecordRef, RefusalClass, Write
 from sync.context import Context
+from sync.core.cases import MACHINE, Decision, SetField, Target, Why
 from sync.core.steps import Step, next_step, sent_value
-from sync.core.writes import MACHINE, Decision, SetField, Target, Why
 from sync.mirror import failures, outbox
 from sync.mirror.engine import Connection
 from sync.mirror.lease import LeaseLost, current_epoch

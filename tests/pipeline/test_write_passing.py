@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from connectors.records import Author, RecordRef
-from sync.core.writes import REASSIGN
+from sync.core.cases import REASSIGN
 from sync.mirror import handoffs, routing
 from sync.mirror.handoffs import Clock
 from tests.pipeline.write_bench import FIRST_TOUCH, Bench, both

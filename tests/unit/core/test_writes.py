@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from connectors.records import Author, FieldVersion, Live, RecordRef
 from sync.core.authors import OurWrite, attribute, newest_first
-from sync.core.writes import (
+from sync.core.cases import (
     REPAIR,
     AskPerson,
     Decision,
@@ -22,9 +22,9 @@ from sync.core.writes import (
     Target,
     Verified,
     Why,
-    decide,
     same,
 )
+from sync.core.writes import decide
 
 NOW = 1_000_000_000
 HOUR = 3_600_000

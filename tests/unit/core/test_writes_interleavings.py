@@ -13,8 +13,9 @@ import pytest
 
 from connectors.records import Author, FieldVersion, Live, RecordRef
 from sync.core.authors import OurWrite
+from sync.core.cases import REPAIR, Known, SetField, Target
 from sync.core.readback import Fate, Sent, judge_read_back
-from sync.core.writes import REPAIR, Known, SetField, Target, decide
+from sync.core.writes import decide
 
 DEPTH = 3
 SETTLE_MS = 120_000

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from connectors.records import Author, FieldVersion, Live, RecordRef
+from sync.core.cases import Known, Target
 from sync.core.readback import Fate, Sent, Verdict, judge_read_back
-from sync.core.writes import Known, Target
 
 BASE_MS, SENT_MS, NOW = 1_000_000, 1_010_000, 1_012_000
 SETTLE = 120_000

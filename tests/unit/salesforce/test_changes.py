@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Iterator
 
 import pytest
 
@@ -13,12 +12,13 @@ from config.settings import Condition, EngagementRule
 from connectors.errors import NotOffered, QuotaSpent, RightMissing
 from connectors.mapping import EngagementMapper
 from connectors.options import PullOptions
-from connectors.records import Cursor, Feed, FeedKind, GoneReason, Page, PersonRecord
+from connectors.records import Cursor, FeedKind, GoneReason, Page, PersonRecord
 from connectors.salesforce import soql
 from connectors.salesforce.connector import SalesforceConnector
 from connectors.salesforce.feeds import SPECS
 from connectors.sandbox.sandbox import Sandbox
 from tests.unit.salesforce.helpers import connect, error
+from tests.unit.salesforce.pulling import drain, feed_of, lead, people
 from tests.world import SimulatedWorld
 
 
@@ -27,27 +27,6 @@ def connector(sandbox: Sandbox, world: SimulatedWorld) -> Iterator[SalesforceCon
     connector = connect(sandbox, world)
     yield connector
     connector.close()
-
-
-def feed_of(connector: SalesforceConnector, name: str) -> Feed:
-    return next(feed for feed in connector.feeds() if feed.name == f"salesforce.{name}")
-
-
-def drain(
-    connector: SalesforceConnector, name: str, cursor: Cursor | None = None
-) -> tuple[list[Page], Cursor]:
-    pages = list(connector.changes(feed_of(connector, name), cursor))
-    assert [page.complete for page in pages] == [False] * (len(pages) - 1) + [True]
-    return pages, Cursor.from_json(pages[-1].cursor.to_json())
-
-
-def lead(sandbox: Sandbox, **values: Any) -> str:
-    known = {"LastName": "Smith", "Company": "Acme", "Email": "ann@acme.com"}
-    return sandbox.create("salesforce", "Lead", {**known, **values})
-
-
-def people(pages: Sequence[Page]) -> dict[str, PersonRecord]:
-    return {person.id: person for page in pages for person in page.people}
 
 
 # What a record says
