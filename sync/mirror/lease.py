@@ -12,7 +12,7 @@ import os
 import socket
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from typing import Final, NamedTuple
 
 from sqlalchemy import Table, select, update
@@ -129,7 +129,8 @@ class Lease:
 
     def _try(self, *, moved: bool) -> int:
         now = epoch(self._world.now())
-        try:
+        with ExitStack() as undo:
+            undo.callback(self._presence.end)
             self._presence.begin(self.holder)
             with self._mirror.write(durable=True) as conn:
                 row = conn.execute(
@@ -141,9 +142,7 @@ class Lease:
                     raise LeaseHeld(row.holder, row.expires_at)
                 number: int = 1 if row is None else row.epoch + 1
                 self._put(conn, number, now + self._seconds)
-        except BaseException:
-            self._presence.end()
-            raise
+            undo.pop_all()  # the lease is ours: its holder stays present
         self.epoch = number
         return number
 
