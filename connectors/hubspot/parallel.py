@@ -225,7 +225,7 @@ class ParallelPass:
             parts, ended = self._waiting()
             if parts:
                 yield self._step(parts)
-            if ended is not None:
+            if ended is not None and self._missing:  # the last page and its reader's end may come together
                 ends[ended].result()  # raises what ended that reader
                 running -= 1
                 if running == 0:

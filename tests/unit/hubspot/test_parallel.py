@@ -7,6 +7,7 @@ import random
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from typing import Any
 
 import pytest
@@ -14,7 +15,8 @@ from pydantic import SecretStr
 
 from connectors.errors import QuotaSpent, Retriable
 from connectors.hubspot.connector import HubSpotConnector
-from connectors.hubspot.parallel import FirstSync
+from connectors.hubspot.parallel import FirstSync, ParallelPass, Part, Plan
+from connectors.hubspot.walk import Walk
 from connectors.mapping import EngagementMapper
 from connectors.options import PullOptions
 from connectors.records import Cursor, Page
@@ -143,6 +145,21 @@ def test_killed_after_any_page_it_goes_on_with_what_is_missing(
         assert rest[-1].cursor.since_ms == first[0].server_ms  # T is the one of the pass's first page
         world.advance(1)
     assert kill > 5
+
+
+def test_the_last_page_may_come_together_with_the_end_of_its_reader(
+    sandbox: Sandbox, world: SimulatedWorld
+) -> None:
+    """A slow consumer takes both at once; the pass is over then, and nothing is listed again."""
+    made = connector(sandbox, world)
+    plan = Plan([(0, 7)], [], numeric=True, left=1)
+    walk = Walk(made._account, "contacts", ())
+    one = ParallelPass(made._account, walk, EARLY, plan, 1, {})
+    over: Future[None] = Future()
+    over.set_result(None)
+    one._hand_over(Part([], 0, 7, 1))
+    one._hand_over(0)
+    assert [step.complete for step in one._delivered([over])] == [True]
 
 
 def test_killed_again_and_again(sandbox: Sandbox, world: SimulatedWorld) -> None:
