@@ -16,7 +16,7 @@ from connectors.base import Connector
 from connectors.errors import ConnectorError
 from connectors.records import Author, Live, Outcome, OutcomeKind, RecordRef, Write
 from sync.context import App
-from sync.doctor import Finding, Level, Patient
+from sync.doctor.findings import Finding, Level, Patient
 from sync.mirror import audit
 from sync.mirror.engine import Connection
 from sync.mirror.latest import latest

@@ -9,13 +9,14 @@ from typing import Annotated
 import typer
 
 from config.errors import ConfigError
-from sync import doctor, probe
+from sync import probe
 from sync.cli.errors import UsageFault
 from sync.cli.options import command
 from sync.cli.session import Session
 from sync.cli.words import crm_name
 from sync.core.counted import some
-from sync.doctor import Finding, Level, Patient
+from sync.doctor.examination import examine as examined
+from sync.doctor.findings import Finding, Level, Patient, exit_code
 from sync.reports import SCHEMA_VERSION
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False)
@@ -50,7 +51,7 @@ def examine(
         findings.append(finding)
         if not session.options.json:
             _show(session, finding)
-    code = doctor.exit_code(findings)
+    code = exit_code(findings)
     counts = {level: sum(one.level is level for one in findings) for level in Level}
     if session.options.json:
         session.out.json(
@@ -81,7 +82,7 @@ def _findings(session: Session) -> Iterator[Finding]:
                 environ=session.environ,
                 unknown_variables=loaded.unknown,
             )
-            yield from doctor.examine(patient)
+            yield from examined(patient)
             yield from probe.other_writers(patient)
     except ConfigError as error:
         for problem in error.problems:

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from connectors.records import GoneReason, RecordRef, Tombstone
-from sync.doctor import LOCAL, Finding, Level, Patient
+from sync.doctor.findings import Finding, Level, Patient
+from sync.doctor.local import LOCAL
 from sync.mirror import graves
 from sync.mirror.circles import merged_in_circles
 from sync.mirror.runs import current_round

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from config.settings import Settings
-from sync.doctor import LOCAL, Level, Patient
+from sync.doctor.findings import Level, Patient
+from sync.doctor.local import LOCAL
 from sync.mirror import catalog
 from tests.pipeline.test_score_stage import FIT, Loop, loop
 from tests.scoring.subject import DAY, engagement, person
