@@ -85,7 +85,7 @@ def _located(finding: Finding, gathered: Gathered, document: Document) -> Proble
 
 
 def _place(path: KeyPath, gathered: Gathered, document: Document) -> tuple[str, int | None]:
-    variable = gathered.origins.get(path)
+    variable = gathered.origin(path)
     return (variable, None) if variable else (document.where, document.line(path))
 
 
@@ -171,7 +171,7 @@ def _shown(path: KeyPath, fault: Mapping[str, Any], gathered: Gathered) -> str:
     Anything could have been pasted into a variable or a sign-in key by mistake, so those are not repeated.
     """
     value = fault.get("input")
-    private = path in gathered.origins or path[0] in ("database_url", "salesforce", "hubspot")
+    private = gathered.origin(path) is not None or path[0] in ("database_url", "salesforce", "hubspot")
     if private or is_secret(path) or not isinstance(value, bool | int | float | str):
         return "the value"
     text = f'"{value}"' if isinstance(value, str) else str(value).lower()

@@ -20,24 +20,14 @@ from config.toml import KeyPath
 
 PREFIX: Final = "MQLSYNC_"
 NESTING: Final = "__"
-FROM_ENVIRONMENT: Final = (
-    "database_url",
-    "salesforce",
-    "hubspot",
-    "schedule",
-    "limits",
-    "daemon",
-    "alerts",
-    "privacy",
-    "retention",
-)
-"""Sections of which the environment may set every key; of `writeback` it may set the plain values."""
-WRITEBACK: Final = "writeback"
 
 
 @dataclass(frozen=True, slots=True)
 class Variable:
-    """An environment variable and the key it sets. A secret one also exists with `_FILE` appended."""
+    """An environment variable and the key it sets. A secret one also exists with `_FILE` appended.
+
+    `kind`: the class of its value; `dict` (a table of free keys) and `list` are given as JSON.
+    """
 
     name: str
     path: tuple[str, ...]
@@ -75,13 +65,10 @@ def variables() -> Mapping[str, Variable]:
     """Every environment variable that sets something, by name."""
     found: dict[str, Variable] = {}
     for path, field in leaves(Settings):
-        if path[0] not in FROM_ENVIRONMENT and not (path[0] == WRITEBACK and len(path) == 2):
-            continue
-        kind = _plain(field.annotation)
-        if kind is not None:
-            name = variable_name(path)
-            secret = kind is SecretStr or path == ("database_url",)
-            found[name] = Variable(name, path, kind, secret, field.description or "")
+        kind = _plain(field.annotation) or _composed(field.annotation)
+        name = variable_name(path)
+        secret = kind is SecretStr or path == ("database_url",)
+        found[name] = Variable(name, path, kind, secret, field.description or "")
     return found
 
 
@@ -123,6 +110,11 @@ def _plain(annotation: Any) -> type | None:
     if typing.get_origin(kind) is typing.Literal:
         return str
     return kind if isinstance(kind, type) and typing.get_origin(kind) is None else None
+
+
+def _composed(annotation: Any) -> type:
+    """The class of a key that holds several values: `dict` with keys of its own, else `list`."""
+    return dict if typing.get_origin(_optional(annotation)) is dict else list
 
 
 def _optional(annotation: Any) -> Any:

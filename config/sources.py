@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,7 +15,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
 
 from config.errors import ConfigError, Problem, nearest
 from config.paths import CONFIG_DIR_VARIABLE
-from config.schema import FROM_ENVIRONMENT, NESTING, PREFIX, WRITEBACK, Variable, model_at, variables
+from config.schema import NESTING, PREFIX, Variable, variables
 from config.settings import Settings
 from config.toml import Document, KeyPath
 from config.urls import has_password
@@ -25,6 +26,11 @@ MAX_SECRET_BYTES: Final = 64 * 1024
 QUEUE_VARIABLE: Final = "MQLSYNC_QUEUE_URL"  # of workers; see `config.accounts`
 OTHER_VARIABLES: Final = (CONFIG_DIR_VARIABLE, QUEUE_VARIABLE, QUEUE_VARIABLE + FILE_SUFFIX)
 """Variables with our prefix that set no key."""
+JSON_EXAMPLES: Final[Mapping[type, str]] = {
+    list: 'a list as JSON, such as ["a", "b"]',
+    dict: 'a table as JSON, such as {"a": "b"}',
+}
+"""What a variable of such a key holds."""
 
 
 @dataclass(slots=True)
@@ -36,6 +42,15 @@ class Gathered:
     origins: dict[KeyPath, str] = field(default_factory=dict)  # key → the variable that set it
     problems: list[Problem] = field(default_factory=list)
     refused: set[KeyPath] = field(default_factory=set)  # keys whose value was not taken
+
+    def origin(self, path: KeyPath) -> str | None:
+        """The variable that set this key, or the list or table that it stands in; None: the file, or none."""
+        if path in self.origins:
+            return self.origins[path]
+        own = path if get(self.environment, path) is not None else path[:-1]  # the place of what is missing
+        if get(self.environment, own) is None or (own != path and get(self.file, path) is not None):
+            return None
+        return next((found for end in range(len(own), 0, -1) if (found := self.origins.get(own[:end]))), None)
 
 
 class _Given(PydanticBaseSettingsSource):
@@ -121,8 +136,25 @@ def _from_environment(gathered: Gathered, variable: Variable, environ: Mapping[s
         text = text.rstrip("\r\n")  # left over from the file that it was read from
     if variable.secret and any(character in text for character in "\r\n\0"):
         return _refuse(gathered, variable, Problem("holds a line break", where=name), expected="one line")
+    if variable.kind in JSON_EXAMPLES:
+        return _from_json(gathered, variable, text)
     gathered.origins[variable.path] = name
     return _converted(text, variable.kind)
+
+
+def _from_json(gathered: Gathered, variable: Variable, text: str) -> Any:
+    """A list, or a table that lies over the one in the file, key by key. None when it is neither."""
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        place = f" at character {error.pos + 1}" if isinstance(error, json.JSONDecodeError) else ""
+        problem = Problem(f"this is no JSON{place}", where=variable.name)
+        return _refuse(gathered, variable, problem, expected=JSON_EXAMPLES[variable.kind])
+    if not isinstance(found, variable.kind):
+        problem = Problem("the value does not fit", where=variable.name)
+        return _refuse(gathered, variable, problem, expected=JSON_EXAMPLES[variable.kind])
+    gathered.origins[variable.path] = variable.name
+    return found
 
 
 def secret_of(name: str, environ: Mapping[str, str]) -> str:
@@ -198,13 +230,14 @@ def unknown_variables(environ: Mapping[str, str]) -> list[Problem]:
 
 
 def _unknown(name: str, known: list[str]) -> Problem:
-    keys = name.removeprefix(PREFIX).lower().split(NESTING)
-    section = keys[0]
-    in_file_only = section in Settings.model_fields and section not in FROM_ENVIRONMENT
-    found = nearest(name.upper(), known)
-    if in_file_only and (section != WRITEBACK or model_at(tuple(keys[:2])) is not None):
-        return Problem(f"sets nothing; [{section}] is set in mqlsync.toml only", where=name)
-    return Problem("sets nothing", where=name, nearest=found)
+    upper = name.upper()
+    for whole, variable in variables().items():
+        if variable.kind is dict and upper.startswith(whole + NESTING):
+            return Problem(f"sets nothing: {whole} holds the whole table, as JSON", where=name)
+    inside = next((one for one in known if one.startswith(upper + NESTING)), "")
+    if inside:
+        return Problem(f"sets nothing: the keys of this table are set one by one, as by {inside}", where=name)
+    return Problem("sets nothing", where=name, nearest=nearest(upper, known))
 
 
 def get(values: Mapping[str, Any], path: KeyPath) -> Any:

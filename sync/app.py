@@ -10,12 +10,13 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from config import toml
 from config.errors import ConfigError, Problem
 from config.paths import MODEL_FILE, MODELS_FOLDER, SETTINGS_FILE
-from config.settings import Settings
+from config.schema import variable_name
+from config.settings import RoutingRule, Settings
 from config.world import World
 from connectors.base import Connector
 from connectors.hubspot.connector import HubSpotConnector
@@ -43,13 +44,27 @@ def build(settings: Settings, world: World, config_dir: Path) -> App:
     collect_less_often()
     models = load_models(config_dir)
     if settings.routing.rules:
-        read_rules(settings.routing.rules, toml.read(config_dir / SETTINGS_FILE))
+        read_rules(settings.routing.rules, _where_rules_stand(settings, config_dir))
     mirror = Mirror(settings.database_url, world)
     mirror.migrate()
     keep_erased(mirror, world, settings.privacy)
     app = App(settings, world, config_dir, mirror, models, mapping_hash(settings))
     app.connectors.update(connectors_of(settings, world, app.budget))
     return app
+
+
+def _where_rules_stand(settings: Settings, config_dir: Path) -> toml.Document:
+    """The document that gives the routing rules their lines: mqlsync.toml, or the variable over it."""
+    document = toml.read(config_dir / SETTINGS_FILE)
+    table = document.values.get("routing")
+    written = table.get("rules") if isinstance(table, dict) else None
+    if isinstance(written, list) and written == [_as_written(rule) for rule in settings.routing.rules]:
+        return document
+    return toml.Document(variable_name(("routing", "rules")), {}, {})
+
+
+def _as_written(rule: RoutingRule) -> dict[str, Any]:
+    return rule.model_dump(exclude_unset=True)
 
 
 def connectors_of(

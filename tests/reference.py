@@ -14,7 +14,7 @@ from pydantic.fields import FieldInfo
 from typer.main import get_command
 
 from config.accounts import AccountEntry, AccountsFile
-from config.schema import FROM_ENVIRONMENT, WRITEBACK, key_name, variables
+from config.schema import key_name, variables
 from config.settings import PURPOSES, CrmStages, FieldPolicy, Section, Settings, parse_duration
 from connectors.mapping import SOURCES, EngagementMapper
 from sync.cli.exits import EXIT_CODES
@@ -85,8 +85,13 @@ def make_settings() -> str:
     def row(path: tuple[str, ...], field: FieldInfo) -> str:
         variable = by_path.get(path)
         name = f"`{variable.name}`" if variable else ""
+        if isinstance(field.default, CrmStages):
+            inside = [one for here, one in by_path.items() if here[: len(path)] == path]
+            name = ", ".join(f"`{one.name}` (JSON)" for one in inside)
         if variable and variable.secret:
             name += " (or `…_FILE`)"
+        if variable and variable.kind in (dict, list):
+            name += " (JSON)"
         secret = variable is not None and variable.secret and path != ("database_url",)
         default = "(environment only)" if secret else _default(field)
         return f"| `{path[-1]}` | {name} | {default} | {field.description or ''} |"
@@ -150,12 +155,6 @@ def make_remedies() -> str:
     """What to do about a change that ended badly."""
     rows = [f"| `{cause}` | {remedy} |" for cause, remedy in REMEDIES.items()]
     return "\n".join(["| Class | What to do |", "| --- | --- |", *rows])
-
-
-def make_sections() -> str:
-    """Which sections the environment may set."""
-    names = ", ".join(f"`{name}`" for name in FROM_ENVIRONMENT)
-    return f"The environment sets every key of {names}, and the plain values of `{WRITEBACK}`."
 
 
 def _tables(
@@ -237,7 +236,6 @@ PARTS: dict[str, Callable[[], str]] = {
     "commands": make_commands,
     "exit codes": make_exit_codes,
     "accounts": make_accounts,
-    "sections": make_sections,
     "settings": make_settings,
     "policies": make_policies,
     "sources": make_sources,

@@ -375,6 +375,44 @@ ENVIRONMENT: list[tuple[dict[str, str], str]] = [
         "MQLSYNC_SALESFORCE__USERNAME and MQLSYNC_SALESFORCE__PASSWORD missing",
     ),
     (
+        {"MQLSYNC_ROUTING__UNOWNED": f"{CANARY}@x.example"},
+        'MQLSYNC_ROUTING__UNOWNED: this is no JSON at character 1; expected a list as JSON, such as ["a", "b"]',
+    ),
+    (
+        {"MQLSYNC_ROUTING__POOLS": f'{{"{CANARY}": '},
+        "MQLSYNC_ROUTING__POOLS: this is no JSON at character 19; "
+        'expected a table as JSON, such as {"a": "b"}',
+    ),
+    (
+        {"MQLSYNC_PULL__OBJECTS": "[" * 100_000},
+        'MQLSYNC_PULL__OBJECTS: this is no JSON; expected a table as JSON, such as {"a": "b"}',
+    ),
+    (
+        {"MQLSYNC_ALERTS__EMAIL__TO": "{}"},
+        'MQLSYNC_ALERTS__EMAIL__TO: the value does not fit; expected a list as JSON, such as ["a", "b"]',
+    ),
+    (
+        {"MQLSYNC_ROUTING__UNOWNED": '["a@x.example", 5]'},
+        "MQLSYNC_ROUTING__UNOWNED: routing.unowned[1]: the value does not fit; expected text in quotes",
+    ),
+    (
+        {"MQLSYNC_ROUTING__POOLS": '{"a": {"members": [{"email": "ann@x.example", "wieght": 2}]}}'},
+        "MQLSYNC_ROUTING__POOLS: routing.pools.a.members[0].wieght: unknown key; did you mean 'weight'?",
+    ),
+    (
+        {"MQLSYNC_ROUTING__RULES": '[{"when": {"country": "DE"}}]'},
+        "MQLSYNC_ROUTING__RULES: routing.rules[0].pool: is missing",
+    ),
+    (
+        {"MQLSYNC_PULL__OBJECTS": '{"salesforce.Task": {"every": "soon"}}'},
+        "MQLSYNC_PULL__OBJECTS: pull.objects.salesforce.Task.every: the value does not fit: "
+        'a duration looks like "90s", "5m", "24h" or "30d"',
+    ),
+    (
+        {"MQLSYNC_WRITEBACK__SALESFORCE__LEAD__STATUS__FROM": '["New"]'},
+        "F: writeback.salesforce.Lead.status.field: is missing",
+    ),
+    (
         {**SALESFORCE, "MQLSYNC_SALESFORCE__CA_FILE": "/nowhere/ca.pem"},
         "MQLSYNC_SALESFORCE__CA_FILE: salesforce.ca_file: there is no file /nowhere/ca.pem",
     ),

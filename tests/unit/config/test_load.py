@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import tomllib
 from pathlib import Path
+from typing import Any
 
 import pytest
+from pydantic import SecretStr, ValidationError
 
 from config import paths
 from config.checks import check
 from config.load import examine, load
 from config.schema import leaves, variable_name, variables
 from config.settings import Settings
-from config.sources import unknown_variables
+from config.sources import build, gather, put, unknown_variables
+from config.toml import Document
 
 ROOT = Path(__file__).resolve().parents[3]
 TEMPLATE = ROOT / "config" / "templates" / "mqlsync.toml"
@@ -66,6 +69,76 @@ def test_the_environment_wins_over_the_file(folder: Path) -> None:
     assert settings.salesforce.login_url == "https://login.salesforce.com"
     assert loaded.origins["limits", "records_per_run"] == "MQLSYNC_LIMITS__RECORDS_PER_RUN"
     assert ("limits", "per_owner_per_day") not in loaded.origins
+
+
+VALUES: dict[type, tuple[str, ...]] = {
+    bool: ("true", "false"),
+    int: ("47",),
+    float: ("0.47",),
+    Path: ("/etc/hostname",),
+    list: ('["salesforce.Lead"]', '[{"salesforce": "a@x.example", "hubspot": "b@x.example"}]'),
+    dict: ('{"mql": "47"}', '{"mql": 47}', '{"mql": {}}', '{"salesforce.Lead": {"x": "y"}}'),
+    SecretStr: ("https://hooks.example.com/47", "47-secret"),
+    str: ("47", "v4", "64.0", "task", "all", "machine", "owner_claim", "ladder", "salesforce", "https://x.my.salesforce.com",
+          "0 4 7 * *", "Europe/Berlin", "127.0.0.1:47", "me@x.example", "sqlite:////tmp/47.db"),
+}  # fmt: skip
+"""Kind of key → values, of which one fits any such key."""
+SAME = {"MQLSYNC_ENGAGEMENT__RULES": '[{"source": "hubspot.calls", "kind": "call"}]',
+        "MQLSYNC_ROUTING__RULES": '[{"pool": "a"}]', "MQLSYNC_ROUTING__POOLS": '{"a": {}}'}  # fmt: skip
+
+
+def settled(name: str, text: str) -> Any:
+    """The value of that key when only its variable sets it; None when that does not fit."""
+    gathered = gather(Document("F", {}, {}), Path(), {name: text})
+    if gathered.problems:
+        return None
+    path = variables()[name].path
+    if path[0] == "writeback" and len(path) == 5 and path[-1] != "field":
+        put(gathered.environment, (*path[:-1], "field"), "X__c")  # the target is there at all
+    try:
+        found: Any = build(gathered.environment, gathered.file)
+    except ValidationError:
+        return None
+    for key in path:
+        found = getattr(found, {"from": "from_"}.get(key, key), None)
+    return found
+
+
+@pytest.mark.parametrize("name", variables())
+def test_every_key_has_a_variable_that_sets_it(name: str) -> None:
+    """Whatever the settings have: a key that is added and cannot be set fails here."""
+    kind = variables()[name].kind
+    values = (SAME[name],) if name in SAME else VALUES[kind]
+    default = settled(name, "")
+    taken = [value for text in values if (value := settled(name, text)) not in (None, default)]
+    assert taken, f"{name} takes none of {values}"
+
+
+def test_there_is_a_variable_for_every_leaf_of_the_settings() -> None:
+    assert {one.path for one in variables().values()} == {path for path, _ in leaves(Settings)}
+    assert len(variables()) == len(list(leaves(Settings)))
+    assert "MQLSYNC_SLA__REASSIGN_AFTER" in variables()
+
+
+def test_a_table_lies_over_that_of_the_file_and_a_list_stands_instead(folder: Path) -> None:
+    write(
+        folder,
+        '[pull.objects."salesforce.Task"]\non = false\nevery = "1h"\n'
+        '[pull.objects."salesforce.Event"]\non = false\n'
+        '[routing]\nunowned = ["a@x.example", "b@x.example"]\n',
+    )
+    environ = {
+        "MQLSYNC_PULL__OBJECTS": '{"salesforce.Task": {"every": "2h"}}',
+        "MQLSYNC_ROUTING__UNOWNED": '["c@x.example"]',
+        "MQLSYNC_WRITEBACK__SALESFORCE__LEAD__SCORE__FIELD": "Score__c",
+    }
+    loaded = examine(folder, environ)
+    objects = loaded.settings.pull.objects
+    assert (objects["salesforce.Task"].every, objects["salesforce.Task"].on) == (7200, False)
+    assert objects["salesforce.Event"].on is False
+    assert loaded.settings.routing.unowned == ("c@x.example",)
+    assert loaded.settings.writeback.salesforce.Lead.items()[0][1].field == "Score__c"
+    assert loaded.unknown == ()
 
 
 def test_nothing_of_the_real_environment_is_read(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -130,8 +203,15 @@ def test_secrets_stand_in_no_text(folder: Path) -> None:
             "MQLSYNC_HUBSPOT__ACCESS_TOKEN_FIL",
             "sets nothing; did you mean 'MQLSYNC_HUBSPOT__ACCESS_TOKEN_FILE'?",
         ),
-        ("MQLSYNC_ROUTING__UNOWNED", "sets nothing; [routing] is set in mqlsync.toml only"),
-        ("MQLSYNC_WRITEBACK__HUBSPOT__CONTACTS", "sets nothing; [writeback] is set in mqlsync.toml only"),
+        (
+            "MQLSYNC_ROUTING__POOLS__DEFAULT__FALLBACK",
+            "sets nothing: MQLSYNC_ROUTING__POOLS holds the whole table, as JSON",
+        ),
+        (
+            "MQLSYNC_WRITEBACK__HUBSPOT__CONTACTS",
+            "sets nothing: the keys of this table are set one by one, "
+            "as by MQLSYNC_WRITEBACK__HUBSPOT__CONTACTS__STATUS__FIELD",
+        ),
         ("MQLSYNC_XYZ", "sets nothing"),
     ],
 )
