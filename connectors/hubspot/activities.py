@@ -11,6 +11,7 @@ from typing import Final
 
 from connectors import fields
 from connectors.hubspot.account import Account
+from connectors.hubspot.archive import archive_pages
 from connectors.hubspot.associations import BATCH, Associations
 from connectors.hubspot.parallel import FIRST_SYNC, SEARCH_PAGE, FirstSync
 from connectors.hubspot.reader import Row, raw_text
@@ -31,6 +32,9 @@ BODIES: Final = ("hs_body_preview", "hs_email_text", "hs_email_html", "hs_call_b
                  "hs_body_preview_html", "hs_call_transcript", "hs_task_body")  # fmt: skip
 """Never asked for, not even when a rule names one."""
 
+ARCHIVED_OVERLAP: Final = 7200
+"""Seconds before the last pass that are told again: a late search index may show what is archived."""
+
 
 class Activities:
     """One kind of activity as pages of engagement: one row for each contact that took part."""
@@ -49,6 +53,18 @@ class Activities:
         for step in gathered(walk.steps(cursor), BATCH, SEARCH_PAGE):
             yield self._page(feed, step, before)
             before = self._account.calls
+
+    def archived_pages(self, feed: Feed, cursor: Cursor | None) -> Iterator[Page]:
+        """What was archived since the last pass is over, whoever took part."""
+        for step in archive_pages(self._account, feed.object, (), cursor, ARCHIVED_OVERLAP):
+            yield Page(
+                feed=feed,
+                cursor=step.cursor,
+                server_ms=step.server_ms,
+                complete=step.complete,
+                calls=step.calls,
+                dismissed=tuple(over for row, _ in step.rows for over in _over(feed, row)),
+            )
 
     def properties(self, object_name: str) -> tuple[str, ...]:
         """What is asked for: the fields of the source and of its rules."""
@@ -124,6 +140,6 @@ class Activities:
 
 
 def _over(feed: Feed, row: Row) -> list[Dismissed]:
-    """An activity that no rule makes an engagement of, with whatever was made of it before."""
+    """An activity that is no engagement, with whatever was made of it before."""
     source = f"{CRM}.{feed.object}"
     return [Dismissed(CRM, source, f"{row.id}:"), Dismissed(CRM, source, str(row.id))]

@@ -52,6 +52,7 @@ EMAIL_EVENTS: Final = "hubspot.email_events"
 LIST_MEMBERSHIPS: Final = "hubspot.list_memberships"
 ARCHIVED: Final = ".archived"
 CALCULATED: Final = ".calculated"
+ARCHIVED_EVERY: Final = 3600  # seconds between two looks at what was archived of activities
 
 
 def _feed(
@@ -64,6 +65,12 @@ def _feed(
     every: int = 0,
 ) -> Feed:
     return Feed(f"{CRM}.{name}", CRM, object_name or name, kind, optional, swept, every)
+
+
+def _archive_of(activity: str) -> Feed:
+    """What was archived of an activity."""
+    name = f"{activity}{ARCHIVED}"
+    return _feed(name, FeedKind.DELETIONS, object_name=activity, optional=True, every=ARCHIVED_EVERY)
 
 
 FEEDS: Final[tuple[Feed, ...]] = (
@@ -80,6 +87,7 @@ FEEDS: Final[tuple[Feed, ...]] = (
         _feed(f"{name}{ARCHIVED}", FeedKind.DELETIONS, object_name=name, optional=name != CONTACTS)
         for name in (CONTACTS, COMPANIES, DEALS)
     ),
+    *(_archive_of(name) for name in ACTIVITIES),
 )
 """Every feed that is pulled as shipped, in pulling order."""
 
@@ -110,6 +118,7 @@ def feeds_of(options: PullOptions) -> tuple[Feed, ...]:
         for name, source in OFF.items()
         if asked[name] or (asked[name] is None and options.engagement.uses(source))
     ]
+    further += [_archive_of(feed.object) for feed in further if feed.object in OPTIONAL]
     order = list(FeedKind)
     return tuple(sorted([*FEEDS, *again, *further], key=lambda feed: order.index(feed.kind)))
 
@@ -189,7 +198,8 @@ class HubSpotConnector:
 
     def changes(self, feed: Feed, cursor: Cursor | None) -> Iterator[Page]:
         if feed.kind is FeedKind.DELETIONS:
-            return self._objects.archived_pages(feed, cursor)
+            of_people = feed.object in KINDS
+            return (self._objects if of_people else self._activities).archived_pages(feed, cursor)
         if feed.kind is FeedKind.OWNERS:
             return self._owners.pages(feed, cursor)
         if feed.kind is FeedKind.LINKS:

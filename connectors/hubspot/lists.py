@@ -28,7 +28,7 @@ from connectors.hubspot.replies import CRM
 from connectors.hubspot.steps import state_of, state_text
 from connectors.mapping import Mapped
 from connectors.options import PullOptions
-from connectors.records import Cursor, EngagementRecord, Feed, ListPart, Page, Poison
+from connectors.records import Cursor, Dismissed, EngagementRecord, Feed, ListPart, Page, Poison
 
 SOURCE: Final = "hubspot.list_membership"
 LISTS_PAGE: Final = 500
@@ -55,7 +55,7 @@ class Memberships:
             return
         before = self._account.calls
         until = cursor.until_ms if cursor.until_ms is not None else now
-        lists = self._lists()
+        lists, others = self._lists()
         state = state_of(cursor) if under_way else {}
         started_in = int(state.get("list", -1))
         for one in lists:
@@ -74,20 +74,32 @@ class Memberships:
                 yield self._page(feed, one, going_on, part, poison, answer.server_ms, calls)
         done, calls = Cursor(since_ms=until), self._account.calls - before
         known = tuple(str(one.listId) for one in lists)
-        yield Page(feed, done, self._account.server_now_ms(), complete=True, calls=calls, lists=known)
+        # those that no rule takes may have been followed before, by other rules: then all is read anew
+        over = others if cursor.since_ms is None else []
+        yield Page(
+            feed,
+            done,
+            self._account.server_now_ms(),
+            complete=True,
+            calls=calls,
+            lists=known,
+            dismissed=tuple(Dismissed(CRM, SOURCE, f"{one.listId}:") for one in over),
+        )
 
-    def _lists(self) -> list[ListRow]:
-        """The lists that some rule makes use of, by number."""
+    def _lists(self) -> tuple[list[ListRow], list[ListRow]]:
+        """The lists that some rule makes use of, by number; and all others."""
         found: dict[int, ListRow] = {}
+        others: list[ListRow] = []
         offset = 0
         while True:
             body = {"query": "", "count": LISTS_PAGE, "offset": offset}
             answer = self._account.read(ListPage, "lists", body=body)
             page: ListPage = answer.value
             found |= {int(one.listId): one for one in page.lists if self._wanted(one)}
+            others += [one for one in page.lists if not self._wanted(one)]
             going_on = page.offset if page.offset is not None else offset + len(page.lists)
             if not page.hasMore or not page.lists:
-                return [found[number] for number in sorted(found)]
+                return [found[number] for number in sorted(found)], others
             if going_on <= offset:
                 raise BrokenReply("the lists go in circles", crm=CRM, code="circle")
             offset = going_on
@@ -167,11 +179,14 @@ class Memberships:
         server_ms: int,
         calls: int,
     ) -> Page:
-        engagements = tuple(
-            _engagement(one, member, JOINED, mapped)
-            for member in part.members
-            if (mapped := self._mapped(one, JOINED, member[1] or None)) is not None
-        )
+        engagements: list[EngagementRecord] = []
+        dismissed: list[Dismissed] = []
+        for member in part.members:
+            mapped = self._mapped(one, JOINED, member[1] or None)
+            if mapped is not None:
+                engagements.append(_engagement(one, member, JOINED, mapped))
+            elif cursor.since_ms is None:
+                dismissed.append(Dismissed(CRM, SOURCE, _id_of(one, member)))
         return Page(
             feed=feed,
             cursor=cursor,
@@ -179,9 +194,10 @@ class Memberships:
             complete=False,
             calls=calls,
             seen=len(engagements) + len(poison),
-            engagements=engagements,
+            engagements=tuple(engagements),
             poison=tuple(poison),
             list_parts=(part,),
+            dismissed=tuple(dismissed),
         )
 
 
@@ -194,6 +210,10 @@ def _member(raw: msgspec.Raw) -> tuple[int, int] | Poison:
         return Poison(CRM, "list_memberships", "", f"unreadable member: {error}", raw_text(raw))
 
 
+def _id_of(one: ListRow, member: tuple[int, int]) -> str:
+    return f"{one.listId}:{member[0]}:{member[1]}"
+
+
 def _engagement(
     one: ListRow, member: tuple[int, int] | None, action: str, mapped: Mapped, at_ms: int | None = None
 ) -> EngagementRecord:
@@ -202,7 +222,7 @@ def _engagement(
     return EngagementRecord(
         crm=CRM,
         source=SOURCE,
-        id="" if member is None else f"{one.listId}:{member[0]}:{member[1]}",
+        id="" if member is None else _id_of(one, member),
         person_object=CONTACTS,
         person_id=None if member is None else str(member[0]),
         person_email=None,

@@ -10,9 +10,10 @@ import msgspec
 
 from connectors.errors import BrokenReply, NotOffered, RecordRejected, RightMissing
 from connectors.hubspot.account import Account
+from connectors.hubspot.archive import archive_pages
 from connectors.hubspot.catalogue import Catalogue
 from connectors.hubspot.parallel import FIRST_SYNC, FirstSync
-from connectors.hubspot.reader import Row, raw_text
+from connectors.hubspot.reader import Row, id_of, raw_text
 from connectors.hubspot.records import (
     COMPANIES,
     CONTACTS,
@@ -68,43 +69,19 @@ class Objects:
             yield self.page(feed, step.rows, step.cursor, step.server_ms, step.complete, calls)
 
     def archived_pages(self, feed: Feed, cursor: Cursor | None) -> Iterator[Page]:
-        """Tombstones of rows archived since the last pass, and of those merged into them before.
-
-        Archiving moves no modification time, and the archived listing can be neither filtered nor sorted:
-        the whole of it (about 90 days) is paged each time, and what was told before is left out.
-        """
-        walk = Walk(self._account, feed.object, MERGES)
-        cursor = cursor or Cursor()
-        until, after, since = cursor.until_ms, cursor.position, cursor.since_ms
-        told = None if since is None else since - ARCHIVED_OVERLAP * 1000
-        while True:
-            before, after_was = self._account.calls, after
-            try:
-                answer = walk.list_page(after, archived=True)
-            except RecordRejected:
-                if after is None:
-                    raise
-                answer = walk.list_page(None, archived=True)
-            until = until if until is not None else answer.server_ms
-            after = answer.value.after
-            if after is not None and after == after_was:
-                raise BrokenReply(f"the archived {feed.object} go in circles", crm=CRM, code="circle")
-            stones = self._archived(feed, answer.value.results, answer.server_ms, told)
-            next_cursor = (
-                Cursor(since_ms=until, state=cursor.state)
-                if after is None
-                else Cursor(since_ms=since, until_ms=until, position=after, state=cursor.state)
-            )
+        """Tombstones of rows archived since the last pass, and of those merged into them before."""
+        for step in archive_pages(self._account, feed.object, MERGES, cursor, ARCHIVED_OVERLAP):
+            stones: list[Tombstone] = []
+            for row, stone in step.rows:
+                stones += [stone, *merged_into(row, feed.object, stone.at_ms)]
             yield Page(
                 feed=feed,
-                cursor=next_cursor,
-                server_ms=answer.server_ms,
-                complete=after is None,
-                calls=self._account.calls - before,
+                cursor=step.cursor,
+                server_ms=step.server_ms,
+                complete=step.complete,
+                calls=step.calls,
                 tombstones=tuple(stones),
             )
-            if after is None:
-                return
 
     def fetch(self, feed: Feed, ids: Sequence[str]) -> Page:
         """The rows of these ids now; those that are gone as tombstones, with the survivor's row too."""
@@ -177,8 +154,7 @@ class Objects:
         walk, after = Walk(self._account, object_name, ()), None
         while True:
             answer = walk.list_page(after)
-            rows = (read_row(raw, object_name) for raw in answer.value.results)
-            yield [str(row.id) for row in rows if isinstance(row, Row)]
+            yield [record_id for raw in answer.value.results if (record_id := id_of(raw))]
             if answer.value.after is None:
                 return
             if answer.value.after == after:
@@ -259,18 +235,6 @@ class Objects:
         if object_name == COMPANIES:
             return company_of(row, text, self._options)
         return deal_of(row, text, self._options, self._catalogue.stage)
-
-    def _archived(
-        self, feed: Feed, rows: Sequence[msgspec.Raw], server_ms: int, told: int | None
-    ) -> Iterator[Tombstone]:
-        for raw in rows:
-            row = read_row(raw, feed.object)
-            # a server that does not know the parameter lists the living: nobody is buried on its word
-            if isinstance(row, Row) and (row.archived or row.archivedAt):
-                stone = archived(row, feed.object, server_ms)
-                if told is None or stone.at_ms >= told:
-                    yield stone
-                    yield from merged_into(row, feed.object, stone.at_ms)
 
     def _overlap(self, feed: Feed) -> int:
         return self._options.overlap.get(feed.name, OVERLAP)

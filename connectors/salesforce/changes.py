@@ -21,6 +21,7 @@ from connectors.records import (
     CompanyRecord,
     Cursor,
     DealRecord,
+    Dismissed,
     EngagementRecord,
     Feed,
     FeedKind,
@@ -62,6 +63,7 @@ class Sorted:
     links: list[LinkSet] = field(default_factory=list)
     tombstones: list[Tombstone] = field(default_factory=list)
     poison: list[Poison] = field(default_factory=list)
+    dismissed: list[Dismissed] = field(default_factory=list)
 
     def page(self, feed: Feed, cursor: Cursor, server_ms: int, *, complete: bool, calls: int) -> Page:
         """As a page; what is gone is not in `seen`."""
@@ -82,6 +84,7 @@ class Sorted:
             links=tuple(self.links),
             tombstones=tuple(self.tombstones),
             poison=tuple(self.poison),
+            dismissed=tuple(self.dismissed),
         )
 
 
@@ -260,7 +263,9 @@ class Changes:
         return min(covered, until_ms)
 
     def sort(self, plan: Plan, rows: Sequence[Row], *, first: bool = False) -> Sorted:
-        """Each row as what it is. `first`: rows that no engagement rule takes cannot be known yet."""
+        """Each row as what it is. `first`: rows that no engagement rule takes are not kept, not even as
+        deleted; they may be known all the same, where everything is read again by other rules.
+        """
         found = Sorted()
         people = plan.spec.kind is FeedKind.PEOPLE
         mapped = self._options.mapped.get(plan.spec.object, {})
@@ -299,6 +304,8 @@ class Changes:
             record, taken = records.engagement(spec.source, row, mapper, plan.paths, plan.people)
             if taken or not first:
                 found.engagements.append(record)
+            else:
+                found.dismissed.append(Dismissed(CRM, spec.source, record.id))
 
 
 def _put_person(

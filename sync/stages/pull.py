@@ -24,7 +24,7 @@ from sync.mirror.budget import pulling
 from sync.mirror.engine import Connection
 from sync.mirror.runs import get_meta, set_meta
 from sync.reports import FeedCounts, RunProblem
-from sync.stages import sweep
+from sync.stages import renormalise, sweep
 from sync.stages.trouble import Trouble, judge, prefixed
 
 OnProblem = Callable[[RunProblem], None]
@@ -81,6 +81,8 @@ def pull(ctx: Context, crm: str, *, full: bool = False, on_problem: OnProblem) -
         except ConnectorError as error:
             this.report(judge(error, crm, "signing in").problem)
             return this.counts
+        if feeds:
+            renormalise.end_what_no_rule_takes(ctx, crm)
         for feed in feeds:
             trouble = _pull_feed(this, feed)
             if trouble is not None and trouble.stops_crm:
