@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -15,7 +15,9 @@ from sync.cli.output import Output
 from sync.cli.session import Session
 from sync.cli.words import unknown
 from sync.context import Progress
-from sync.demo import Demo, DemoOptions
+from sync.demo.site import may_replace
+from sync.demo.story import Demo
+from sync.demo.telling import DemoOptions
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False)
 
@@ -27,7 +29,10 @@ def demo(
     people: Annotated[int, typer.Option("--people", metavar="N", min=20, help="How many people.")] = 2000,
     days: Annotated[int, typer.Option("--days", metavar="D", min=14, help="How much past behaviour.")] = 365,
     folder: Annotated[
-        Path, typer.Option("--folder", metavar="DIR", help="Where its mirror and configuration go.")
+        Path,
+        typer.Option(
+            "--folder", metavar="DIR", help="Where mirror and configuration go; a former demo is replaced."
+        ),
     ] = Path("demo-data"),
     breaks: Annotated[
         str | None,
@@ -44,6 +49,8 @@ def demo(
     """
     if breaks is not None and breaks not in BREAKS:
         raise UsageFault(unknown("break called", breaks, BREAKS))
+    if not may_replace(folder.absolute()):
+        raise UsageFault(f"{folder} holds something else than a demo; name another one with --folder DIR.")
     with session.out.progress() as progress:
         story = Demo(
             DemoOptions(folder.absolute(), seed, people, days, serve, breaks or ""),
@@ -54,11 +61,12 @@ def demo(
 
 
 class Narration:
-    """Tells the demo's story on stdout (`sync.demo.Narrator`)."""
+    """Tells the story on stdout (`sync.demo.telling.Narrator`); with --json its chapters are messages."""
 
     def __init__(self, out: Output, progress: Progress) -> None:
         self._out = out
         self._progress = progress
+        self._as_json = out.options.json
 
     @property
     def progress(self) -> Progress:
@@ -67,13 +75,25 @@ class Narration:
 
     def chapter(self, title: str) -> None:
         """A new part of the story."""
+        if self._as_json:
+            self._out.say(title)
+            return
         self._out.line()
         self._out.line(title, "bold")
 
     def say(self, text: str) -> None:
         """One plain sentence."""
-        self._out.line(text)
+        if not self._as_json:
+            self._out.line(text)
 
-    def table(self, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    def table(
+        self, columns: Sequence[str], rows: Iterable[Sequence[object]], numbers: Sequence[str] = ()
+    ) -> None:
         """Something to look at."""
-        self._out.table(columns, rows)
+        if not self._as_json:
+            self._out.table(columns, rows, numbers)
+
+    def result(self, value: Mapping[str, Any]) -> None:
+        """What it came to."""
+        if self._as_json:
+            self._out.json(value)

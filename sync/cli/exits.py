@@ -27,7 +27,7 @@ from connectors.errors import (
 )
 from sync.cli.errors import NotFound, UsageFault
 from sync.cli.words import crm_name, unknown
-from sync.demo import DemoFailed
+from sync.demo.telling import DemoFailed
 from sync.handover import NotCarriedOut, Relayed
 from sync.mirror.backup import FileInTheWay, MirrorBusy, NotSqlite
 from sync.mirror.copying import Differs, NotEmpty

@@ -14,7 +14,7 @@ from config.errors import ConfigError, NotSetUp, Problem
 from connectors.errors import AuthFailed, ConnectorError, NotOffered, QuotaSpent, Retriable, RightMissing
 from sync.cli.errors import NotFound, UsageFault
 from sync.cli.exits import EXIT_CODES, ending, reference
-from sync.demo import DemoFailed
+from sync.demo.telling import DemoFailed
 from sync.handover import NotCarriedOut, Relayed
 from sync.mirror.backup import FileInTheWay, MirrorBusy, NotSqlite
 from sync.mirror.copying import Differs, NotEmpty

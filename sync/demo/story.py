@@ -6,34 +6,28 @@ clock is shifted, so that the fortnight ends now, and only the sandbox's ledger 
 
 from __future__ import annotations
 
-import shutil
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Any, Final
 
-from config.load import load
-from config.paths import MODEL_FILE, SETTINGS_FILE, sqlite_url
-from config.templates import template
 from config.world import RealWorld, epoch
 from sync import pipeline
-from sync.app import build
 from sync.breaks import BREAKS, processes
-from sync.context import App, Progress
+from sync.context import App
 from sync.core.counted import some
+from sync.demo.judgement import Judgement, judge
+from sync.demo.site import opened, representatives
+from sync.demo.telling import DemoFailed, DemoOptions, Edit, Narrator
 from sync.mirror import books, outbox, plans, queries
 from sync.mirror.explain import explain_person
 from sync.pipeline import STAGES, SyncRequest
-from sync.reports import RunReport
+from sync.reports import SCHEMA_VERSION, RunReport
 from sync.sandbox_process import SandboxProcess
 
 FORTNIGHT: Final = timedelta(days=14)
-REPRESENTATIVES: Final = 3
-"""How many of the CRMs' users take turns in the demo's pool."""
-COMPETITORS: Final = ("rivalsoft-crm.com", "leadgrinder.de")
-"""Domains in the simulated population whose people are not to be sold to."""
+BLOCKED: Final = 6  # the exit code of a run whose plan waits
 SHOWN: Final = (
     "Lead",
     "Contact",
@@ -44,8 +38,6 @@ SHOWN: Final = (
     "companies",
     "deals",
 )
-SCORE_FIELDS: Final = ("mql_score__c", "mql_score")
-"""A score may come back to a value that it had; nobody decided that twice."""
 COMMANDS: Final = (
     "people --stage mql",
     "person explain {who}",
@@ -61,59 +53,6 @@ EDITS: Final = (
     ("hubspot", "hs_lead_status", "IN_PROGRESS", CONTACT_WRITES),
 )
 """CRM, field and value of what a person sets while we write, and the requests that it comes before."""
-
-
-class Narrator(Protocol):
-    """Who tells the story; the command line draws it."""
-
-    @property
-    def progress(self) -> Progress:
-        """Where stages say how far they are."""
-        ...
-
-    def chapter(self, title: str) -> None:
-        """A new part of the story."""
-        ...
-
-    def say(self, text: str) -> None:
-        """One plain sentence."""
-        ...
-
-    def table(self, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-        """Something to look at."""
-        ...
-
-
-class DemoFailed(RuntimeError):
-    """The demo did not end as it should have: what the ledger or a run said."""
-
-
-@dataclass(frozen=True, slots=True)
-class DemoOptions:
-    """How large, how long, and where the mirror and the configuration of the demo go."""
-
-    folder: Path = Path("demo-data")
-    seed: int = 7
-    people: int = 2000
-    days: int = 365
-    serve: bool = False
-    breaks: str = ""  # a name of `BREAKS`: how the first plan's writing is disturbed
-
-
-@dataclass(frozen=True, slots=True)
-class Edit:
-    """What a person did to a record in a CRM, and must still be there at the end."""
-
-    crm: str
-    object: str
-    id: str
-    fields: Mapping[str, str]
-
-    @property
-    def told(self) -> str:
-        """In words."""
-        values = ", ".join(f"{name} = {value}" for name, value in self.fields.items())
-        return f"{self.crm} {self.object} {self.id}: {values}"
 
 
 class Demo:
@@ -138,14 +77,17 @@ class Demo:
             offset=-FORTNIGHT.total_seconds(),
         ) as sandbox:
             self._two_crms(sandbox)
-            with self._app(sandbox) as app:
+            with opened(options.folder, sandbox.environ, self._world) as app:
                 self._first_sync(app, sandbox)
                 self._one_person(app)
                 self._people_at_work(app, sandbox)
                 self._at_the_same_moment(app, sandbox)
                 self._today(app, sandbox)
-                self._judgement(sandbox)
+                found = self._judgement(sandbox)
             self._where_to_look(sandbox)
+            self._tell.result(self._to_json(sandbox, found))
+            if options.serve:
+                sandbox.wait()
 
     # The chapters.
 
@@ -157,7 +99,7 @@ class Demo:
             for name, number in objects.items()
             if name in SHOWN and number
         ]
-        self._tell.table(("crm", "object", "records"), rows)
+        self._tell.table(("crm", "object", "records"), rows, ("records",))
 
     def _first_sync(self, app: App, sandbox: SandboxProcess) -> None:
         self._tell.chapter("2. First sync: pull, match, score, decide; then wait for a word")
@@ -204,7 +146,7 @@ class Demo:
                 break
             self._move_to(sandbox, offset + (number + 1) * chosen.wait)
         columns = ("process", "how it ended", "in the CRMs", "verified", "not known", "waiting")
-        self._tell.table(columns, told)
+        self._tell.table(columns, told, columns[2:])
         if on_the_way + states["queued"]:
             raise DemoFailed(f"{on_the_way + states['queued']} changes of the plan were left over")
         self._verified = states["verified"]
@@ -260,7 +202,7 @@ class Demo:
             )
             for hit in story["hits"]
         ]
-        self._tell.table(("rule", "points", "times", "last", "seen in"), rows)
+        self._tell.table(("rule", "points", "times", "last", "seen in"), rows, ("points", "times"))
         total = sum(round(hit["points"] * 1000) for hit in story["hits"]) / 1000
         if total != score["total"]:
             raise DemoFailed(f"the parts add up to {total:g}, the score says {score['total']:g}")
@@ -272,7 +214,7 @@ class Demo:
         ours = [entry for entry in sandbox.ledger() if entry["author"] == "worker"]
         leads = [entry["id"] for entry in ours if (entry["object"], entry["field"]) == ("Lead", "Status")]
         contacts = [e["id"] for e in ours if (e["object"], e["field"]) == ("contacts", "hs_lead_status")]
-        users, owners = (self._representatives(app, crm) for crm in ("salesforce", "hubspot"))
+        users, owners = (representatives(app, crm) for crm in ("salesforce", "hubspot"))
         work = [("salesforce", "Lead", lead, "Status", "OwnerId", users) for lead in leads[:2]]
         work += [
             ("hubspot", "contacts", contact, "hs_lead_status", "hubspot_owner_id", owners)
@@ -283,7 +225,7 @@ class Demo:
             fields = {status: statuses[crm], owner: people[-1]}
             self._person_edits(sandbox, Edit(crm, name, record_id, fields))
         self._move_to(sandbox, timedelta(days=-10))
-        self._count(self._sync(app))
+        self._count(self._pass(app))
 
     def _at_the_same_moment(self, app: App, sandbox: SandboxProcess) -> None:
         self._tell.chapter("5. A week later: somebody edits a record at the very moment we write it")
@@ -292,14 +234,14 @@ class Demo:
         with app.mirror.read() as conn:
             waiting = outbox.open_rows(conn, ("queued",))
         self._edit_while_writing(sandbox, waiting)
-        self._count(self._sync(app))
+        self._count(self._pass(app))
 
     def _today(self, app: App, sandbox: SandboxProcess) -> None:
         self._tell.chapter("6. Today")
         self._move_to(sandbox, timedelta(0))
         report = self._sync(app)
         self._tell.say(f"{report.score.mql_entered:,} more became MQLs, {report.score.mql_left:,} left.")
-        self._count(report)
+        self._count(self._let_out(app, report))
         before = len(sandbox.ledger())
         again = self._sync(app)
         written = [entry for entry in sandbox.ledger(before) if entry["author"] == "worker"]
@@ -307,31 +249,13 @@ class Demo:
             raise DemoFailed(f"a run with nothing new wrote {len(written)} fields")
         self._tell.say("A last run with nothing new wrote nothing.")
 
-    def _judgement(self, sandbox: SandboxProcess) -> None:
+    def _judgement(self, sandbox: SandboxProcess) -> Judgement:
         self._tell.chapter("7. What the CRMs' own ledger says")
-        ledger = sandbox.ledger()
-        ours = [entry for entry in ledger if entry["author"] == "worker"]
-        kept = self._kept(sandbox)
-        times = Counter((e["crm"], e["id"], e["field"], e["after"]) for e in ours)
-        by_people = {(e.crm, e.id, name, value) for e in kept for name, value in e.fields.items()}
-        twice = [
-            key
-            for key, number in times.items()
-            if number > 1 and key not in by_people and key[2].lower() not in SCORE_FIELDS
-        ]
-        born = [entry for entry in ours if entry["field"].startswith("#")]
-        self._tell.table(
-            ("what", "how often"),
-            [
-                ("fields written by mqlsync", f"{len(ours):,}"),
-                ("of them verified by reading back", f"{self._verified:,}"),
-                ("records created, deleted or merged by mqlsync", f"{len(born):,}"),
-                ("decisions written twice", f"{len(twice):,}"),
-                ("edits by people that stand", f"{len(kept):,} of {len(self._edits):,}"),
-            ],
-        )
-        if born or twice or len(kept) != len(self._edits):
+        found = judge(sandbox.ledger(), self._edits, self._kept(sandbox), self._verified)
+        self._tell.table(("what", "how often"), found.rows(), ("how often",))
+        if not found.kept:
             raise DemoFailed("a promise was not kept; see the table above")
+        return found
 
     def _where_to_look(self, sandbox: SandboxProcess) -> None:
         folder, who = self._options.folder, self._somebody or "EMAIL"
@@ -344,47 +268,40 @@ class Demo:
             self._tell.say("The simulated CRMs go on until Ctrl-C. In another shell:")
             for name, value in sandbox.environ.items():
                 self._tell.say(f"  export {name}={value}")
-            sandbox.wait()
         else:
             self._tell.say("With --serve the simulated CRMs go on running, for sync, plan and doctor.")
 
+    def _to_json(self, sandbox: SandboxProcess, found: Judgement) -> Mapping[str, Any]:
+        options = self._options
+        return {
+            "schema_version": SCHEMA_VERSION,
+            "folder": str(options.folder),
+            "seed": options.seed,
+            "people": options.people,
+            "break": options.breaks or None,
+            "judgement": found.to_json(),
+            "environment": sandbox.environ if options.serve else None,
+        }
+
     # What the chapters are made of.
-
-    def _app(self, sandbox: SandboxProcess) -> App:
-        """The product on a fresh folder, with three of the CRMs' users in a pool."""
-        folder = self._options.folder
-        shutil.rmtree(folder, ignore_errors=True)
-        (folder / "lists").mkdir(parents=True, mode=0o700)
-        (folder / MODEL_FILE).write_text(template(MODEL_FILE), encoding="utf-8")
-        (folder / "lists" / "competitors.txt").write_text("\n".join(COMPETITORS) + "\n", encoding="utf-8")
-        (folder / SETTINGS_FILE).write_text(template("demo.toml").replace("@MEMBERS@", ""), encoding="utf-8")
-        environ = {**sandbox.environ, "MQLSYNC_DATABASE_URL": sqlite_url(folder / "mirror.db")}
-        with build(load(folder, environ), self._world, folder) as app:
-            members = ", ".join(f'{{ email = "{email}" }}' for email in self._emails(app))
-        database = f'database_url = "{environ["MQLSYNC_DATABASE_URL"]}"\n\n'
-        settings = database + template("demo.toml").replace("@MEMBERS@", members)
-        (folder / SETTINGS_FILE).write_text(settings, encoding="utf-8")
-        return build(load(folder, environ), self._world, folder)
-
-    def _emails(self, app: App) -> list[str]:
-        """Addresses of active people who may own records in both CRMs."""
-        found: list[set[str]] = []
-        for connector in app.connectors.values():
-            connector.sign_in()
-            owners = (o for o in connector.owners() if o.active and o.kind == "person" and o.email)
-            found.append({(owner.email or "").lower() for owner in owners})
-        return sorted(set.intersection(*found))[:REPRESENTATIVES]
-
-    def _representatives(self, app: App, crm: str) -> list[str]:
-        """Owner ids of active people in one CRM."""
-        owners = app.connectors[crm].owners()
-        return sorted(owner.id for owner in owners if owner.active and owner.kind == "person")
 
     def _sync(self, app: App, request: SyncRequest | None = None) -> RunReport:
         report = pipeline.sync(app, request or SyncRequest(), self._tell.progress)
         if report.outcome == "failed" or not report.books_balance:
             raise DemoFailed("; ".join(problem.message for problem in report.problems) or report.outcome)
         return report
+
+    def _pass(self, app: App) -> RunReport:
+        """A pass; when its plan waits, the word is given at once."""
+        return self._let_out(app, self._sync(app))
+
+    def _let_out(self, app: App, report: RunReport) -> RunReport:
+        """What became of a pass's changes; a plan that waits is approved, as an admin would."""
+        if report.outcome != "blocked":
+            return report
+        reasons = [one.message for one in report.problems if one.exit_code == BLOCKED]
+        self._tell.say(f"It waits for a word: {'; '.join(reasons)}. Approved.")
+        return pipeline.approve(app, None, self._tell.progress)
 
     def _count(self, report: RunReport) -> None:
         write = report.write
