@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from config.errors import nearest
 from config.hours import ABSENCE_EXAMPLE, EXAMPLE, HoursFault, parse_absence, parse_hours
-from config.running_faults import running_faults
+from config.running_faults import OBJECT, OBJECT_EXAMPLE, running_faults
 from config.schema import variable_name
 from config.settings import (
     STAGES,
@@ -185,10 +185,8 @@ def _mapping(settings: Settings) -> Iterator[Finding]:
 
 def _pulled_objects(settings: Settings) -> Iterator[Finding]:
     for name in settings.pull.objects:
-        crm, dot, rest = name.partition(".")
-        if crm not in ("salesforce", "hubspot") or not dot or not re.fullmatch(r"\w+", rest, re.ASCII):
-            expected = "salesforce.OBJECT or hubspot.OBJECT, such as salesforce.EmailMessage"
-            yield Finding(("pull", "objects", name), "this names no object", expected)
+        if not OBJECT.fullmatch(name):
+            yield Finding(("pull", "objects", name), "this names no object", OBJECT_EXAMPLE)
     sources = {rule.source for rule in settings.engagement.rules}
     for name, chosen in settings.pull.objects.items():
         if chosen.on and name.startswith("salesforce.") and name.endswith("__c") and name not in sources:

@@ -24,9 +24,11 @@ class ScheduleSettings(Section):
     pull: str = "5m"
     """Pull, match, score, decide and write, apart from what has a time of its own below."""
     salesforce: str = ""
-    """Pull Salesforce; "" is with `pull`. Single objects: `pull.objects.*.every`."""
+    """Pull Salesforce; "" is with `pull`."""
     hubspot: str = ""
-    """Pull HubSpot; "" is with `pull`. Single objects: `pull.objects.*.every`."""
+    """Pull HubSpot; "" is with `pull`."""
+    objects: dict[str, str] = Field(default={})
+    """Pull single objects by themselves, not with the rest: `{ "salesforce.Opportunity" = "0 */4 * * *" }`."""
     score: str = ""
     """Match and score; "" is after every pull."""
     write: str = ""

@@ -17,6 +17,8 @@ from config.urls import address_fault, is_loopback, web_url_fault
 SHORTEST_INTERVAL: Final = 1  # second between two scheduled runs
 SHORTEST_LEASE: Final = 5  # seconds; renewed three times within
 WHEN: Final = 'an interval such as "5m" or a cron line such as "0 3 * * 0"'
+OBJECT = re.compile(r"(?:salesforce|hubspot)\.\w+", re.ASCII)
+OBJECT_EXAMPLE: Final = "salesforce.OBJECT or hubspot.OBJECT, such as salesforce.EmailMessage"
 ADDRESS = re.compile(r"[^\s@<>,;]+@[^\s@<>,;]+")
 
 
@@ -32,6 +34,7 @@ class Fault(NamedTuple):
 def running_faults(settings: Settings) -> Iterator[Fault]:
     """Everything that does not fit in [schedule], [daemon] and [alerts]."""
     yield from _schedules(settings.schedule)
+    yield from _objects(settings)
     if settings.daemon.listen and (fault := address_fault(settings.daemon.listen)):
         yield Fault(("daemon", "listen"), fault, '"HOST:PORT", or "" for nothing')
     yield from _alerts(settings.alerts)
@@ -41,8 +44,12 @@ def running_faults(settings: Settings) -> Iterator[Fault]:
 
 def _schedules(schedule: ScheduleSettings) -> Iterator[Fault]:
     for name in type(schedule).model_fields:
-        text: str = getattr(schedule, name)
-        if name == "zone" or (name in OWN_TIME and not text) or (name in MAY_BE_NEVER and text == NEVER):
+        text = getattr(schedule, name)
+        if (
+            name in ("zone", "objects")
+            or (name in OWN_TIME and not text)
+            or (name in MAY_BE_NEVER and text == NEVER)
+        ):
             continue
         if fault := schedule_fault(text):
             yield Fault(("schedule", name), fault, WHEN)
@@ -51,6 +58,23 @@ def _schedules(schedule: ScheduleSettings) -> Iterator[Fault]:
     except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
         near = nearest(schedule.zone, sorted(zoneinfo.available_timezones()))
         yield Fault(("schedule", "zone"), f'"{schedule.zone}" is not a time zone', "", near)
+
+
+def _objects(settings: Settings) -> Iterator[Fault]:
+    """Objects with times of their own; which objects there are, only the CRM knows."""
+    for name, text in settings.schedule.objects.items():
+        path: KeyPath = ("schedule", "objects", name)
+        chosen = settings.pull.objects.get(name)
+        if not OBJECT.fullmatch(name):
+            yield Fault(path, "this names no object", OBJECT_EXAMPLE)
+        elif fault := schedule_fault(text):
+            yield Fault(path, fault, WHEN)
+        elif chosen is not None and chosen.on is False:
+            yield Fault(path, f'it is never pulled: [pull.objects."{name}"] says on = false')
+        elif chosen is not None and chosen.every:
+            yield Fault(
+                path, f'[pull.objects."{name}"] says every as well: which is meant?', "one of the two"
+            )
 
 
 def _alerts(alerts: AlertsSettings) -> Iterator[Fault]:

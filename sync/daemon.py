@@ -176,7 +176,7 @@ class Service:
         self._vitals.status("waiting for the next run")
         self._vitals.trouble = report.problems[0].code if report.exit_code in FAILED else ""
         if report.exit_code not in FAILED:
-            covered = covered_by(name)
+            covered = covered_by(name, settings)
             for job in covered:
                 self._retries.pop(job, None)
             mark_begun(app, covered, started)

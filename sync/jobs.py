@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Final
+from typing import Final, NamedTuple
 
 from config.running import NEVER, ScheduleSettings
 from config.world import epoch, from_epoch
 from sync.chores import CHORES
 from sync.context import App
+from sync.mirror.engine import Connection
 from sync.mirror.runs import get_meta, set_meta
 from sync.pipeline import STAGES, SyncRequest
 from sync.schedule import due_at
@@ -18,7 +19,8 @@ CRMS: Final = ("salesforce", "hubspot")
 SCORING: Final = frozenset({"match", "score"})
 WRITING: Final = frozenset({"decide", "write"})
 PASSES: Final = ("full", "pull", *CRMS, "score", "write")
-"""Jobs that are a pass of the pipeline; the others are chores."""
+"""Jobs that are a pass of the pipeline, besides a job for each object with times of its own; the others are
+chores."""
 
 
 def schedules(settings: ScheduleSettings) -> dict[str, str]:
@@ -26,6 +28,7 @@ def schedules(settings: ScheduleSettings) -> dict[str, str]:
     found = {name: str(getattr(settings, name)) for name in (*PASSES, *CHORES)}
     if all(found[crm] for crm in CRMS):
         del found["pull"]  # nothing is left for it
+    found |= settings.objects
     return {name: text for name, text in found.items() if text not in ("", NEVER)}
 
 
@@ -43,18 +46,22 @@ def request_of(name: str, settings: ScheduleSettings) -> SyncRequest | None:
         stages -= {"score"}
     if settings.write:
         stages -= WRITING
+    if name in settings.objects:
+        crm = name.partition(".")[0]
+        return SyncRequest(only=stages, pull_crms=(crm,), pull_objects=(name,), chores=False)
+    leave = tuple(settings.objects)
     if name in CRMS:
-        return SyncRequest(only=stages, pull_crms=(name,), chores=False)
+        return SyncRequest(only=stages, pull_crms=(name,), leave_objects=leave, chores=False)
     if name == "pull":
         rest = tuple(crm for crm in CRMS if crm not in own) if own else None
-        return SyncRequest(only=stages, pull_crms=rest, chores=False)
+        return SyncRequest(only=stages, pull_crms=rest, leave_objects=leave, chores=False)
     return None
 
 
-def covered_by(name: str) -> tuple[str, ...]:
+def covered_by(name: str, settings: ScheduleSettings) -> tuple[str, ...]:
     """The jobs that need not run when this one has; itself among them."""
     if name == "full":
-        return (*PASSES, "sweep")
+        return (*PASSES, *settings.objects, "sweep")
     return (name,)
 
 
@@ -77,8 +84,30 @@ def overdue(app: App, now: datetime) -> list[str]:
         if due_at(text, _moment(started[name]), now, settings.zone) <= now
     ]
     if "full" in due:
-        return [name for name in due if name == "full" or name not in covered_by("full")]
+        covered = covered_by("full", settings)
+        return [name for name in due if name == "full" or name not in covered]
     return due
+
+
+class Entry(NamedTuple):
+    """A line of the timetable: a job, its schedule, when it last began and begins next (epoch seconds)."""
+
+    job: str
+    when: str
+    last: int | None
+    next: int
+
+
+def timetable(conn: Connection, settings: ScheduleSettings, now: int) -> list[Entry]:
+    """What the daemon does next, soonest first; nothing before a daemon first served this mirror."""
+    began = {name: get_meta(conn, f"job.{name}") for name in schedules(settings)}
+    if not any(began.values()):
+        return []
+    entries = []
+    for name, when in schedules(settings).items():
+        due = due_at(when, _moment(began[name]), from_epoch(now), settings.zone)
+        entries.append(Entry(name, when, None if began[name] is None else int(began[name] or 0), epoch(due)))
+    return sorted(entries, key=lambda entry: (entry.next, entry.job))
 
 
 def mark_begun(app: App, names: Sequence[str], at: datetime) -> None:

@@ -31,7 +31,7 @@ from sync.stages.match import match
 from sync.stages.plan import PlanView, make_plan
 from sync.stages.plan import approve as release_plan
 from sync.stages.plan import reject as drop_plan
-from sync.stages.pull import misfit, pull
+from sync.stages.pull import Which, misfit, pull
 from sync.stages.recheck import recheck
 from sync.stages.reconcile import LAST, Reconciled
 from sync.stages.reconcile import reconcile as compare
@@ -51,7 +51,9 @@ class SyncRequest:
     """What a pass is to do.
 
     `as_of`, `known_at`: epoch seconds; a score as of another moment decides nothing. `pull_crms`: pull these
-    alone, and serve all (`crm`: serve that one alone). `chores`: look also at what is due once a day.
+    alone, and serve all (`crm`: serve that one alone). `pull_objects`: pull these alone (`salesforce.Lead`),
+    whenever they were last; `leave_objects`: not these, they have times of their own. `chores`: look also at
+    what is due once a day.
     """
 
     only: frozenset[str] = STAGES
@@ -61,6 +63,8 @@ class SyncRequest:
     as_of: int | None = None
     known_at: int | None = None
     pull_crms: tuple[str, ...] | None = None
+    pull_objects: tuple[str, ...] | None = None
+    leave_objects: tuple[str, ...] = ()
     chores: bool = True
 
     def to_json(self) -> dict[str, Any]:
@@ -70,9 +74,9 @@ class SyncRequest:
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> SyncRequest:
         """What `to_json` gave."""
-        crms = value.get("pull_crms")
-        pull_crms = None if crms is None else tuple(crms)
-        return cls(**{**value, "only": frozenset(value["only"]), "pull_crms": pull_crms})
+        lists = ("pull_crms", "pull_objects", "leave_objects")
+        given = {name: tuple(value[name]) for name in lists if value.get(name) is not None}
+        return cls(**{**value, "only": frozenset(value["only"]), **given})
 
 
 @contextmanager
@@ -108,7 +112,8 @@ def run_under_lease(
         if "pull" in request.only:
             for crm in reached:
                 if request.pull_crms is None or crm in request.pull_crms:
-                    report.pull[crm] = pull(ctx, crm, full=request.full, on_problem=report.problems.append)
+                    which = Which(request.full, request.pull_objects, request.leave_objects)
+                    report.pull[crm] = pull(ctx, crm, which, on_problem=report.problems.append)
         settle(ctx, report, request)
         if request.chores and not request.dry_run:
             retention.daily(base)

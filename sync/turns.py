@@ -107,7 +107,7 @@ def due_now(app: App, now: datetime) -> list[str]:
     overdue(app, now)  # a chore that was never looked at counts from now on
     names = [name for name, at in due_times(app, now).items() if at <= now]
     if FULL in names:
-        covered = set(covered_by(FULL)) - {FULL}
+        covered = set(covered_by(FULL, app.settings.schedule)) - {FULL}
         return [name for name in names if name not in covered]
     return names
 

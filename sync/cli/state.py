@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 import typer
@@ -16,6 +17,7 @@ from sync.cli.session import Session
 from sync.cli.times import ago, shown
 from sync.cli.words import crm_name, unknown
 from sync.core.counted import some
+from sync.jobs import Entry, timetable
 from sync.mirror import audit, budget, failures, outbox
 from sync.mirror.runs import runs as list_runs
 from sync.reports import SCHEMA_VERSION
@@ -46,14 +48,18 @@ def status(
         while True:
             now = epoch(session.world.now())
             found = status_of(opened.mirror, tuple(opened.connectors), now, opened.settings)
+            with opened.mirror.read() as conn:
+                following = timetable(conn, opened.settings.schedule, now)
+            document = {**found.to_json(), "schedule": [_entry_json(entry) for entry in following]}
             if session.options.json and watch:
-                session.out.json_line(found.to_json())
+                session.out.json_line(document)
             elif session.options.json:
-                session.out.json(found.to_json())
+                session.out.json(document)
             else:
                 if watch:
                     session.out.line(f"{shown(now)} UTC", "note")
                 _show(session, found)
+                _show_schedule(session, following)
             if not watch or (check and found.state != "ok"):
                 return CHECK_CODES[found.state] if check else 0
             session.world.sleep(WATCH_EVERY)
@@ -88,6 +94,16 @@ def _show(session: Session, found: Status) -> None:
         out.line(
             f"{crm_name(crm)} calls today: {_calls(view.used)} of {_calls(view.limit)}, ours {view.ours:,}"
         )
+
+
+def _show_schedule(session: Session, following: Sequence[Entry]) -> None:
+    if following:
+        named = (f"{entry.job} {shown(entry.next)} ({entry.when})" for entry in following)
+        session.out.line("next by the daemon (UTC): " + ", ".join(named))
+
+
+def _entry_json(entry: Entry) -> dict[str, Any]:
+    return {"job": entry.job, "when": entry.when, "last": iso_z(entry.last), "next": iso_z(entry.next)}
 
 
 def _calls(number: int | None) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
+from config.errors import nearest
 from config.world import epoch
 from connectors.base import Connector
 from connectors.errors import AuthFailed, ConnectorError, NotOffered, QuotaSpent, Retriable, RightMissing
@@ -111,6 +112,7 @@ def _known(owner: Owner) -> KnownOwner:
 
 def _feeds(patient: Patient, connector: Connector, identity: Identity) -> Iterator[Finding]:
     """May we read every feed? Asked by asking: what changed within the last minute."""
+    yield from _objects_named(patient, connector)
     since = epoch(patient.world.now()) + int(identity.skew_seconds) - RECENT
     readable = 0
     for feed in connector.feeds():
@@ -125,6 +127,21 @@ def _feeds(patient: Patient, connector: Connector, identity: Identity) -> Iterat
         else:
             readable += 1
     yield Finding("feeds", Level.OK, f"{readable} feeds can be read", crm=connector.crm)
+
+
+def _objects_named(patient: Patient, connector: Connector) -> Iterator[Finding]:
+    """Objects that the configuration speaks of and that are no feed's: what it says of them does nothing."""
+    known = sorted({f"{feed.crm}.{feed.object}" for feed in connector.feeds()})
+    off = {name for name, chosen in patient.settings.pull.objects.items() if not chosen.on}
+    named = {name: f'[pull.objects."{name}"]' for name in patient.settings.pull.objects if name not in off}
+    named |= {name: f'schedule.objects."{name}"' for name in patient.settings.schedule.objects}
+    for name, key in named.items():
+        if name.startswith(f"{connector.crm}.") and name not in known:
+            near = nearest(name, known)
+            meant = f"; did you mean {near}?" if near else ""
+            message = f"{key} does nothing: {name} is not pulled{meant}"
+            remedy = "correct the name, or switch it on by [pull.objects] or a rule of [engagement]"
+            yield Finding("feeds", Level.WARNING, message, remedy, connector.crm)
 
 
 def _unread(feed: Feed, error: ConnectorError) -> Finding:

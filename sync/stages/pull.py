@@ -9,7 +9,7 @@ for every feed of the CRM, in its order:
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Final
@@ -39,6 +39,22 @@ LARGEST_SKEW: Final = 600.0
 """Seconds between the CRM's clock and ours beyond which times cannot be compared any more."""
 
 
+@dataclass(frozen=True, slots=True)
+class Which:
+    """What of a CRM is to be pulled. Objects are named with their CRM, as in `salesforce.Lead`.
+
+    `full`: read everything again from the beginning, then sweep for records that silently went. `only`: these
+    objects alone, whenever they were last. `leave`: not these, unless the last time was cut short.
+    """
+
+    full: bool = False
+    only: Collection[str] | None = None
+    leave: Collection[str] = ()
+
+
+ALL: Final = Which()
+
+
 @dataclass(slots=True)
 class Pass:
     """One CRM being pulled."""
@@ -47,7 +63,7 @@ class Pass:
     connector: Connector
     counts: dict[str, FeedCounts]
     on_problem: OnProblem
-    full: bool
+    which: Which
     problems: int = 0
 
     def report(self, problem: RunProblem) -> None:
@@ -69,12 +85,9 @@ class Pass:
             self.of(object_name).calls += self.connector.calls - before
 
 
-def pull(ctx: Context, crm: str, *, full: bool = False, on_problem: OnProblem) -> dict[str, FeedCounts]:
-    """Pull everything that is new in one CRM; counts per object. Problems go to `on_problem`, never up.
-
-    `full`: read everything again from the beginning, then sweep for records that silently went.
-    """
-    this = Pass(ctx, ctx.connectors[crm], {}, on_problem, full)
+def pull(ctx: Context, crm: str, which: Which = ALL, *, on_problem: OnProblem) -> dict[str, FeedCounts]:
+    """Pull everything that is new in one CRM; counts per object. Problems go to `on_problem`, never up."""
+    this = Pass(ctx, ctx.connectors[crm], {}, on_problem, which)
     with pulling(ctx.mirror, crm):
         try:
             feeds = _feeds(this)
@@ -87,7 +100,7 @@ def pull(ctx: Context, crm: str, *, full: bool = False, on_problem: OnProblem) -
             trouble = _pull_feed(this, feed)
             if trouble is not None and trouble.stops_crm:
                 break
-        if this.problems == 0:
+        if this.problems == 0 and which.only is None:
             with ctx.mirror.write() as conn:
                 set_meta(conn, f"pulled_at:{crm}", str(ctx.run.now))
     return this.counts
@@ -95,7 +108,7 @@ def pull(ctx: Context, crm: str, *, full: bool = False, on_problem: OnProblem) -
 
 def sweep_only(ctx: Context, crm: str, on_problem: OnProblem) -> dict[str, FeedCounts]:
     """Sweep every object of one CRM without reading the rest again; counts per object."""
-    this = Pass(ctx, ctx.connectors[crm], {}, on_problem, full=True)
+    this = Pass(ctx, ctx.connectors[crm], {}, on_problem, Which(full=True))
     try:
         for feed in _feeds(this):
             if feed.swept:
@@ -108,7 +121,7 @@ def sweep_only(ctx: Context, crm: str, on_problem: OnProblem) -> dict[str, FeedC
 
 def refetch(ctx: Context, crm: str, object_name: str, ids: Sequence[str]) -> dict[str, FeedCounts]:
     """Read these records again, now, by their ids; counts per object. Raises the connector's errors."""
-    this = Pass(ctx, ctx.connectors[crm], {}, lambda _: None, full=False)
+    this = Pass(ctx, ctx.connectors[crm], {}, lambda _: None, ALL)
     wanted = list(dict.fromkeys(ids))
     for start in range(0, len(wanted), FETCH_BATCH):
         with this.calling(object_name):
@@ -134,17 +147,19 @@ def _feeds(this: Pass) -> Sequence[Feed]:
 
 def _due(this: Pass, feed: Feed) -> bool:
     """Whether a feed is on, and its time has come; one that was not read to its end is always due."""
-    chosen = this.ctx.settings.pull.objects.get(f"{feed.crm}.{feed.object}")
-    if chosen is not None and chosen.on is False:
+    name, which = f"{feed.crm}.{feed.object}", this.which
+    chosen = this.ctx.settings.pull.objects.get(name)
+    if (chosen is not None and chosen.on is False) or (which.only is not None and name not in which.only):
         return False
     every = max(feed.every, chosen.every if chosen is not None else 0)
-    if every == 0 or this.full:
+    left = name in which.leave
+    if which.full or (every == 0 and not left):
         return True
     with this.ctx.mirror.read() as conn:
         stored = cursors.load(conn, feed)
     if stored is None or stored.completed_at is None or stored.stored_at > stored.completed_at:
         return True
-    return this.ctx.run.now - stored.completed_at >= every
+    return not left and this.ctx.run.now - stored.completed_at >= every
 
 
 def misfit(ctx: Context, crm: str, identity: Identity) -> RunProblem | None:
@@ -170,7 +185,7 @@ def _pull_feed(this: Pass, feed: Feed) -> Trouble | None:
     try:
         with this.calling(feed.object):
             _turn_pages(this, feed)
-            if this.full and feed.swept:
+            if this.which.full and feed.swept:
                 this.problems += sweep.sweep(
                     this.ctx, this.connector, feed, this.of(feed.object), this.on_problem
                 )
@@ -194,7 +209,7 @@ def _turn_pages(this: Pass, feed: Feed) -> None:
         stored = cursors.load(conn, feed)
         shape_then = get_meta(conn, f"shape:{feed.name}")
     start = beginning(
-        stored.cursor if stored else None, full=this.full, shape_then=shape_then, shape_now=shape_now
+        stored.cursor if stored else None, full=this.which.full, shape_then=shape_then, shape_now=shape_now
     )
     if start is None and stored is not None and feed.kind is FeedKind.DELETIONS:
         start = Cursor(since_ms=0)  # a log: as far back as it reaches, not just where a first pass begins

@@ -15,7 +15,7 @@ from sync.context import Context, RunClock
 from sync.mirror.engine import Mirror
 from sync.reports import FeedCounts, MatchCounts, RunProblem
 from sync.stages.match import match
-from sync.stages.pull import pull
+from sync.stages.pull import Which, pull
 from tests.databases import mirror_url
 from tests.world import SimulatedWorld
 
@@ -46,7 +46,7 @@ class Small:
         ctx = self.run()
         names = [crm] if crm else list(self.connectors)
         self.problems.clear()
-        return {name: pull(ctx, name, full=full, on_problem=self.problems.append) for name in names}
+        return {name: pull(ctx, name, Which(full=full), on_problem=self.problems.append) for name in names}
 
     def match(self) -> MatchCounts:
         return match(self.run())

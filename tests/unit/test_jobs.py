@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -13,20 +16,21 @@ from config.running import ScheduleSettings
 from sync.app import build
 from sync.chores import CHORES
 from sync.cli.exits import ending
-from sync.jobs import overdue, request_of, schedules
-from sync.pipeline import STAGES
+from sync.jobs import covered_by, mark_begun, overdue, request_of, schedules, timetable
+from sync.pipeline import STAGES, SyncRequest
 from sync.status import status_of
+from sync.turns import due_now
 from tests.acceptance.site import made
 from tests.unit.test_daemon import Daemon, anna
 
 DAY = 86_400
 
 
-def settings(**given: str) -> ScheduleSettings:
+def settings(**given: Any) -> ScheduleSettings:
     return ScheduleSettings.model_validate(given)
 
 
-def stages(name: str, **given: str) -> tuple[set[str], Any]:
+def stages(name: str, **given: Any) -> tuple[set[str], Any]:
     """What a job does, and which CRMs it pulls (None: all)."""
     request = request_of(name, settings(**given))
     assert request is not None
@@ -51,6 +55,25 @@ def test_what_has_a_time_of_its_own_is_left_out_of_the_pull() -> None:
 
 def test_two_crms_with_their_own_times_leave_nothing_to_the_pull() -> None:
     assert "pull" not in schedules(settings(salesforce="5m", hubspot="15m"))
+
+
+OBJECTS = {"objects": {"salesforce.Task": "0 3 * * *", "hubspot.contacts": "10m"}}
+
+
+def test_an_object_with_times_of_its_own_is_a_job_and_left_out_of_the_others() -> None:
+    found = schedules(settings(**OBJECTS))
+    assert (found["salesforce.Task"], found["hubspot.contacts"]) == ("0 3 * * *", "10m")
+    assert stages("salesforce.Task", **OBJECTS) == (set(STAGES), ("salesforce",))
+    own = request_of("salesforce.Task", settings(**OBJECTS))
+    rest = request_of("pull", settings(**OBJECTS))
+    full = request_of("full", settings(**OBJECTS))
+    assert own is not None and rest is not None and full is not None  # noqa: PT018 (for the types)
+    assert (own.pull_objects, own.leave_objects) == (("salesforce.Task",), ())
+    assert (rest.pull_objects, rest.leave_objects) == (None, ("salesforce.Task", "hubspot.contacts"))
+    assert (full.pull_objects, full.leave_objects) == (None, ())
+    assert {*OBJECTS["objects"], "pull"} < set(covered_by("full", settings(**OBJECTS)))
+    assert SyncRequest.from_json(json.loads(json.dumps(own.to_json()))) == own
+    assert SyncRequest.from_json(json.loads(json.dumps(rest.to_json()))) == rest
 
 
 def test_never_is_never() -> None:
@@ -160,3 +183,117 @@ def test_no_comparison_by_a_model_that_cannot_be_read(daemon: Daemon) -> None:
     assert "reconcile" not in daemon.last.report
     daemon.service.tick("retention")
     assert daemon.last.kind == "daemon:retention"
+
+
+# --- objects with times of their own ------------------------------------------------------------------
+
+
+def with_objects(daemon: Daemon, zone: str, **objects: str) -> None:
+    """From now on these objects have a schedule, by the clock of that zone."""
+    told = {"objects": {name.replace("_", "."): text for name, text in objects.items()}, "zone": zone}
+    never = dict.fromkeys(("full", "sweep", "reconcile", "sample", "retention"), "never")
+    given = settings(**told, **never)
+    daemon.app.settings = daemon.app.settings.model_copy(update={"schedule": given})
+
+
+def pulled_by(daemon: Daemon, name: str) -> set[str]:
+    """What a run of that job pulled."""
+    daemon.service.tick(name)
+    assert daemon.last.kind == f"daemon:{name}"
+    return {f"{crm}.{feed}" for crm, feeds in daemon.last.report["pull"].items() for feed in feeds}
+
+
+def test_an_object_is_pulled_by_its_cron_line_and_not_with_the_rest(daemon: Daemon) -> None:
+    with_objects(daemon, "UTC", salesforce_Lead="0 12 * * *")
+    world = daemon.site.world  # it is 9 o'clock
+    assert due(daemon) == ["pull", "salesforce.Lead"], "neither ever ran"
+    assert "salesforce.Lead" in pulled_by(daemon, "pull"), "what was never read is not left"
+    assert pulled_by(daemon, "salesforce.Lead") == {"salesforce.Lead"}
+    world.advance(300)
+    daemon.site.lead("ben@acme.example")
+    assert due(daemon) == ["pull"]
+    rest = pulled_by(daemon, "pull")
+    assert "salesforce.Lead" not in rest
+    assert {"salesforce.Contact", "hubspot.contacts"} <= rest
+    world.advance(3 * 3600)
+    assert due(daemon) == ["pull", "salesforce.Lead"]
+    assert pulled_by(daemon, "salesforce.Lead") == {"salesforce.Lead"}
+    assert daemon.last.report["pull"]["salesforce"]["Lead"]["stored"] == 1
+    assert daemon.last.report["match"]["people"] == 2
+    assert due(daemon) == ["pull"]
+
+
+def test_an_object_may_be_pulled_more_often_than_the_rest(daemon: Daemon) -> None:
+    with_objects(daemon, "UTC", hubspot_contacts="30s")
+    for name in due(daemon):
+        daemon.service.tick(name)
+    daemon.site.world.advance(31)
+    assert due(daemon) == ["hubspot.contacts"]
+    assert pulled_by(daemon, "hubspot.contacts") == {"hubspot.contacts"}
+    now = int(daemon.site.world.now().timestamp())
+    with daemon.app.mirror.read() as conn:
+        lines = timetable(conn, daemon.app.settings.schedule, now)
+    assert [(one.job, one.when) for one in lines] == [("hubspot.contacts", "30s"), ("pull", "5m")]
+    assert all(one.last is not None and one.next - one.last in (30, 300) for one in lines)
+
+
+@pytest.mark.sqlite("about the clock")
+@pytest.mark.parametrize(
+    ("zone", "day"), [("Europe/Berlin", "2027-03-28"), ("America/New_York", "2026-11-01")], ids=str
+)
+def test_an_objects_night_comes_once_where_the_clock_is_changed(daemon: Daemon, zone: str, day: str) -> None:
+    """At half past two, which one of these days skips, and at half past one, which the other has twice."""
+    with_objects(daemon, zone, salesforce_Lead="30 2 * * *", salesforce_Contact="30 1 * * *")
+    world = daemon.site.world
+    start = datetime.fromisoformat(f"{day}T00:00").replace(tzinfo=ZoneInfo(zone)) - timedelta(days=1)
+    world.advance(start - world.now())
+    mark_begun(daemon.app, ["pull", "salesforce.Lead", "salesforce.Contact"], start)
+    ran: list[tuple[str, str]] = []
+    while world.now() < start + timedelta(days=3):
+        world.advance(600)
+        for name in set(due(daemon)) - {"pull"}:
+            mark_begun(daemon.app, [name], world.now())
+            ran.append((name, world.now().astimezone(ZoneInfo(zone)).date().isoformat()))
+    days = {date for _, date in ran}
+    assert len(days) == 3
+    assert sorted(ran) == sorted(
+        (name, date) for name in ("salesforce.Contact", "salesforce.Lead") for date in days
+    )
+
+
+def test_a_worker_gives_an_object_its_turn(daemon: Daemon) -> None:
+    with_objects(daemon, "UTC", hubspot_contacts="1h")
+    now = daemon.site.world.now()
+    mark_begun(daemon.app, ["pull", "hubspot.contacts"], now)
+    assert due_now(daemon.app, now + timedelta(minutes=5)) == ["pull"]
+    assert due_now(daemon.app, now + timedelta(hours=1)) == ["pull", "hubspot.contacts"]
+
+
+@pytest.mark.sqlite("about words on the screen")
+def test_status_tells_what_comes_next_once_a_daemon_has_served(daemon: Daemon) -> None:
+    site = daemon.site
+    assert site.json("status")["schedule"] == []
+    site.replace("[schedule]\n", '[schedule]\nobjects = { "salesforce.Lead" = "0 12 * * *" }\n')
+    daemon.app.settings = load(site.folder, site.environ)
+    mark_begun(daemon.app, ["pull", "salesforce.Lead"], site.world.now())
+    lines = {one["job"]: one for one in site.json("status")["schedule"]}
+    assert lines["salesforce.Lead"] == {
+        "job": "salesforce.Lead",
+        "when": "0 12 * * *",
+        "last": "2026-11-02T09:00:00Z",
+        "next": "2026-11-02T12:00:00Z",
+    }
+    assert "salesforce.Lead 2026-11-02 12:00 (0 12 * * *)" in site.run("status").out
+
+
+@pytest.mark.sqlite("about the configuration")
+def test_doctor_names_objects_that_nothing_pulls(daemon: Daemon) -> None:
+    daemon.site.replace("[schedule]\n", '[schedule]\nobjects = { "salesforce.Leads" = "0 12 * * *" }\n')
+    said = [one for one in daemon.site.json("doctor")["checks"] if "does nothing" in one["message"]]
+    assert [(one["level"], one["message"]) for one in said] == [
+        (
+            "warning",
+            'schedule.objects."salesforce.Leads" does nothing: salesforce.Leads is not pulled; '
+            "did you mean salesforce.Lead?",
+        )
+    ]

@@ -29,6 +29,30 @@ VALUES: list[tuple[str, str]] = [
         '[schedule]\nfull = ""',
         f"schedule.full: neither an interval nor a cron line of five fields; {SCHEDULE}",
     ),
+    (
+        '[schedule.objects]\n"salesforce.Lead" = "never"',
+        f"schedule.objects.salesforce.Lead: neither an interval nor a cron line of five fields; {SCHEDULE}",
+    ),
+    (
+        '[schedule.objects]\n"salesforce.Lead" = "0 3 * * 8"',
+        f"schedule.objects.salesforce.Lead: the day of the week of this cron line cannot be read; {SCHEDULE}",
+    ),
+    (
+        '[schedule.objects]\n"Lead" = "5m"',
+        "schedule.objects.Lead: this names no object; expected salesforce.OBJECT or hubspot.OBJECT",
+    ),
+    (
+        "[schedule]\nobjects = 5",
+        "schedule.objects: 5 does not fit; expected a table",
+    ),
+    (
+        '[schedule.objects]\n"salesforce.Lead" = "5m"\n[pull.objects."salesforce.Lead"]\nevery = "1h"',
+        'schedule.objects.salesforce.Lead: [pull.objects."salesforce.Lead"] says every as well',
+    ),
+    (
+        '[schedule.objects]\n"salesforce.Task" = "5m"\n[pull.objects."salesforce.Task"]\non = false',
+        'schedule.objects.salesforce.Task: it is never pulled: [pull.objects."salesforce.Task"] says',
+    ),
     ('[hubspot]\napi_version = "four"', "hubspot.api_version: this is no version of the API"),
     (
         "[salesforce]\napi_version = 64",
