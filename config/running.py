@@ -28,7 +28,7 @@ class ScheduleSettings(Section):
     hubspot: str = ""
     """Pull HubSpot; "" is with `pull`."""
     objects: dict[str, str] = Field(default={})
-    """Pull single objects by themselves, not with the rest: `{ "salesforce.Opportunity" = "0 */4 * * *" }`."""
+    """Pull single objects by themselves, not with the rest: `{ "salesforce.Task" = "0 */4 * * *" }`."""
     score: str = ""
     """Match and score; "" is after every pull."""
     write: str = ""

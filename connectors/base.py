@@ -110,6 +110,10 @@ class Connector(Protocol):
         """The task or note that carries this mark; None when there is none."""
         ...
 
+    def task_right(self, kind: str) -> str | None:
+        """Why our user may make no task (or note); "" when it may, None when the CRM does not tell."""
+        ...
+
     def owners(self) -> Sequence[Owner]:
         """Users and queues, inactive ones too."""
         ...

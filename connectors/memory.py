@@ -253,6 +253,9 @@ class MemoryConnector:
         self._calls += 1
         return next((ref for ref, made in self.tasks.items() if made.mark == task.mark), None)
 
+    def task_right(self, kind: str) -> str | None:  # noqa: ARG002
+        return ""
+
     def owners(self) -> Sequence[Owner]:
         return list(self.people_who_own.values())
 

@@ -10,7 +10,7 @@ from typing import Any, Final
 from config.settings import Settings, parse_duration
 from config.world import iso_z
 from sync.core.counted import some
-from sync.mirror import budget, failures, handoffs, health, outbox, plans
+from sync.mirror import budget, failures, handoffs, health, outbox, plans, tasks
 from sync.mirror.budget import BudgetView
 from sync.mirror.engine import Mirror
 from sync.mirror.runs import RunView, get_meta, runs
@@ -71,7 +71,7 @@ def status_of(mirror: Mirror, crms: Sequence[str], now: int, settings: Settings)
     with mirror.read() as conn:
         since = health.fresh_since(conn)
         open_now = outbox.waiting_by_state(conn)
-        unreadable = len(failures.unreadable(conn))
+        unreadable = len(failures.unreadable(conn)) + len(tasks.failed(conn))
         pauses = failures.paused(conn)
         waiting_plans = plans.pending(conn)
         past = runs(conn, limit=20)

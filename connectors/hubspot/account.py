@@ -9,9 +9,19 @@ from datetime import timedelta
 from functools import partial
 from typing import Any, Final, NamedTuple, TypeVar
 
+import msgspec
+
 from config.settings import HubSpotSettings
 from config.world import World
-from connectors.errors import AuthFailed, BrokenReply, NotOffered, QuotaSpent, Retriable
+from connectors.errors import (
+    AuthFailed,
+    BrokenReply,
+    NotOffered,
+    QuotaSpent,
+    RecordRejected,
+    Retriable,
+    RightMissing,
+)
 from connectors.fields import from_json
 from connectors.hubspot.client import Query, Transport
 from connectors.hubspot.paths import Paths
@@ -43,6 +53,10 @@ class Answer(NamedTuple):
     value: Any
     server_ms: int
     status: int
+
+
+class _TokenInfo(msgspec.Struct):
+    scopes: list[str]
 
 
 class Account:
@@ -97,6 +111,17 @@ class Account:
         return self._retrier.write(
             lambda: self._authorised("POST", path, (), body, what, "write", self._general, REFUSALS)
         )
+
+    def granted_scopes(self) -> frozenset[str] | None:
+        """What a private app's token may do; None where it is not told ("Private apps", token info)."""
+        if self._tokens.renewable:
+            return None  # of an OAuth app: its token would have to stand in a URL
+        body = {"tokenKey": self._tokens.current()}
+        try:
+            answer = self.read(_TokenInfo, "token_info", body=body)
+        except (AuthFailed, NotOffered, RightMissing, RecordRejected, BrokenReply):
+            return None
+        return frozenset(answer.value.scopes)
 
     def server_now_ms(self) -> int:
         """The server's clock as far as known, epoch ms."""

@@ -25,7 +25,7 @@ from connectors.hubspot.parallel import FIRST_SYNC, FirstSync
 from connectors.hubspot.reader import AccountDetails, Batch, ObjectPage, Row
 from connectors.hubspot.records import COMPANIES, CONTACTS, DEALS, read_row
 from connectors.hubspot.replies import CRM
-from connectors.hubspot.tasks import Tasks
+from connectors.hubspot.tasks import TASK_SCOPE, Tasks
 from connectors.hubspot.writer import WRITE_BATCH, Writer
 from connectors.options import PullOptions
 from connectors.records import (
@@ -284,6 +284,12 @@ class HubSpotConnector:
 
     def find_task(self, task: NewTask) -> RecordRef | None:
         return self._tasks.find(task)
+
+    def task_right(self, kind: str) -> str | None:
+        granted = self._account.granted_scopes()
+        if granted is None or TASK_SCOPE in granted:
+            return None if granted is None else ""
+        return f"the token has no scope {TASK_SCOPE}, which a {kind} needs"
 
     def owners(self) -> Sequence[Owner]:
         return self._owners.all()

@@ -40,6 +40,7 @@ NUMBERED: Final[Mapping[str, str]] = {
     "lists": "/crm/v3/lists/search",
     "memberships": "/crm/v3/lists/{list}/memberships",
     "token": "/oauth/v1/token",
+    "token_info": "/oauth/v2/private-apps/get/access-token-info",
 }
 
 DATED: Final[Mapping[str, str]] = {

@@ -30,6 +30,8 @@ from connectors.hubspot.records import CONTACTS, read_row
 from connectors.hubspot.replies import CRM, Reply, code_of, problem, property_of
 from connectors.records import NewTask, Outcome, OutcomeKind, RecordRef, RefusalClass
 
+TASK_SCOPE: Final = "crm.objects.contacts.write"
+"""What a token needs to make either ("Scope requirements" on both pages)."""
 READ: Final = 100
 """Records in one batch read."""
 

@@ -40,7 +40,7 @@ from connectors.salesforce.live import READ_BATCH, LiveReader
 from connectors.salesforce.reader import fields_of, query_page
 from connectors.salesforce.refresh import Refresh
 from connectors.salesforce.schema import Schema
-from connectors.salesforce.tasks import Tasks
+from connectors.salesforce.tasks import Tasks, missing_right
 from connectors.salesforce.values import id18
 from connectors.salesforce.writer import WRITE_BATCH, Writer
 from connectors.throttle import Budget
@@ -195,6 +195,9 @@ class SalesforceConnector:
 
     def find_task(self, task: NewTask) -> RecordRef | None:
         return self._tasks.find(task)
+
+    def task_right(self, kind: str) -> str | None:  # noqa: ARG002 (notes are HubSpot's)
+        return missing_right(self._schema)
 
     def owners(self) -> Sequence[Owner]:
         users = self._all("User", USER_FIELDS)

@@ -32,6 +32,7 @@ class FieldInfo:
     values: tuple[str, ...] | None
     compound: bool
     length: int | None = None  # of a text; 0 in a describe means that the field has none
+    createable: bool = True
     calculated: bool = False  # a formula: its changes move no timestamp
 
     @property
@@ -49,6 +50,7 @@ class ObjectInfo:
     relations: Mapping[str, FieldInfo]
     record_types: Mapping[str, str]  # id → DeveloperName, the master one left out
     replicateable: bool
+    createable: bool = True
 
 
 class Schema:
@@ -214,7 +216,12 @@ def parse_describe(object_name: str, body: Any) -> ObjectInfo:
         if isinstance(relation := raw.get("relationshipName"), str) and info.refers_to:
             relations[relation] = info
     return ObjectInfo(
-        object_name, fields, relations, _record_types(body), bool(body.get("replicateable", True))
+        object_name,
+        fields,
+        relations,
+        _record_types(body),
+        bool(body.get("replicateable", True)),
+        body.get("createable") is not False,
     )
 
 
@@ -236,6 +243,7 @@ def _field(raw: Mapping[str, Any]) -> FieldInfo:
         values=values,
         compound=kind in ("address", "location"),
         length=length if isinstance(length := raw.get("length"), int) and length > 0 else None,
+        createable=raw.get("createable") is not False,
         calculated=raw.get("calculated") is True,
     )
 

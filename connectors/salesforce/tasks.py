@@ -10,15 +10,18 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from connectors.errors import BrokenReply, OutcomeUnknown
+from connectors.errors import BrokenReply, NotOffered, OutcomeUnknown, RightMissing
 from connectors.records import NewTask, Outcome, OutcomeKind, RecordRef, Write
 from connectors.salesforce import soql
 from connectors.salesforce.api import Api
 from connectors.salesforce.http import CRM, ErrorDetail, Reply, decode, error_details
 from connectors.salesforce.reader import fields_of, query_page
 from connectors.salesforce.refusals import refused
+from connectors.salesforce.schema import Schema
 
 TASK: Final = "Task"
+SET: Final = ("Subject", "WhoId", "OwnerId", "Description", "ActivityDate")
+"""The fields of a new task that we set."""
 SUBJECT: Final = 255
 """The most characters of `Subject` (Object Reference, Task)."""
 
@@ -58,6 +61,18 @@ class Tasks:
         found = (row for row in fields_of(rows) if task.mark in str(row.get("Subject")))
         made = next((row["Id"] for row in found if isinstance(row.get("Id"), str)), None)
         return None if made is None else RecordRef(CRM, TASK, made)
+
+
+def missing_right(schema: Schema) -> str:
+    """What keeps our user from making a task, by the describe of Task; "" when nothing does."""
+    try:
+        info = schema.describe(TASK)
+    except (NotOffered, RightMissing):
+        return f"{CRM} shows our user no object {TASK}"
+    if not info.createable:
+        return f"our user has no right to create a {TASK}"
+    closed = [name for name in SET if name not in info.fields or not info.fields[name].createable]
+    return f"our user may not set {', '.join(closed)} of a new {TASK}" if closed else ""
 
 
 def _body(task: NewTask) -> dict[str, Any]:

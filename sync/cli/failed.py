@@ -15,7 +15,7 @@ from sync.cli.session import Session
 from sync.cli.times import shown
 from sync.context import App
 from sync.core.counted import some
-from sync.mirror import audit, failures, outbox
+from sync.mirror import audit, failures, outbox, tasks
 from sync.mirror.engine import Connection
 from sync.mirror.outbox import Failed
 from sync.reports import SCHEMA_VERSION
@@ -33,7 +33,7 @@ UNREADABLE = "UNREADABLE"
 
 @command(commands, "list")
 def list_(session: Session) -> int:
-    """Changes that were refused and rows that could not be read, grouped by cause."""
+    """Changes and tasks that were refused, and rows that could not be read, grouped by cause."""
     with session.app() as opened, opened.mirror.read() as conn:
         rows = _all(conn)
     if session.options.json:
@@ -78,10 +78,11 @@ def retry(
     del yes  # nothing is asked: the next pass decides again, and limits still hold
     with session.app() as opened:
         with opened.mirror.read() as conn:
-            chosen = _chosen(outbox.failed(conn), ids or [], cause, everything)
+            chosen = _chosen(_changes(conn), ids or [], cause, everything)
         with changing(opened, dry_run) as conn:
             run_id, now = _stamp(opened)
-            count = failures.retry(conn, [row.intent_id for row in chosen], run_id, now)
+            named = [row.intent_id for row in chosen]
+            count = failures.retry(conn, named, run_id, now) + tasks.retry(conn, named)
             _audit(conn, "retry", chosen, {}, run_id, now)
     return _done(session, "queued again", count, dry_run)
 
@@ -96,16 +97,22 @@ def skip(
     """Give failed changes up for good."""
     with session.app() as opened:
         with opened.mirror.read() as conn:
-            chosen = _chosen(outbox.failed(conn), ids, None, False)
+            chosen = _chosen(_changes(conn), ids, None, False)
         with changing(opened, dry_run) as conn:
             run_id, now = _stamp(opened)
-            count = failures.skip(conn, [row.intent_id for row in chosen], reason, run_id, now)
+            named = [row.intent_id for row in chosen]
+            count = failures.skip(conn, named, reason, run_id, now) + tasks.skip(conn, named, reason, now)
             _audit(conn, "skip", chosen, {"reason": reason}, run_id, now)
     return _done(session, "given up", count, dry_run)
 
 
+def _changes(conn: Connection) -> list[Failed]:
+    """What failed and can be tried again: changes of fields, then tasks and notes of hand-offs."""
+    return [*outbox.failed(conn), *tasks.failed(conn)]
+
+
 def _all(conn: Connection) -> list[Failed]:
-    """Failed changes, then unreadable rows in the same shape."""
+    """Failed changes and tasks, then unreadable rows in the same shape."""
     unreadable = [
         Failed(
             intent_id="",
@@ -121,7 +128,7 @@ def _all(conn: Connection) -> list[Failed]:
         )
         for row in failures.unreadable(conn)
     ]
-    return [*outbox.failed(conn), *unreadable]
+    return [*_changes(conn), *unreadable]
 
 
 def failed_json(row: Failed) -> dict[str, Any]:

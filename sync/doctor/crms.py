@@ -99,6 +99,22 @@ def _write_back(patient: Patient, connector: Connector, _: Identity) -> Iterator
         )
 
 
+def _hand_off(patient: Patient, connector: Connector, _: Identity) -> Iterator[Finding]:
+    """May we make the task or note that each hand-off is to leave?"""
+    kind = patient.settings.writeback.hand_off(connector.crm)
+    if kind is None:
+        return
+    missing = connector.task_right(kind)
+    if missing:
+        remedy = f"give our user or app that right, or take hand_off out of [writeback.{connector.crm}]"
+        yield Finding("hand_off", Level.ERROR, f"no {kind} can be made: {missing}", remedy, connector.crm, 4)
+    elif missing is None:
+        message = f"whether a {kind} may be made for each hand-off, the CRM does not tell"
+        yield Finding("hand_off", Level.NOTE, message, crm=connector.crm)
+    else:
+        yield Finding("hand_off", Level.OK, f"a {kind} may be made for each hand-off", crm=connector.crm)
+
+
 def _writers(patient: Patient, connector: Connector, _: Identity) -> Iterator[Finding]:
     """Does the CRM tell who wrote a field: a person, automation, or we?"""
     for message, remedy in degraded(patient.mirror, connector, patient.settings):
@@ -190,6 +206,7 @@ OF_CRM: Final[tuple[tuple[str, CrmCheck], ...]] = (
     ("clock", _clock),
     ("quota", _quota),
     ("write_back", _write_back),
+    ("hand_off", _hand_off),
     ("writers", _writers),
     ("feeds", _feeds),
 )

@@ -416,6 +416,10 @@ REMEDIES: Final[Mapping[str, str]] = {
 }
 
 
+PREFIXES: Final = {"salesforce": "SF", "hubspot": "HS"}
+"""What the cause of a failure begins with, by CRM."""
+
+
 class Failed(NamedTuple):
     """One intent that ended badly, as `failed list` shows it."""
 
@@ -440,7 +444,7 @@ def failed(conn: Connection) -> list[Failed]:
     )
     found = []
     for one in conn.execute(query.order_by(INTENT.c.done_at, INTENT.c.id)):
-        prefix = {"salesforce": "SF", "hubspot": "HS"}.get(one.crm, one.crm.upper())
+        prefix = PREFIXES.get(one.crm, one.crm.upper())
         found.append(
             Failed(
                 intent_id=one.id,

@@ -15,7 +15,7 @@ from connectors.records import RecordRef
 from sync.core.cases import REPAIR, RESTORING
 from sync.mirror.engine import Connection
 from sync.mirror.handoffs import HAND_OFF, SPELL
-from sync.mirror.outbox import INTENT, OutboxRaced
+from sync.mirror.outbox import CHUNK, INTENT, PREFIXES, Failed, OutboxRaced
 from sync.mirror.runs import current_round
 from sync.mirror.tables import EngagementRow, HandOffTask, Score
 
@@ -25,6 +25,12 @@ ENGAGEMENT: Final[Table] = EngagementRow.metadata.tables["engagement"]
 
 SOURCES: Final = ("salesforce.task", "hubspot.tasks", "hubspot.notes")
 """Engagement sources in which tasks and notes of ours come back."""
+
+
+MARK: Final = "mqlsync"
+"""What the mark of a task begins with, before a colon."""
+PAUSED_AS: Final = "hand_off"
+"""In place of a field, in what failed and in what pauses: `mqlsync pause salesforce.Lead.hand_off`."""
 
 
 class Proved(NamedTuple):
@@ -145,6 +151,58 @@ def refused_since(conn: Connection, crm: str, object_name: str, code: str, since
     """How many tasks beside that object were refused since then by this code."""
     same = (TASK.c.crm == crm, TASK.c.object == object_name, TASK.c.state == "parked", TASK.c.code == code)
     return conn.execute(select(func.count()).where(*same, TASK.c.done_at >= since)).scalar_one()
+
+
+def failed(conn: Connection) -> list[Failed]:
+    """Tasks and notes that were given up, by cause, oldest first; their id is the mark without our name."""
+    names = ("mark", "crm", "object", "record_id", "kind", "code", "message", "done_at", "attempts", "state")
+    query = select(*(TASK.c[name] for name in names)).where(TASK.c.state == "parked")
+    found = []
+    for one in conn.execute(query.order_by(TASK.c.done_at, TASK.c.mark)):
+        prefix = PREFIXES.get(one.crm, one.crm.upper())
+        found.append(
+            Failed(
+                intent_id=one.mark.partition(":")[2],
+                cause=f"{prefix}-{one.kind.upper()}-{one.code or 'UNKNOWN'}",
+                crm=one.crm,
+                object=one.object,
+                id=one.record_id,
+                field=PAUSED_AS,
+                message=one.message or "",
+                remedy=f"give our user the right to make and see a {one.kind} there, then retry",
+                since=one.done_at or 0,
+                attempts=one.attempts,
+                state=one.state,
+            )
+        )
+    return sorted(found, key=lambda row: (row.cause, row.since))
+
+
+def retry(conn: Connection, ids: Collection[str]) -> int:
+    """Let tasks that were given up be made after all; how many. They are looked for before they are sent."""
+    fresh = {"code": None, "message": None, "next_at": None, "done_at": None}
+    return _end(conn, ids, {"state": "planned", **fresh})
+
+
+def skip(conn: Connection, ids: Collection[str], reason: str, now: int) -> int:
+    """Give tasks up for good, with the reason; how many."""
+    return _end(conn, ids, {"state": "dropped", "message": reason, "done_at": now})
+
+
+def _end(conn: Connection, ids: Collection[str], values: dict[str, Any]) -> int:
+    marks = [f"{MARK}:{one}" for one in sorted(set(ids)) if one]
+    changed = 0
+    for start in range(0, len(marks), CHUNK):
+        which = (TASK.c.mark.in_(marks[start : start + CHUNK]), TASK.c.state == "parked")
+        changed += conn.execute(update(TASK).where(*which).values(**values)).rowcount
+    return changed
+
+
+def spell_of(conn: Connection, spell_id: str) -> tuple[str, int, str]:
+    """Of a spell its model, when it began and by what."""
+    query = select(SPELL.c.model, SPELL.c.entered_at, SPELL.c.entered_by).where(SPELL.c.id == spell_id)
+    model, entered_at, entered_by = conn.execute(query).one()
+    return model, entered_at, entered_by
 
 
 def ours(conn: Connection, crm: str, ids: Collection[str]) -> set[str]:

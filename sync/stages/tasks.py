@@ -26,13 +26,10 @@ from sync.mirror.engine import Connection
 from sync.mirror.lease import LeaseLost, current_epoch
 from sync.mirror.outbox import scopes_of
 from sync.mirror.runs import get_meta, set_meta
-from sync.mirror.tasks import Proved, Row
+from sync.mirror.tasks import MARK, PAUSED_AS, Proved, Row
 from sync.reports import RunProblem
 from sync.stages.sla import hours_of
 from sync.stages.targets import Targets
-
-PAUSED_AS: Final = "hand_off"
-"""In place of a field, in what pauses: `mqlsync pause salesforce.Lead.hand_off`."""
 
 BREAKER: Final = 5
 DAY: Final = 86_400
@@ -92,7 +89,7 @@ class _Tasks:
     def _new(self, conn: Connection, one: Proved) -> dict[str, object]:
         due_at = one.started_at if one.due_at is None else one.due_at
         kind = self._ctx.settings.writeback.hand_off(self._crm)
-        mark = f"mqlsync:{hashlib.sha256(f'{one.spell_id} {self._crm}'.encode()).hexdigest()[:12]}"
+        mark = f"{MARK}:{hashlib.sha256(f'{one.spell_id} {self._crm}'.encode()).hexdigest()[:12]}"
         hours = hours_of(self._ctx, self._targets, one.owner)
         day = from_epoch(due_at).date() if hours is None else hours.day_of(due_at)
         until = "" if one.due_at is None else f": act by {from_epoch(due_at):%Y-%m-%d %H:%M} UTC"
@@ -105,7 +102,7 @@ class _Tasks:
             "kind": kind,
             "owner_id": self._owner(conn, one),
             "subject": f"New MQL{until} [{mark}]",
-            "body": self._text(conn, one),
+            "body": self._text(conn, one.person_id, one.model, one.entered_at, one.entered_by),
             "mark": mark,
             "due_at": due_at,
             "due_day": day.isoformat(),
@@ -120,19 +117,16 @@ class _Tasks:
                 return owner.id
         return None
 
-    def _text(self, conn: Connection, one: Proved) -> str:
-        total, grade = tasks.standing(conn, one.person_id, one.model) or (None, None)
-        deeds = handoffs.last_deeds(conn, one.person_id, self._ctx.run.now)
-        source = wants.person_facts(conn, [one.person_id])[one.person_id].get("lead_source")
+    def _text(self, conn: Connection, person: str, model: str, entered_at: int, entered_by: str) -> str:
+        total, grade = tasks.standing(conn, person, model) or (None, None)
+        deeds = handoffs.last_deeds(conn, person, self._ctx.run.now)
+        source = wants.person_facts(conn, [person])[person].get("lead_source")
         facts = HandOffFacts(
-            since=_day(one.entered_at),
-            entered_by=one.entered_by,
+            since=_day(entered_at),
+            entered_by=entered_by,
             points=None if total is None else total / wants.POINT,
             grade=grade,
-            rules=[
-                (rule, points / wants.POINT)
-                for rule, points in wants.top_hits(conn, one.person_id, one.model)
-            ],
+            rules=[(rule, points / wants.POINT) for rule, points in wants.top_hits(conn, person, model)],
             did=[Did(deed.kind, deed.asset, _day(deed.at)) for deed in deeds],
             source=str(source) if source else None,
         )
@@ -174,8 +168,15 @@ class _Tasks:
         patience = self._ctx.settings.writeback.settle_time
         with self._ctx.mirror.write(durable=True) as conn:
             self._still_ours(conn)
+            if not row.body:  # it was given up, and somebody wants it after all
+                row = row._replace(body=self._text(conn, row.person_id, *tasks.spell_of(conn, row.spell_id)))
             next_at = epoch(self._ctx.world.now()) + patience
-            values = {"attempts": row.attempts + 1, "epoch": self._ctx.lease_epoch, "next_at": next_at}
+            values = {
+                "body": row.body,
+                "attempts": row.attempts + 1,
+                "epoch": self._ctx.lease_epoch,
+                "next_at": next_at,
+            }
             sent = tasks.move(conn, row, "sent", **values)
         self._ctx.world.reached("task.marked_sent")
         try:

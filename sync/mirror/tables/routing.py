@@ -50,7 +50,7 @@ class HandOffTask(SQLModel, table=True):
     """The one task or note of a spell in a CRM, written down before it is sent.
 
     planned ──▶ sent ──▶ done | parked (refused) · sent ──▶ unsure (no answer) ──▶ done (found) | planned
-    planned ──▶ dropped (somebody acted, or the spell is over)
+    planned ──▶ dropped (somebody acted, or the spell is over) · parked ──▶ planned (retry) | dropped (skip)
     """
 
     __tablename__ = "hand_off_task"
