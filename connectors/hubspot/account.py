@@ -43,7 +43,7 @@ SMALLER: Final = 0.97  # share of the limit that is used after a refusal within 
 SMALLEST: Final = 0.8
 SEARCH: Final = "search"
 ASSOCIATIONS: Final = "associations"
-REFUSALS: Final = frozenset({400, 403, 404, 405, 409, 413, 415, 422})
+REFUSALS: Final = frozenset({400, 403, 404, 405, 409, 413, 415, 422, 501})
 """Statuses that say for certain that a write was not carried out, and why."""
 
 
@@ -192,7 +192,7 @@ class Account:
         try:
             return send(path)
         except NotOffered as error:
-            if error.status != 404:
+            if error.status not in (404, 501):
                 raise
             reply = send(older)
             self._older.add(name)

@@ -131,7 +131,7 @@ class Activities:
                 asset=mapped.asset,
                 occurred_at=fields.epoch_seconds(mapped.time),
                 is_bot=False,
-                deleted=row.archived,
+                deleted=row.archived is True,
                 modified_ms=modified_ms,
                 raw=raw,
             )

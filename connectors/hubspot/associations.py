@@ -14,7 +14,7 @@ from typing import Final
 import msgspec
 
 from connectors import fields
-from connectors.errors import BrokenReply, RightMissing
+from connectors.errors import BrokenReply, RecordRejected, RightMissing
 from connectors.hubspot.account import Account
 from connectors.hubspot.reader import (
     Associated,
@@ -28,7 +28,8 @@ from connectors.hubspot.replies import CRM
 from connectors.records import Link, LinkSet
 
 BATCH: Final = 1000
-PRIMARY_TYPE: Final = 1  # "Contact to Primary company", HubSpot-defined
+SMALLER_BATCH: Final = 100  # where a server refuses the larger (the limit of other batches)
+PRIMARY_TYPE: Final = "1"  # "Contact to Primary company", HubSpot-defined
 _ABSENT: Final = ("NO_ASSOCIATIONS", "NOT_FOUND", "DOES_NOT_EXIST")
 
 
@@ -37,6 +38,7 @@ class Associations:
 
     def __init__(self, account: Account) -> None:
         self._account = account
+        self._size = BATCH
 
     def link_sets(self, object_name: str, ids: Sequence[str], to: str) -> list[LinkSet]:
         """One LinkSet for each of `ids`, empty where a record has no association; none for a record whose
@@ -56,8 +58,15 @@ class Associations:
         found: dict[str, dict[str, list[AssociationType]]] = {record_id: {} for record_id in ids}
         asked: list[tuple[str, str | None]] = [(record_id, None) for record_id in found]
         while asked:
-            now, asked = asked[:BATCH], asked[BATCH:]
-            for raw in self._batch(object_name, now, to):
+            now, asked = asked[: self._size], asked[self._size :]
+            try:
+                rows = self._batch(object_name, now, to)
+            except RecordRejected:
+                if len(now) <= SMALLER_BATCH:
+                    raise
+                self._size, asked = SMALLER_BATCH, now + asked
+                continue
+            for raw in rows:
                 entry = _readable(raw, object_name)
                 record_id = entry if isinstance(entry, str) else str(entry.source.id)
                 if isinstance(entry, str):
@@ -84,7 +93,7 @@ class Associations:
             AssociationBatch, "associations", body={"inputs": inputs}, object=object_name, to=to
         )
         batch: AssociationBatch = answer.value
-        for problem in batch.errors:
+        for problem in batch.errors or ():
             _check(problem, object_name, to)
         return batch.results
 
@@ -113,11 +122,11 @@ def _check(problem: Problem, object_name: str, to: str) -> None:
         raise BrokenReply(f"associations of {object_name} to {to} came in part", crm=CRM, code="partial")
 
 
-def _take(known: dict[str, list[AssociationType]], pairs: Sequence[AssociatedTo]) -> bool:
+def _take(known: dict[str, list[AssociationType]], pairs: Sequence[AssociatedTo] | None) -> bool:
     """Add a page of pairs; whether any of them is new."""
     before = len(known)
-    for pair in pairs:
-        known.setdefault(str(pair.toObjectId), []).extend(pair.associationTypes)
+    for pair in pairs or ():
+        known.setdefault(str(pair.toObjectId), []).extend(pair.associationTypes or ())
     return len(known) > before
 
 
@@ -147,4 +156,4 @@ def _types(types: Sequence[AssociationType]) -> str:
 
 def _is_primary(kind: AssociationType) -> bool:
     defined = kind.category in (None, "HUBSPOT_DEFINED")
-    return defined and (kind.typeId == PRIMARY_TYPE or (kind.label or "").lower().startswith("primary"))
+    return defined and (str(kind.typeId) == PRIMARY_TYPE or (kind.label or "").lower().startswith("primary"))

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from typing import Final
 
+import msgspec
+
 from connectors import fields
 from connectors.errors import NotOffered, RecordRejected, RightMissing
 from connectors.hubspot.account import Account
-from connectors.hubspot.reader import PipelineList, Property, PropertyList, Stage
+from connectors.hubspot.reader import PipelineList, Property, PropertyList, PropertyName, Stage
 from connectors.records import Offered
 
 FRESH: Final = 3600.0  # seconds that a description is believed
@@ -64,7 +66,8 @@ class Catalogue:
         known = self._names.get(object_name)
         if known is None or now - known[0] > FRESH:
             answer = self._account.read(PropertyList, "properties", object=object_name)
-            listed = [entry for entry in answer.value.results if not entry.archived]
+            described = [_described(raw) for raw in answer.value.results]
+            listed = [entry for entry in described if entry is not None and not entry.archived]
             calculated = frozenset(entry.name for entry in listed if entry.calculated)
             known = now, tuple(entry.name for entry in listed), calculated
             self._names[object_name] = known
@@ -78,23 +81,36 @@ class Catalogue:
         if self._stages is None:
             try:
                 answer = self._account.read(PipelineList, "pipelines", object="deals")
-            except (NotOffered, RightMissing):
+            except (NotOffered, RightMissing, RecordRejected):
                 self._stages = {}
             else:
                 self._stages = {
-                    (pipe.id, entry.id): _closed_won(entry)
+                    (str(pipe.id), str(entry.id)): _closed_won(entry)
                     for pipe in answer.value.results
-                    for entry in pipe.stages
+                    for entry in pipe.stages or ()
                 }
         by_default = {"closedwon": (True, True), "closedlost": (True, False)}.get(stage, (False, False))
         return self._stages.get((pipeline, stage), by_default)
+
+
+def _described(raw: msgspec.Raw) -> Property | None:
+    """A property of the list; only its name where the rest cannot be read, None where not even that can."""
+    try:
+        return fields.from_json(bytes(raw), Property)
+    except ValueError:
+        pass
+    try:
+        return Property(fields.from_json(bytes(raw), PropertyName).name)
+    except ValueError:
+        return None
 
 
 def offered_by(described: Property) -> Offered:
     """A property's description → what may be written to it."""
     if described.archived:
         return Offered(exists=False)
-    read_only = described.modificationMetadata is not None and described.modificationMetadata.readOnlyValue
+    rights = described.modificationMetadata
+    read_only = rights is not None and rights.readOnlyValue
     values: tuple[str, ...] | None = None
     if described.type == "bool":
         values = _active(described) or ("true", "false")
@@ -106,12 +122,12 @@ def offered_by(described: Property) -> Offered:
 
 
 def _active(described: Property) -> tuple[str, ...]:
-    return tuple(entry.value for entry in described.options if not (entry.hidden or entry.archived))
+    return tuple(entry.value for entry in described.options or () if not (entry.hidden or entry.archived))
 
 
 def _elsewhere(described: Property) -> bool:
     """Owners and the like: the options are other records, and not listed here."""
-    return described.externalOptions or described.referencedObjectType is not None or not described.options
+    return bool(described.externalOptions or described.referencedObjectType) or not described.options
 
 
 def _closed_won(stage: Stage) -> tuple[bool, bool]:

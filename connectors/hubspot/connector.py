@@ -181,7 +181,7 @@ class HubSpotConnector:
             self._account.read(ObjectPage, "objects", query=query, object=CONTACTS)
         else:
             details: AccountDetails = answer.value
-            portal = str(details.portalId)
+            portal = "" if details.portalId is None else str(details.portalId)
             if details.utcOffsetMilliseconds is not None:
                 self._account.zone_offset = timedelta(milliseconds=details.utcOffsetMilliseconds)
         return Identity(

@@ -30,7 +30,7 @@ from connectors.records import Cursor, Dismissed, EngagementRecord, Feed, Page, 
 EMAIL_SOURCE: Final = "hubspot.email_event"
 WEB_SOURCE: Final = "hubspot.web_event"
 OVERLAP: Final = 3600  # seconds
-EMAIL_PAGE: Final = 1000
+EMAIL_PAGES: Final = (1000, 100)  # the larger where the server takes it
 WEB_PAGES: Final = (1000, 100)  # the larger where the server takes it: its bound is not documented
 LANES: Final = "lanes"  # in the cursor: the open lanes of a first pass, and where each goes on
 ALONE: Final = 5  # pages of a first pass that are read by one cursor before lanes are worth it
@@ -48,6 +48,7 @@ class Events:
         self._account = account
         self._options = options
         self._web_page = WEB_PAGES[0]
+        self._email_page = EMAIL_PAGES[0]
         self._campaigns: dict[str, str | None] = {}
 
     def email_pages(self, feed: Feed, cursor: Cursor | None) -> Iterator[Page]:
@@ -109,14 +110,19 @@ class Events:
             before = self._account.calls
 
     def _emails(self, lower: int | None, until: int, offset: str | None) -> Answer:
-        """A page of the window; from its start when the server no longer knows a stored offset."""
-        query = [("limit", str(EMAIL_PAGE)), ("endTimestamp", str(until))]
+        """A page of the window: smaller when the server refuses the size, from its start when it no longer
+        knows a stored offset."""
+        size = self._email_page
+        query = [("limit", str(size)), ("endTimestamp", str(until))]
         if lower is not None:
             query.append(("startTimestamp", str(lower)))
         try:
             going_on = [("offset", offset)] if offset is not None else []
             return self._account.read(EmailEventPage, "email_events", query=[*query, *going_on])
         except RecordRejected:
+            if size != EMAIL_PAGES[-1]:
+                self._email_page = EMAIL_PAGES[-1]
+                return self._emails(lower, until, offset)
             if offset is None:
                 raise
             return self._account.read(EmailEventPage, "email_events", query=query)
@@ -232,7 +238,7 @@ class Events:
             return Poison(CRM, "email_events", "", f"unreadable event: {error}", text)
         created = fields.epoch_ms(row.created)
         if created is None:
-            return Poison(CRM, "email_events", row.id, "no readable time", text)
+            return Poison(CRM, "email_events", str(row.id), "no readable time", text)
         values["subscriptionStatus"], values["subscription"] = _subscription(row)
         mapped = self._options.engagement.map(EMAIL_SOURCE, values)
         if mapped is None:
@@ -249,7 +255,7 @@ class Events:
             kind=mapped.kind,
             asset=mapped.asset,
             occurred_at=fields.epoch_seconds(mapped.time),
-            is_bot=row.filteredEvent,
+            is_bot=row.filteredEvent is True,
             deleted=False,
             modified_ms=created,
             raw=text,

@@ -44,7 +44,7 @@ class Submissions:
         """New submissions of every form. Forms with few of them share a page."""
         cursor = cursor or Cursor()
         before = self._account.calls
-        forms = {form.id: form for form in self._forms()}
+        forms = {str(form.id): form for form in self._forms()}
         state = state_of(cursor)
         until = cursor.until_ms if cursor.until_ms is not None else self._account.server_now_ms()
         floors: dict[str, int] = dict(state.get("floors", {}))
@@ -83,7 +83,7 @@ class Submissions:
             paging = answer.value.paging
             token = paging.next.after if paging is not None and paging.next is not None else None
             if token is None or token == "":
-                return sorted(found, key=lambda form: form.id)
+                return sorted(found, key=lambda form: str(form.id))
             if str(token) == after:
                 raise BrokenReply("the list of forms goes in circles", crm=CRM, code="circle")
             after = str(token)
@@ -156,7 +156,7 @@ class Submissions:
             return Poison(CRM, "form_submissions", "", "no readable time of submission", text)
         values = {
             "formName": form.name,
-            "formId": form.id,
+            "formId": str(form.id),
             "formType": form.formType,
             "pageUrl": row.pageUrl,
             "pageTitle": row.pageTitle,
@@ -194,10 +194,10 @@ def _id_of(form: Form, row: Submission, submitted: int) -> str:
     if row.conversionId:
         return row.conversionId
     said = fields.to_json(
-        sorted([entry.name, fields.text(entry.value)] for entry in row.values if entry.name)
+        sorted([entry.name, fields.text(entry.value)] for entry in row.values or () if entry.name)
     )
     return f"{form.id}:{submitted}:{hashlib.sha256(said.encode()).hexdigest()[:16]}"
 
 
 def _email_of(row: Submission) -> str | None:
-    return next((fields.text(entry.value) for entry in row.values if entry.name == "email"), None)
+    return next((fields.text(entry.value) for entry in row.values or () if entry.name == "email"), None)

@@ -32,7 +32,7 @@ from connectors.records import Cursor, Dismissed, EngagementRecord, Feed, ListPa
 
 SOURCE: Final = "hubspot.list_membership"
 LISTS_PAGE: Final = 500
-MEMBERS_PAGE: Final = 250
+MEMBERS_PAGES: Final = (250, 100)  # the larger where the server takes it
 EVERY: Final = 3600  # seconds between two readings of all members
 OF_CONTACTS: Final = "0-1"
 JOINED: Final = "joined"
@@ -45,6 +45,7 @@ class Memberships:
     def __init__(self, account: Account, options: PullOptions) -> None:
         self._account = account
         self._options = options
+        self._size = MEMBERS_PAGES[0]
 
     def pages(self, feed: Feed, cursor: Cursor | None) -> Iterator[Page]:
         """Every member of every list that a rule asks for; nothing when that was read within the hour."""
@@ -97,7 +98,7 @@ class Memberships:
             page: ListPage = answer.value
             found |= {int(one.listId): one for one in page.lists if self._wanted(one)}
             others += [one for one in page.lists if not self._wanted(one)]
-            going_on = page.offset if page.offset is not None else offset + len(page.lists)
+            going_on = int(page.offset) if page.offset is not None else offset + len(page.lists)
             if not page.hasMore or not page.lists:
                 return [found[number] for number in sorted(found)], others
             if going_on <= offset:
@@ -119,18 +120,23 @@ class Memberships:
         return self._options.engagement.map(SOURCE, values)
 
     def _members(self, list_id: str, after: str | None) -> Iterator[tuple[Answer, str | None, str | None]]:
-        """(reply, the token it was asked by, the token of the next page); nothing of a list that was deleted
-        meanwhile; from the start when the server no longer knows the token."""
+        """(reply, the token it was asked by, the next token); nothing of a list that was deleted meanwhile.
+
+        From the start when the server forgot the token; in smaller pages when it refuses the size.
+        """
         while True:
-            query = [("limit", str(MEMBERS_PAGE)), *([("after", after)] if after is not None else [])]
+            query = [("limit", str(self._size)), *([("after", after)] if after is not None else [])]
             try:
                 answer = self._account.read(ObjectPage, "memberships", query=query, list=list_id)
             except NotOffered:
                 return
             except RecordRejected:
-                if after is None:
+                if after is not None:
+                    after = None
+                elif self._size != MEMBERS_PAGES[-1]:
+                    self._size = MEMBERS_PAGES[-1]
+                else:
                     raise
-                after = None
                 continue
             start, after = after, answer.value.after
             if after is not None and after == start:

@@ -378,7 +378,7 @@ class ParallelPass:
         ids = ids_of(page.results)
         if not ascending(ids, low) or (page.results and not ids):
             raise OddReplyError
-        at_end = not ids or (page.after is None and (page.total or 0) <= len(page.results))
+        at_end = not ids or page.is_last
         end = TOP if at_end else ids[-1]
         high = board.read(span, end, rows=len(ids), per_id=_per_id(ids), chosen=span.chosen)
         rows = [*_upto(page.results, high, end), *self._reader.filled(_upto(listed, high, TOP))]

@@ -1,15 +1,19 @@
 """The shapes of HubSpot's replies, decoded by msgspec; rows stay raw until each is read by itself.
 
 A row that cannot be read must not cost its page: pages keep their rows as raw bytes, `row_of` reads one.
+Where no more than a detail is at stake, null stands for what is left out, and a number for its text.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
 from connectors.fields import from_json
+
+SMALLEST_FULL: Final = 100
+"""Rows of the smallest page that is ever asked for in a search of records."""
 
 
 class Next(msgspec.Struct):
@@ -35,11 +39,20 @@ class ObjectPage(msgspec.Struct):
         token = self.paging.next.after if self.paging is not None and self.paging.next is not None else None
         return None if token is None or token == "" else str(token)
 
+    @property
+    def is_last(self) -> bool:
+        """Of a search: whether nothing follows. Without token and total a full page may be cut."""
+        if not self.results or self.after is not None:
+            return not self.results
+        if self.total is None:
+            return len(self.results) < SMALLEST_FULL
+        return self.total <= len(self.results)
+
 
 class Version(msgspec.Struct):
     """One entry of a property's history."""
 
-    timestamp: str | int
+    timestamp: str | int | float
     value: str | None = None
     sourceType: str | None = None  # noqa: N815 (HubSpot's name)
     sourceId: str | None = None  # noqa: N815
@@ -57,10 +70,10 @@ class Row(msgspec.Struct):
 
     id: str | int
     properties: dict[str, Any]
-    createdAt: str | int | None = None  # noqa: N815
-    updatedAt: str | int | None = None  # noqa: N815
-    archived: bool = False
-    archivedAt: str | int | None = None  # noqa: N815
+    createdAt: str | int | float | None = None  # noqa: N815
+    updatedAt: str | int | float | None = None  # noqa: N815
+    archived: bool | None = None
+    archivedAt: str | int | float | None = None  # noqa: N815
     propertiesWithHistory: dict[str, list[Version]] | None = None  # noqa: N815
     warnings: list[WriteWarning] | None = None
 
@@ -85,7 +98,7 @@ class Batch(msgspec.Struct):
     """A batch reply: 200, or 207 with `errors`."""
 
     results: list[msgspec.Raw]
-    errors: list[Problem] = []
+    errors: list[Problem] | None = None
     numErrors: int | None = None  # noqa: N815
 
 
@@ -94,14 +107,14 @@ class Named(msgspec.Struct):
 
 
 class AssociationType(msgspec.Struct):
-    typeId: int | None = None  # noqa: N815
+    typeId: int | str | None = None  # noqa: N815
     category: str | None = None
     label: str | None = None
 
 
 class AssociatedTo(msgspec.Struct):
     toObjectId: str | int  # noqa: N815
-    associationTypes: list[AssociationType] = []  # noqa: N815
+    associationTypes: list[AssociationType] | None = None  # noqa: N815
 
 
 # `from` is a keyword, hence the rename.
@@ -109,7 +122,7 @@ class Associated(msgspec.Struct, rename={"source": "from"}):
     """The associations of one record, or a page of them."""
 
     source: Named
-    to: list[AssociatedTo] = []
+    to: list[AssociatedTo] | None = None
     paging: Paging | None = None
 
 
@@ -121,7 +134,7 @@ class AssociatedFrom(msgspec.Struct, rename={"source": "from"}):
 
 class AssociationBatch(msgspec.Struct):
     results: list[msgspec.Raw]
-    errors: list[Problem] = []
+    errors: list[Problem] | None = None
 
 
 class OwnerRow(msgspec.Struct):
@@ -135,37 +148,43 @@ class OwnerRow(msgspec.Struct):
 
 class Option(msgspec.Struct):
     value: str
-    hidden: bool = False
-    archived: bool = False
+    hidden: bool | None = None
+    archived: bool | None = None
 
 
 class Modification(msgspec.Struct):
-    readOnlyValue: bool = False  # noqa: N815
+    readOnlyValue: bool | None = None  # noqa: N815
 
 
 class Property(msgspec.Struct):
     name: str
     type: str | None = None
-    options: list[Option] = []
-    calculated: bool = False
-    archived: bool = False
-    externalOptions: bool = False  # noqa: N815
+    options: list[Option] | None = None
+    calculated: bool | None = None
+    archived: bool | None = None
+    externalOptions: bool | None = None  # noqa: N815
     referencedObjectType: str | None = None  # noqa: N815
     modificationMetadata: Modification | None = None  # noqa: N815
 
 
+class PropertyName(msgspec.Struct):
+    """What is needed of a property whose description cannot be read."""
+
+    name: str
+
+
 class PropertyList(msgspec.Struct):
-    results: list[Property]
+    results: list[msgspec.Raw]
 
 
 class Stage(msgspec.Struct):
-    id: str
+    id: str | int
     metadata: dict[str, Any] | None = None
 
 
 class Pipeline(msgspec.Struct):
-    id: str
-    stages: list[Stage] = []
+    id: str | int
+    stages: list[Stage] | None = None
 
 
 class PipelineList(msgspec.Struct):
@@ -173,7 +192,7 @@ class PipelineList(msgspec.Struct):
 
 
 class Form(msgspec.Struct):
-    id: str
+    id: str | int
     name: str | None = None
     formType: str | None = None  # noqa: N815
 
@@ -190,7 +209,7 @@ class SubmittedValue(msgspec.Struct):
 
 class Submission(msgspec.Struct):
     submittedAt: str | int | float  # noqa: N815
-    values: list[SubmittedValue] = []
+    values: list[SubmittedValue] | None = None
     pageUrl: str | None = None  # noqa: N815
     pageTitle: str | None = None  # noqa: N815
     conversionId: str | None = None  # noqa: N815
@@ -198,18 +217,18 @@ class Submission(msgspec.Struct):
 
 class EmailEventPage(msgspec.Struct):
     events: list[msgspec.Raw]
-    hasMore: bool = False  # noqa: N815
+    hasMore: bool | None = None  # noqa: N815
     offset: str | int | None = None
 
 
 class EmailEvent(msgspec.Struct):
-    id: str
+    id: str | int
     created: str | int | float
     type: str | None = None
     recipient: str | None = None
     appId: int | str | None = None  # noqa: N815
     emailCampaignId: int | str | None = None  # noqa: N815
-    filteredEvent: bool = False  # noqa: N815
+    filteredEvent: bool | None = None  # noqa: N815
     portalSubscriptionStatus: str | None = None  # noqa: N815
     subscriptions: list[dict[str, Any]] | None = None
 
@@ -242,8 +261,8 @@ class ListRow(msgspec.Struct):
 
 class ListPage(msgspec.Struct):
     lists: list[ListRow]
-    hasMore: bool = False  # noqa: N815
-    offset: int | None = None
+    hasMore: bool | None = None  # noqa: N815
+    offset: int | str | None = None
 
 
 class ListedMember(msgspec.Struct):
@@ -252,8 +271,8 @@ class ListedMember(msgspec.Struct):
 
 
 class AccountDetails(msgspec.Struct):
-    portalId: int | str  # noqa: N815
-    utcOffsetMilliseconds: int | None = None  # noqa: N815
+    portalId: int | str | None = None  # noqa: N815
+    utcOffsetMilliseconds: int | float | None = None  # noqa: N815
 
 
 def raw_text(raw: msgspec.Raw) -> str:

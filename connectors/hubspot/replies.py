@@ -147,7 +147,7 @@ def failure(reply: Reply, what: str, now: datetime, zone_offset: timedelta | Non
         scopes = _scopes(body)
         asked = f"; the token needs {', '.join(scopes)}" if scopes else ""
         return RightMissing(message + asked, crm=CRM, code=code or "403", status=status)
-    if status in (404, 405, 410) or _names_no_type(status, body):
+    if status in (404, 405, 410, 501) or _names_no_type(status, body):
         return NotOffered(message, what=what, crm=CRM, code=code or str(status), status=status)
     if status == 409:
         return Conflict(message, crm=CRM, code=code or "409", status=status)
@@ -213,6 +213,6 @@ def _names_no_type(status: int, body: Mapping[str, Any]) -> bool:
 def _http_date(value: str) -> datetime | None:
     try:
         moment = parsedate_to_datetime(value)
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, IndexError, OverflowError):
         return None
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

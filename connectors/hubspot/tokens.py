@@ -18,7 +18,7 @@ EARLY = 60.0  # seconds before its end at which a token is renewed
 
 class _Granted(msgspec.Struct):
     access_token: str
-    expires_in: float
+    expires_in: float | None = None
     refresh_token: str | None = None
 
 
@@ -80,5 +80,6 @@ class Tokens:
         except ValueError:
             raise BrokenReply("the token exchange gave no token", crm=CRM, code="broken_reply") from None
         self._token = granted.access_token
-        self._ends = self._world.monotonic() + granted.expires_in
+        lasts = granted.expires_in
+        self._ends = None if lasts is None else self._world.monotonic() + lasts
         self._refresh_token = granted.refresh_token or self._refresh_token

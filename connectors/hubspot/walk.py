@@ -84,7 +84,7 @@ class Walk:
             return
         try:
             yield from self._window(cursor, cursor.since_ms)
-        except (NotOffered, RightMissing):  # raised before the step that it would have made
+        except (NotOffered, RightMissing, RecordRejected):  # raised before the step it would have made
             yield from self._relisted(cursor)
 
     # The first pass
@@ -218,11 +218,12 @@ class Walk:
         if until is None or "from" not in state:
             state["from"] = self._lower_bound(state, since)
         lower = int(state["from"])
+        more = False
         while True:
             answer = self._search(lower, until, position)
             page: ObjectPage = answer.value
             until = until if until is not None else answer.server_ms
-            position = self._next_position(page, position)
+            position, more = self._next_position(page, position, more), page.after is not None
             if position is None:
                 state = {**state, "deep": until} if lower <= since - DEEP * 1000 else state
                 state.pop("from")
@@ -238,15 +239,20 @@ class Walk:
             return since - max(DEEP, self._overlap) * 1000
         return since - self._overlap * 1000
 
-    def _next_position(self, page: ObjectPage, position: str | None) -> str | None:
-        """Where the window goes on: the last id of the page; None at the end.
+    def _next_position(self, page: ObjectPage, position: str | None, more: bool) -> str | None:
+        """Where the window goes on: the last id of the page; None at the end. `more`: the page before said
+        that another follows.
 
-        A server that does not sort by id, or ignores the bound, is read by offset from the window's start:
-        the only road left there, with the losses it may have under edits; the re-reads make up for them.
+        A server that does not sort by id, ignores the bound, or finds nothing by it, is read by offset from
+        the window's start: the only road left there, with the losses it may have under edits; the re-reads
+        make up for them.
         """
-        if not page.results or (page.after is None and (page.total or 0) <= len(page.results)):
+        by_offset = position is not None and position.startswith(BY_OFFSET)
+        if not page.results and more and not by_offset:
+            return BY_OFFSET
+        if page.is_last or (by_offset and page.after is None and page.total is None):
             return None
-        if position is not None and position.startswith(BY_OFFSET):
+        if position is not None and by_offset:
             going_on = BY_OFFSET + (page.after or "")
             if page.after is None or going_on == position:
                 raise BrokenReply(f"the search of {self._object} goes in circles", crm=CRM, code="circle")

@@ -138,7 +138,7 @@ def _judged(reply: Reply, group: Sequence[Write]) -> list[Outcome]:
         message = "HubSpot's answer to a write cannot be read"
         return [Outcome(write.ref, OutcomeKind.UNKNOWN, "broken_reply", message) for write in group]
     rows = {str(row.id): row for raw in batch.results if isinstance(row := row_of(raw), Row)}
-    named = {number: entry for entry in batch.errors for number in _guilty(entry, group)}
+    named = {number: entry for entry in batch.errors or () for number in _guilty(entry, group)}
     return [_one(write, rows.get(write.ref.id), named.get(number)) for number, write in enumerate(group)]
 
 

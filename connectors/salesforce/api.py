@@ -9,6 +9,7 @@ A 401 renews the token once, single-flight, and repeats the very same request wi
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Callable, Mapping
 from datetime import timedelta
@@ -21,6 +22,7 @@ from config.settings import SalesforceSettings
 from config.world import World
 from connectors.errors import (
     AuthFailed,
+    BrokenReply,
     ConnectorError,
     Fatal,
     NotOffered,
@@ -33,7 +35,16 @@ from connectors.records import Identity, Limits
 from connectors.retry import NOT_SENT, Retrier, RetryPolicy
 from connectors.salesforce.auth import choose_flow, ids_in_identity_url, origin_of
 from connectors.salesforce.client import Timeouts, Transport, get_token, open_session, secure
-from connectors.salesforce.http import CRM, Reply, api_usage, decode, error_of, server_time
+from connectors.salesforce.http import (
+    CRM,
+    SESSION_CODES,
+    Reply,
+    api_usage,
+    decode,
+    error_details,
+    error_of,
+    server_time,
+)
 from connectors.throttle import Budget
 
 T = TypeVar("T")
@@ -43,6 +54,9 @@ OF_THE_QUERY: Final = frozenset(
     | {"INVALID_QUERY_FILTER_OPERATOR", "OPERATION_TOO_LARGE", "EXTERNAL_OBJECT_EXCEPTION"}
 )
 """Error codes that a query has, whatever it is sent to."""
+
+EVERYTHING: Final = "*"
+_FROM: Final = re.compile(r"\bFROM (\w+)")
 
 LONGEST_URL: Final = 15_000
 """Bytes. URI and headers together may hold 16,384 (Status Codes and Error Responses: 414, 431)."""
@@ -77,7 +91,7 @@ class Api:
         self._unreported = 0
         self._limits = Limits()
         self.calls = 0
-        self.without_bin = False  # found to be refused queryAll
+        self._without_bin: set[str] = set()  # objects that queryAll was found to be refused for
 
     def __repr__(self) -> str:
         return f"Api({self._origin or 'not signed in'})"
@@ -133,7 +147,10 @@ class Api:
         try:
             return self.get(self.version_path)
         except NotOffered as error:
-            versions = self.get("/services/data")
+            try:
+                versions = self.get("/services/data")
+            except NotOffered:
+                return {}  # a server that tells nothing of its versions; what is asked of it next will show
             offered = [str(entry.get("version")) for entry in versions if isinstance(entry, dict)]
             if self._settings.api_version in offered:
                 return {}
@@ -201,10 +218,12 @@ class Api:
         """The body of the first page of a query, asked once; `deleted`: what is in the bin as well.
 
         Where queryAll is refused although `query` is not, it is not asked again: what was deleted is then
-        known by getDeleted and the sweep alone (`without_bin`).
+        known by getDeleted and the sweep alone (`lacks_bin`).
         """
         asked = urlencode({"q": soql}, quote_via=quote)
-        if not deleted or self.without_bin:
+        named = _FROM.search(soql)
+        object_name = named[1] if named is not None else ""
+        if not deleted or self.lacks_bin(object_name):
             return self._body(f"query?{asked}")
         try:
             return self._body(f"queryAll?{asked}")
@@ -212,8 +231,13 @@ class Api:
             if error.code in OF_THE_QUERY:
                 raise
             body = self._body(f"query?{asked}")
-        self.without_bin = True
+            # a refusal by itself is about this object; a missing right or path is about all of them
+            self._without_bin.add(object_name if isinstance(error, RecordRejected) else EVERYTHING)
         return body
+
+    def lacks_bin(self, object_name: str) -> bool:
+        """Whether what is in the bin is not to be had of an object, so far as was found."""
+        return not self._without_bin.isdisjoint((object_name, EVERYTHING))
 
     def follow(self, url: str) -> bytes:
         """The body of a further page, asked once; `url` as the last one gave it. Another host is an error."""
@@ -301,10 +325,10 @@ class Api:
         body: bytes | None = None,
         into: IO[bytes] | None = None,
     ) -> Reply:
-        """One call, after the token was renewed if need be; a second 401 comes back as it is."""
+        """One call, after the token was renewed if need be; a second refusal of it comes back as it is."""
         session, token = self._ensure_session()
         reply = self._once(session, token, method, path, kind, headers, body, into)
-        if reply.status == 401 and self._flow.renewable:
+        if self._flow.renewable and _says_dead_session(reply):
             self._renew(token)
             session, token = self._ensure_session()
             reply = self._once(session, token, method, path, kind, headers, body, into)
@@ -351,3 +375,14 @@ class Api:
             ours, self._unreported = self._unreported, 0
             self._limits = Limits(*usage)
         self._budget.observe(*usage, ours=ours)
+
+
+def _says_dead_session(reply: Reply) -> bool:
+    """401, whatever its body; or another refusal that names the session."""
+    if reply.status not in (400, 403):
+        return reply.status == 401
+    try:
+        details = error_details(decode(reply.body))
+    except BrokenReply:
+        return False
+    return bool(details) and details[0].code in SESSION_CODES

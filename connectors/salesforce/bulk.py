@@ -161,7 +161,7 @@ class Bulk:
         """A new job's id. Raises Refused."""
         spec = plan.spec
         body = {
-            "operation": "queryAll" if spec.in_bin and not self._api.without_bin else "query",
+            "operation": "queryAll" if spec.in_bin and not self._api.lacks_bin(spec.object) else "query",
             "query": soql.select(plan.fields, spec.object, [spec.where]),
             "contentType": "CSV",
             "columnDelimiter": "COMMA",

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final, TypeVar
 from urllib.parse import quote
 
-from connectors.errors import NotOffered, RecordRejected, RightMissing
+from connectors.errors import Fatal, NotOffered, RecordRejected, RightMissing
 from connectors.options import PullOptions
 from connectors.records import (
     CompanyRecord,
@@ -254,7 +254,7 @@ class Changes:
             if not self._schema.describe(object_name).replicateable:
                 raise NotOffered(f"{object_name} is not replicated", what=object_name)
             answer = self._api.get(f"sobjects/{object_name}/updated/", span)
-        except (NotOffered, RightMissing, RecordRejected):
+        except (NotOffered, RightMissing, RecordRejected, Fatal):
             self._without_get_updated.add(object_name)
             return None
         covered = parse_ms(answer.get("latestDateCovered")) if isinstance(answer, dict) else None

@@ -168,7 +168,7 @@ class SalesforceConnector:
             where = [*conditions, f"Id > {soql.quoted(last)}"] if last else conditions
             text = soql.select(("Id",), object_name, where, ("Id",), soql.PAGE_ROWS)
             rows, done = query_page(self._api, text, deleted=in_bin)
-            if self._api.without_bin and object_name in ARCHIVED:
+            if self._api.lacks_bin(object_name) and object_name in ARCHIVED:
                 what = f"archived {object_name} rows"
                 raise NotOffered(f"the org does not show {what} to us", what=what, crm=CRM)
             batch = [row["Id"] for row in fields_of(rows) if isinstance(row.get("Id"), str)]

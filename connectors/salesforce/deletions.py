@@ -47,7 +47,12 @@ class Deletions:
             what = f"deleted {spec.object} rows"
             raise NotOffered(f"the org does not list {what}", what=what, crm=CRM)
         until = self._api.server_ms()
-        deleted, covered = self._ask(spec.object, *_span(cursor, until))
+        try:
+            deleted, covered = self._ask(spec.object, *_span(cursor, until))
+        except RecordRejected as error:
+            what = f"deleted {spec.object} rows"
+            message = f"the org refuses to list {what} ({error.message}); a full pull finds what went"
+            raise NotOffered(message, what=what, crm=CRM, code=error.code) from error
         if deleted and "IsDeleted" in info.fields:
             master = "MasterRecordId" in info.fields
             deleted = self._looked_up(spec.object, deleted, master=master)

@@ -36,6 +36,9 @@ CRM: Final = "salesforce"
 SESSION_CODES: Final = frozenset({"INVALID_SESSION_ID", "INVALID_AUTH_HEADER"})
 """401 with one of these: the token is dead, a new one helps."""
 
+NOT_MADE: Final = (501, 505)
+"""5xx that no patience mends: the server has no such thing."""
+
 _LIMIT: Final = re.compile(r"(?<!-)\bapi-usage=(\d+)/(\d+)")  # also before "; per-app-api-usage=…"
 _COLUMN: Final = re.compile(r"No such column '([\w.]+)' on (?:entity|sobject of type) '?(\w+)", re.IGNORECASE)
 _RELATION: Final = re.compile(r"Didn't understand relationship '(\w+)'", re.IGNORECASE)
@@ -136,7 +139,8 @@ def error_of(reply: Reply) -> ConnectorError:
         return quota
     if reply.status == 401 or first.code in SESSION_CODES:
         return AuthFailed(message, status=reply.status, **known)
-    if reply.status >= 500 or reply.status in (408, 425) or first.code in _PASSING:
+    broken = reply.status >= 500 and reply.status not in NOT_MADE
+    if broken or reply.status in (408, 425) or first.code in _PASSING:
         return Retriable(message, delay=retry_after(reply), status=reply.status, **known)
     if reply.status == 412 or first.code == "ENTITY_FAILED_IFLASTMODIFIED_ON_UPDATE":
         return Conflict(message, status=412, **known)
@@ -160,7 +164,7 @@ def _refusal(reply: Reply, first: ErrorDetail, message: str) -> ConnectorError:
         return NotOffered(message, what=what_is_lacking(first.message), status=reply.status, **known)
     if first.code == "ENTITY_IS_DELETED":
         return Moved(message, crm=CRM, code=first.code)
-    if reply.status in (404, 405, 410, 501):
+    if reply.status in (404, 405, 410) or reply.status in NOT_MADE:
         return NotOffered(message, what="", status=reply.status, **known)
     if reply.status == 403 or first.code in _RIGHTS:
         return RightMissing(message, status=reply.status, **known)

@@ -23,7 +23,10 @@ _PICKLISTS: Final = frozenset({"picklist", "multipicklist", "combobox"})
 
 @dataclass(frozen=True, slots=True)
 class FieldInfo:
-    """One field as described. `values` are the active picklist values, None for other types."""
+    """One field as described. `values` are the active picklist values; None for other types, or not listed.
+
+    What a describe leaves out is not held against the field: the server refuses what may not be written.
+    """
 
     name: str
     type: str
@@ -228,17 +231,17 @@ def parse_describe(object_name: str, body: Any) -> ObjectInfo:
 def _field(raw: Mapping[str, Any]) -> FieldInfo:
     kind = str(raw.get("type") or "string")
     values: tuple[str, ...] | None = None
-    if kind in _PICKLISTS:
+    if kind in _PICKLISTS and isinstance(raw.get("picklistValues"), list):
         values = tuple(
             entry["value"]
-            for entry in raw.get("picklistValues") or []
+            for entry in raw["picklistValues"]
             if isinstance(entry, dict) and isinstance(entry.get("value"), str) and entry.get("active", True)
         )
     refers_to = tuple(to for to in raw.get("referenceTo") or [] if isinstance(to, str))
     return FieldInfo(
         name=raw["name"],
         type=kind,
-        updateable=bool(raw.get("updateable")),
+        updateable=raw.get("updateable", True) is True,
         refers_to=refers_to,
         values=values,
         compound=kind in ("address", "location"),

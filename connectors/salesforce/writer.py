@@ -42,6 +42,7 @@ COLLECTION_ROWS: Final = 200
 PROBES: Final = 3
 
 _AUTO_ASSIGN: Final[Mapping[str, str]] = {"Sforce-Auto-Assign": "FALSE"}
+_NOT_THERE: Final = (404, 405, 501)  # statuses of a server without that way of writing
 _LONG_AGO: Final = "Sat, 01 Jan 2000 00:00:00 GMT"
 
 LOST_IN_A_ROW: Final = 2
@@ -163,7 +164,7 @@ class Writer:
             reply = self._api.send("POST", "composite", request, _AUTO_ASSIGN)
         except OutcomeUnknown as error:
             return {item.place: _lost(item.write, error) for item in group}
-        if reply.status in (404, 405):
+        if reply.status in _NOT_THERE:
             self._composite = False
             return self._send_single(group)
         if reply.status >= 300:
@@ -180,7 +181,7 @@ class Writer:
             reply = self._api.send("PATCH", "composite/sobjects", request, _AUTO_ASSIGN)
         except OutcomeUnknown as error:
             return {item.place: _lost(item.write, error) for item in group}
-        if reply.status in (404, 405):
+        if reply.status in _NOT_THERE:
             self._collections = False
             return self._send_single(group)
         answers = _readable(reply)

@@ -11,6 +11,7 @@ from connectors.errors import (
     ConnectorError,
     NotOffered,
     QuotaSpent,
+    RecordRejected,
     Retriable,
     RightMissing,
 )
@@ -61,6 +62,10 @@ FAMILIES: Final[tuple[tuple[type[Exception], _Family], ...]] = (
     (
         NotOffered,
         _Family("NOT_OFFERED", 2, False, "take it out of mqlsync.toml, or create it in the CRM"),
+    ),
+    (
+        RecordRejected,
+        _Family("REFUSED", 3, False, "look the code up in the CRM's API reference; the next run asks again"),
     ),
     (
         PagesInCircles,

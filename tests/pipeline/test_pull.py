@@ -18,6 +18,7 @@ from connectors.errors import (
     Fatal,
     NotOffered,
     QuotaSpent,
+    RecordRejected,
     Retriable,
     RightMissing,
 )
@@ -117,6 +118,7 @@ def test_poison_is_parked_and_the_rest_go_on(here: Small) -> None:
         (BrokenReply("html"), "HS-BROKEN_REPLY", 5, True),
         (RightMissing("scope"), "HS-RIGHT_MISSING", 4, True),
         (NotOffered("no such field", what="x"), "HS-NOT_OFFERED", 2, True),
+        (RecordRejected("400"), "HS-REFUSED", 3, True),
         (Fatal("what"), "HS-UNEXPECTED", 1, False),
     ],
 )

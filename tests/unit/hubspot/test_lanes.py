@@ -25,7 +25,7 @@ def rows(pages: list[Page]) -> set[EngagementRecord]:
 @pytest.fixture
 def busy(sandbox: Sandbox, world: SimulatedWorld, monkeypatch: pytest.MonkeyPatch) -> Sandbox:
     """Two years of events, in small pages."""
-    monkeypatch.setattr(events, "EMAIL_PAGE", 40)
+    monkeypatch.setattr(events, "EMAIL_PAGES", (40, 40))
     sandbox.switches.hs_events_page_limit = 40
     contact = sandbox.create("hubspot", "contacts", {"email": "w@example.com"})
     feeds, now = sandbox.hubspot.feeds, world.clock()
