@@ -6,7 +6,7 @@ Whose they are is asked for a thousand at a time, while readers fetch what follo
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Final
 
 from connectors import fields
@@ -97,7 +97,7 @@ class Activities:
                 poison.append(Poison(CRM, feed.object, str(row.id), str(error), raws[str(row.id)]))
             else:
                 engagements += found
-                dismissed += [] if found else _over(feed, row)
+                dismissed += _former(feed, row, contacts) if found else _over(feed, row)
         return Page(
             feed=feed,
             cursor=step.cursor,
@@ -137,6 +137,12 @@ class Activities:
             )
             for contact in (contacts or (None,))
         ]
+
+
+def _former(feed: Feed, row: Row, contacts: Collection[str]) -> list[Dismissed]:
+    """What an activity was before somebody took part, or while somebody did. Who was replaced by others is
+    seen where these are stored."""
+    return [Dismissed(CRM, f"{CRM}.{feed.object}", str(row.id) if contacts else f"{row.id}:")]
 
 
 def _over(feed: Feed, row: Row) -> list[Dismissed]:

@@ -247,21 +247,28 @@ class Walk:
         the window's start: the only road left there, with the losses it may have under edits; the re-reads
         make up for them.
         """
-        by_offset = position is not None and position.startswith(BY_OFFSET)
-        if not page.results and more and not by_offset:
+        if position is not None and position.startswith(BY_OFFSET):
+            return self._next_offset(page, position)
+        if not page.results and more:
             return BY_OFFSET
-        if page.is_last or (by_offset and page.after is None and page.total is None):
+        if page.is_last:
             return None
-        if position is not None and by_offset:
-            going_on = BY_OFFSET + (page.after or "")
-            if page.after is None or going_on == position:
-                raise BrokenReply(f"the search of {self._object} goes in circles", crm=CRM, code="circle")
-            return going_on
         ids = [int(found) for raw in page.results if (found := id_of(raw)).isdigit()]
         above = int(position) if position is not None else -1
         if ids and ids[0] > above and all(one < other for one, other in pairwise(ids)):
             return str(ids[-1])
         return BY_OFFSET
+
+    def _next_offset(self, page: ObjectPage, position: str) -> str | None:
+        """The same by offset: the server's token, as long as it gives one; the total counts what was read."""
+        before = position.removeprefix(BY_OFFSET)
+        known = before.isdigit() or not before
+        read = (int(before) if before.isdigit() else 0) + len(page.results)
+        if page.after is None and (page.total is None or not known or page.total <= read):
+            return None
+        if page.after is None or page.after == before:
+            raise BrokenReply(f"the search of {self._object} goes in circles", crm=CRM, code="circle")
+        return BY_OFFSET + page.after
 
     def search_above(self, low: int, *, descending: bool = False) -> Answer:
         """A page of living rows with ids above `low`, by the search: the lowest first, or the highest."""

@@ -221,3 +221,27 @@ def test_p7_notes_are_looked_for_in_the_archive_where_they_are_read(
     world.advance(2 * HOUR)
     pull(here)
     assert kinds(here, "hubspot.notes") == []
+
+
+def test_who_took_part_comes_and_goes(
+    on_hubspot: Configured, sandbox: Sandbox, world: SimulatedWorld
+) -> None:
+    person, other = contact(sandbox, 1), contact(sandbox, 2)
+    call = sandbox.create(CRM, "calls", {"hs_call_title": "Hi", "hs_timestamp": "2026-10-01T10:00:00Z"})
+    here = on_hubspot()
+
+    def took_part() -> list[str | None]:
+        pull(here)
+        world.advance(60)
+        sandbox.edit(CRM, "calls", call, {"hs_call_title": f"Hi {world.now()}"})
+        return [row[0] for row in engagements(here, "hubspot.calls")]
+
+    assert took_part() == [None]
+    sandbox.hubspot.associate("calls", call, "contacts", person)
+    assert took_part() == [person]
+    sandbox.hubspot.associate("calls", call, "contacts", other)
+    assert took_part() == [person, other]
+    sandbox.hubspot.portal.links.remove("calls", call, "contacts", person)
+    assert took_part() == [other]
+    sandbox.hubspot.portal.links.remove("calls", call, "contacts", other)
+    assert took_part() == [None]

@@ -68,6 +68,8 @@ CASES: list[tuple[int, Any, type[ConnectorError]]] = [
     (502, b"<html>", Retriable),
     (503, error("SERVER_UNAVAILABLE", "busy"), Retriable),
     (504, b"", Retriable),
+    (501, b"<html>not implemented</html>", NotOffered),
+    (505, b"", NotOffered),
     (301, b"", Fatal),
     (302, error("INVALID_FIELD", "x"), Fatal),
     (300, [{"url": "/services/data"}], Fatal),

@@ -120,3 +120,32 @@ def test_reading_again_from_a_moment_reads_no_more(sandbox: Sandbox, world: Simu
     later = lead(sandbox)
     assert set(people(drain(connector, "Lead", pages[-1].cursor)[0])) >= {later}
     connector.close()
+
+
+def test_an_object_that_queryall_does_not_take_leaves_the_others_their_bin(
+    sandbox: Sandbox, world: SimulatedWorld
+) -> None:
+    kept, lost = lead(sandbox), lead(sandbox)
+    task = sandbox.create("salesforce", "Task", {"Subject": "Call", "Status": "Completed", "Type": "Call"})
+    connector = connect(sandbox, world)
+    sandbox.faults.arm(
+        "status",
+        path="/queryAll",
+        query="FROM Task",
+        status=400,
+        body=error("INVALID_TYPE_FOR_OPERATION"),
+        count=None,
+    )
+    pages, _ = drain(connector, "Task")
+    assert [one.id for page in pages for one in page.engagements] == [task]
+    with pytest.raises(NotOffered):
+        list(connector.ids("Task"))
+    _, cursor = drain(connector, "Lead")
+    sandbox.merge("salesforce", "Lead", kept, lost)
+    world.advance(300)
+    stones = [stone for page in drain(connector, "Lead", cursor)[0] for stone in page.tombstones]
+    assert [(stone.id, stone.to_id) for stone in stones] == [(lost, kept)]
+    drain(connector, "Task")
+    asked = [one for one in sandbox.requests if one.path.endswith("/queryAll") and "FROM Task" in one.query]
+    assert len(asked) == 1
+    connector.close()
