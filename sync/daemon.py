@@ -5,8 +5,9 @@
     3. wait for the next job or request, do it, and so on
     4. SIGTERM or SIGINT: finish the page or batch under way, let the lease go
 
-What one run meets, ends that run and is written down; the daemon goes on. It ends by itself only when it
-cannot go on: another process has the lease, or the database is damaged. A crash needs no manual step: the
+What one run meets, ends that run and is written down; the daemon goes on. While the database cannot be
+reached it waits, and takes the lease again. It ends by itself only when it cannot go on: another process
+has the lease, or the database is damaged. A crash needs no manual step: the
 next start reads back what was sent and goes on inside the window.
 """
 
@@ -50,7 +51,9 @@ LOOK_EVERY: Final = 10.0  # seconds between two looks at our own rows for what i
 BREATH: Final = 5.0  # seconds before the lease, or a mirror that failed, is asked again
 LOST: Final = (LeaseLost, OutboxRaced)
 """Somebody else works on this database."""
-ENDING: Final = (Interrupted, *LOST, DatabaseDamaged, DatabaseNewer)
+HOPELESS: Final = (DatabaseDamaged, DatabaseNewer)
+"""Waiting does not mend these."""
+ENDING: Final = (Interrupted, *LOST, *HOPELESS)
 """What ends more than the run that met it."""
 
 
@@ -74,8 +77,12 @@ def run(
                 try:
                     with lease.held(app.settings.daemon.lease_wait, heartbeat=app.heartbeat):
                         Service(app, lease, clockwork, vitals, progress, finished, switch).serve()
-                except LOST as error:
+                except HOPELESS:
+                    raise
+                except (*LOST, DatabaseUnusable) as error:
+                    vitals.ready = False
                     log.warning("%s", " ".join(app.words(error)[1]))
+                    vitals.beat()
                     app.world.sleep(BREATH)
         except Interrupted:
             log.info("stopped in the middle of a run: all that was finished is committed")

@@ -27,6 +27,9 @@ from apscheduler.triggers.interval import IntervalTrigger
 
 from config.settings import parse_duration
 
+SKEW: Final = timedelta(minutes=10)
+"""Clocks of hosts that share a mirror are no further apart."""
+
 STOP: Final = ""
 """What `wait` returns when it was asked to stop waiting."""
 
@@ -128,10 +131,11 @@ def trigger(text: str, zone: str = "UTC") -> BaseTrigger:
 def due_at(text: str, last_started: datetime | None, now: datetime, zone: str = "UTC") -> datetime:
     """When a job that last started then is to run next; `now` when it never ran or is overdue.
 
-    A start in the future means that this machine's clock was set back since: nobody knows when it was, so
-    the job is due.
+    A start a little in the future is that of a host whose clock is ahead of ours: what it began is begun.
+    One further away means that this machine's clock was set back since: nobody knows when it was, so the
+    job is due.
     """
-    if last_started is None or last_started > now:
+    if last_started is None or last_started > now + SKEW:
         return now
     rule = trigger(text, zone)
     if isinstance(rule, IntervalTrigger):

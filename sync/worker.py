@@ -13,7 +13,9 @@
 
 Periodic tasks are deferred once however many workers there are (the library's own table sees to it). They
 have a worker of their own in each process, so that no account's turn holds them up. A worker that is told
-to stop interrupts its turns between two pages or batches and puts them back for the others.
+to stop interrupts its turns between two pages or batches and puts them back for the others. While the
+queue's PostgreSQL is away it waits: a turn under way comes to its end, by what its own mirror allows, and
+its job is given back as those of the dead are.
 
 The queue lives in a schema named after the library's own schema version: a newer library begins a new queue,
 which `look` fills. The jobs hold an account's name and nothing else of it.
@@ -36,7 +38,7 @@ from procrastinate.schema import SchemaManager
 
 from config.accounts import in_schema
 from config.world import World
-from sync.mirror.engine import Mirror, have_schema
+from sync.mirror.engine import DatabaseUnusable, Mirror, connect_options, have_schema
 from sync.stopping import StopSwitch
 from sync.turns import Next
 from sync.vitals import Vitals
@@ -47,6 +49,7 @@ TURNS: Final = "accounts"
 UPKEEP: Final = "upkeep"
 POLL: Final = 1.0  # seconds between two looks for turns that have come due
 BREATH: Final = 5.0  # seconds before a queue that failed is asked again
+SHORTEST_WAIT: Final = 1.0  # seconds until a connection of the pool must be had
 
 
 Take = Callable[[str, int], Next | None]
@@ -77,68 +80,107 @@ class Worker:
         self._world = world
         self._vitals = vitals
         self._under_way = 0
+        self._is_away = False
 
     def run(self, switch: StopSwitch) -> None:
-        """Serve. Raises the errors of `sync.mirror.engine` when the queue cannot be had at the start."""
+        """Serve. Raises the errors of `sync.mirror.engine` when the queue cannot be had at the start.
+
+        A queue that goes away later is waited for; should it be gone for good, it is made anew.
+        """
         prepare(self._url, self._world)
-        with switch.on_signals():
-            while not switch:
-                try:
-                    asyncio.run(self._serve(switch))
-                except (ConnectorException, psycopg.Error) as error:
-                    log.warning("the queue cannot be used: %s", type(error.__cause__ or error).__name__)
-                self._vitals.ready = False
-                if not switch:
-                    self._world.sleep(BREATH)
-        self._vitals.stopping()
+        logging.getLogger("psycopg.pool").setLevel(logging.ERROR)  # it tells of every try to connect
+        try:
+            with switch.on_signals():
+                while not switch:
+                    self._until_it_breaks_off(switch)
+                    if not switch:
+                        self._vitals.beat()
+                        self._world.sleep(BREATH)
+        finally:
+            self._vitals.stopping()
+
+    def _until_it_breaks_off(self, switch: StopSwitch) -> None:
+        why = "it broke off"
+        try:
+            if self._is_away:
+                prepare(self._url, self._world)
+            asyncio.run(self._serve(switch))
+        except (ConnectorException, psycopg.Error, DatabaseUnusable) as error:
+            why = type(error.__cause__ or error).__name__
+        self._vitals.ready = False
+        if not switch and not self._is_away:  # said once, until it is there again
+            self._is_away = True
+            log.warning("the queue cannot be used: %s; it is asked again every %.0f s", why, BREATH)
 
     async def _serve(self, switch: StopSwitch) -> None:
         """Until the switch is pressed, or the queue breaks off."""
         loop = asyncio.get_running_loop()
         loop.set_default_executor(ThreadPoolExecutor(self._concurrency + 2, thread_name_prefix="turn"))
         app = self._app()
-        beat = self._rescue_after / 4
-        kinds: list[dict[str, Any]] = [
-            {"queues": [TURNS], "concurrency": self._concurrency, "name": TURNS},
-            {"queues": [UPKEEP], "concurrency": 1, "name": UPKEEP, "listen_notify": False},
-        ]
-        async with app.open_async():
-            running = [
-                asyncio.create_task(
-                    app.run_worker_async(
-                        **kind,
-                        fetch_job_polling_interval=POLL,
-                        update_heartbeat_interval=beat,
-                        stalled_worker_timeout=self._rescue_after,
-                        delete_jobs="always",
-                        install_signal_handlers=False,
-                    )
-                )
-                for kind in kinds
-            ]
+        running: list[asyncio.Task[Any]] = [asyncio.create_task(_opened(app))]
 
-            def end() -> None:
-                """Once for each: a second one would not let it wait for its turns."""
-                for task in running:
-                    if not task.cancelling():
-                        task.cancel()
+        def end() -> None:
+            """Once for each: a second one would not let it wait for its turns."""
+            for task in running:
+                if not task.cancelling():
+                    task.cancel()
 
-            switch.on_stop = lambda: loop.call_soon_threadsafe(end)
+        switch.on_stop = lambda: loop.call_soon_threadsafe(end)
+        try:
+            try:
+                await running[0]
+            except asyncio.CancelledError:
+                return  # told to stop before it was open
+            running = self._workers(app)
             if switch:
                 end()
             else:
-                self._vitals.serving()
+                self._begin()
             await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
+            self._vitals.ready = False
             end()
             for ended in await asyncio.gather(*running, return_exceptions=True):
                 if isinstance(ended, Exception):
                     raise ended
+        finally:
+            switch.on_stop = lambda: None  # this loop is over
+            await app.close_async()
+
+    def _begin(self) -> None:
+        if self._is_away:
+            log.info("the queue is there again")
+            self._is_away = False
+        self._vitals.serving()
+
+    def _workers(self, app: App) -> list[asyncio.Task[Any]]:
+        """One for turns and one for upkeep, at work."""
+        kinds: list[dict[str, Any]] = [
+            {"queues": [TURNS], "concurrency": self._concurrency, "name": TURNS},
+            {"queues": [UPKEEP], "concurrency": 1, "name": UPKEEP, "listen_notify": False},
+        ]
+        return [
+            asyncio.create_task(
+                app.run_worker_async(
+                    **kind,
+                    fetch_job_polling_interval=POLL,
+                    update_heartbeat_interval=self._rescue_after / 4,
+                    stalled_worker_timeout=self._rescue_after,
+                    delete_jobs="always",
+                    install_signal_handlers=False,
+                )
+            )
+            for kind in kinds
+        ]
 
     def _app(self) -> App:
         """The tasks, on a fresh connection."""
-        options = f"-csearch_path={queue_schema()}"
+        place = in_schema(self._url, queue_schema())
         connector = PsycopgConnector(
-            conninfo=self._url, kwargs={"options": options}, min_size=1, max_size=4, timeout=10.0
+            conninfo=place.replace("+psycopg", "", 1),
+            kwargs=connect_options(place),
+            min_size=1,
+            max_size=4,
+            timeout=max(SHORTEST_WAIT, self._rescue_after / 4),  # no heartbeat waits for the next one
         )
         app = App(connector=connector)
         every = max(1, self._rescue_after // 4)
@@ -175,6 +217,10 @@ class Worker:
             await _rescue(app, self._rescue_after)
 
         return app
+
+
+async def _opened(app: App) -> None:
+    await app.open_async()
 
 
 async def _defer(app: App, account: str, following: Next) -> None:

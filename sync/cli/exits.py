@@ -176,8 +176,8 @@ def _held(error: LeaseHeld) -> list[str]:
 
 def _lost(_: LeaseLost) -> list[str]:
     return [
-        "This process stood still for so long that another mqlsync took over; it recorded nothing more.",
-        "The other one reads back what was sent. Nothing needs repair.",
+        "This process stood still, or was cut off from its database, and another mqlsync took over.",
+        "It recorded nothing more. The other one reads back what was sent. Nothing needs repair.",
     ]
 
 

@@ -26,7 +26,7 @@ from sync.context import Interrupted
 from sync.daemon import LOST
 from sync.health import Pages, serving
 from sync.metrics import WorkerMetrics
-from sync.mirror.engine import DatabaseUnusable
+from sync.mirror.engine import DatabaseUnreachable, DatabaseUnusable
 from sync.mirror.lease import LeaseHeld
 from sync.redaction import Redactor
 from sync.stopping import StoppingWorld, StopSwitch
@@ -117,7 +117,7 @@ class Turns:
         world = self._session.world
         begun = world.monotonic()
         self._metrics.began()
-        outcome, failed, at = "failed", True, world.now()
+        outcome, failed, at, blinked = "failed", True, world.now(), False
         try:
             turn = self._turn(account)
             outcome, failed = _outcome(turn), turn.reached_nothing
@@ -133,12 +133,15 @@ class Turns:
             log.warning("%s", " ".join(ending(error).lines))
         except (ConfigError, NotSetUp, DatabaseUnusable) as error:
             log.error("%s", " ".join(ending(error).lines))  # noqa: TRY400 (said in words)
+            blinked = isinstance(error, DatabaseUnreachable) and not failures
         except Exception as error:
             log.exception("%s", " ".join(ending(error).lines))
         finally:
             ACCOUNTS_RUN.set("")
             self._metrics.ended(name, outcome, world.monotonic() - begun, epoch(world.now()))
         failures = failures + 1 if failed else 0
+        if blinked:
+            return Next(_soon(world), failures)  # most servers are back in a moment
         return Next(max(at, world.now() + pause(failures)), failures)
 
     def _turn(self, account: Account) -> Turn:

@@ -50,7 +50,16 @@ UNUSABLE: Final = (
     sqlite3.SQLITE_PERM,
     sqlite3.SQLITE_IOERR,
 )
-CONNECT: Final = {"connect_timeout": 10, "keepalives_idle": 30, "application_name": "mqlsync"}  # seconds
+CONNECT: Final = {
+    "application_name": "mqlsync",
+    "connect_timeout": 10,  # seconds, as all but the last
+    "keepalives_idle": 30,
+    "keepalives_interval": 10,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 60_000,  # milliseconds until what was sent must have been taken
+}
+"""A server that vanished without a word is noticed within a minute; the system would wait for a quarter of an
+hour."""
 REFUSED: Final = ("authentication failed", "no password supplied", "no pg_hba.conf entry", "role ")
 ONE_WRITER: Final = (  # "mqls": one at a time in each schema of a PostgreSQL, for a schema is a mirror
     f"SELECT pg_advisory_xact_lock({0x6D716C73}, "
@@ -270,17 +279,21 @@ def _postgresql_engine(url: URL) -> Engine:
     if find_spec("psycopg") is None:
         expected = "sqlite:///path, or the extra `scale` of mqlsync installed"
         raise ConfigError([Problem("psycopg is not installed", key="database_url", expected=expected)])
-    given = {name: value for name, value in CONNECT.items() if name not in url.query}
     engine = _engine(
         url,
         pool_size=4,
         pool_pre_ping=True,
-        connect_args=given,
+        connect_args=connect_options(url),
         execution_options={"preserve_rowcount": True},
     )
     event.listen(engine, "connect", _prepare_postgresql)
     keep_wordless(engine)
     return engine
+
+
+def connect_options(url: URL | str) -> dict[str, Any]:
+    """What a connection to that PostgreSQL is given beside the URL, which goes first."""
+    return {name: value for name, value in CONNECT.items() if name not in make_url(url).query}
 
 
 def _prepare_postgresql(dbapi: Any, _record: ConnectionPoolEntry | None = None) -> None:

@@ -102,21 +102,21 @@ class InSession:
     def begin(self, holder: str) -> None:
         """Open the session and take the lock that is named after us."""
         self._key = key_of(holder)
-        self._session = self._mirror.session()
-        with self._mirror.translated():
-            self._session.execute(LOCK, {"key": self._key})
+        self._open()
 
     def keep(self) -> None:
-        """Take the lock anew when the session was cut."""
+        """Take the lock anew when the session was cut, now or at an earlier try.
+
+        That shows life and no more: whether the lease is still ours, its row says.
+        """
         try:
             with self._mirror.translated():
                 if self._session is not None:
                     self._session.execute(text("SELECT 1"))
+                    return
         except DatabaseUnusable:
             self.end()
-            self._session = self._mirror.session()
-            with self._mirror.translated():
-                self._session.execute(LOCK, {"key": self._key})
+        self._open()
 
     def is_dead(self, conn: Connection, holder: str) -> bool:
         """Whether no session holds its lock."""
@@ -126,7 +126,19 @@ class InSession:
         """Close the session, and with it the lock."""
         session, self._session = self._session, None
         if session is not None:
+            session.invalidate()  # closes the connection itself, also one that is broken
             session.close()
+
+    def _open(self) -> None:
+        session = self._mirror.session()
+        try:
+            with self._mirror.translated():
+                session.execute(LOCK, {"key": self._key})
+        except DatabaseUnusable:
+            session.invalidate()
+            session.close()
+            raise
+        self._session = session
 
 
 def key_of(holder: str) -> int:

@@ -14,11 +14,11 @@ from sync import privacy
 from sync.app import build
 from sync.cli.exits import ending
 from sync.context import App, Interrupted, Silent
-from sync.daemon import RETRY_AFTER, Service
+from sync.daemon import RETRY_AFTER, Service, run
 from sync.handover import hand_in
 from sync.jobs import overdue, schedules
 from sync.mirror import personal, requests
-from sync.mirror.engine import DatabaseDamaged, DatabaseLocked, DiskFull
+from sync.mirror.engine import DatabaseDamaged, DatabaseLocked, DatabaseUnreachable, DiskFull
 from sync.mirror.lease import DAEMON, Lease, LeaseLost
 from sync.mirror.requests import Ask
 from sync.mirror.runs import RunView, last_run
@@ -240,3 +240,33 @@ def test_an_answer_that_cannot_be_written_is_written_later(
         view = requests.look(conn, request_id)
     assert view is not None
     assert (view.state, view.exit_code) == ("done", 6)
+
+
+def test_a_lease_that_cannot_be_taken_for_now_is_waited_for(
+    daemon: Daemon, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The server goes away after the lease was lost: neither is an end."""
+    daemon.lease.release()
+    app, switch, vitals = daemon.app, daemon.switch, daemon.vitals
+    acquire = Lease.acquire
+    troubles: list[Exception] = [DatabaseUnreachable("db", "refused"), LeaseLost(), DatabaseLocked("db", 30)]
+    ready = []
+
+    def at_last(lease: Lease, *args: Any, **options: Any) -> int:
+        ready.append(vitals.ready)
+        if troubles:
+            raise troubles.pop(0)
+        return acquire(lease, *args, **options)
+
+    def finished(report: RunReport) -> None:
+        daemon.reports.append(report)
+        switch.press()
+
+    monkeypatch.setattr(Lease, "acquire", at_last)
+    run(app, switch, vitals, Silent(), finished)
+    assert [report.outcome for report in daemon.reports] == ["blocked"]
+    assert daemon.site.world.slept[:3] == [5.0] * 3
+    assert ready == [False] * 4
+    troubles.append(DatabaseDamaged("db", "malformed"))
+    with pytest.raises(DatabaseDamaged):
+        run(app, StopSwitch(), vitals, Silent(), finished)

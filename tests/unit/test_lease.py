@@ -10,9 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from sync.mirror.engine import DatabaseLocked, Mirror
+from sync.mirror.engine import DatabaseLocked, DatabaseUnreachable, Mirror
 from sync.mirror.lease import Lease, LeaseHeld, LeaseLost, current_epoch, holder
+from sync.mirror.presence import known_dead
 from tests.databases import mirror_url
+from tests.unit.mirror.test_postgresql import cut
 from tests.world import SimulatedWorld
 
 
@@ -140,3 +142,47 @@ def test_a_beat_that_finds_the_database_locked_beats_again(
     monkeypatch.setattr(lease, "_seconds", 0)
     lease._beat(threading.Event())
     assert len(renewed) == 3
+
+
+def is_dead(mirror: Mirror, lease: Lease) -> bool:
+    with mirror.read() as conn:
+        return known_dead(mirror, conn, lease.holder)
+
+
+@pytest.mark.parametrize("database", ["postgresql"], indirect=True)
+def test_a_holder_shows_life_again_after_its_session_was_cut(
+    mirror: Mirror, clock: SimulatedWorld, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also when the server was away for longer than one beat."""
+    lease, other = (Lease(mirror, clock, 30, kind) for kind in ("daemon", "sync"))
+    lease.acquire()
+    cut(mirror_url(tmp_path))
+    assert is_dead(mirror, lease)
+    with monkeypatch.context() as patch:
+        patch.setattr(mirror, "session", refuse)
+        for _ in range(2):
+            with pytest.raises(DatabaseUnreachable):
+                lease.renew()
+    lease.renew()
+    assert not is_dead(mirror, lease)
+    with pytest.raises(LeaseHeld):
+        other.acquire()
+
+
+def refuse() -> None:
+    raise DatabaseUnreachable("db", "connection refused")
+
+
+@pytest.mark.parametrize("database", ["postgresql"], indirect=True)
+def test_to_show_life_again_is_not_to_have_the_lease(
+    mirror: Mirror, clock: SimulatedWorld, tmp_path: Path
+) -> None:
+    """Its session was cut and somebody else was quicker: it learns that before it records anything."""
+    lease, other = (Lease(mirror, clock, 30, kind) for kind in ("daemon", "sync"))
+    lease.acquire()
+    cut(mirror_url(tmp_path))
+    assert other.acquire() == 2, "nobody waits for what looks dead"
+    with pytest.raises(LeaseLost):
+        lease.renew()
+    with mirror.read() as conn:
+        assert (current_epoch(conn), holder(conn, now(clock))) == (2, other.holder)

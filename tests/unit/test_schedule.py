@@ -135,6 +135,29 @@ def test_days_of_the_week_are_those_of_crontab(field: str, days: str) -> None:
     assert "".join(str(run.isoweekday() % 7) for run in runs) == days
 
 
+@pytest.mark.parametrize("text", ["5m", "0 2 * * *", "*/10 * * * *"])
+def test_hosts_with_clocks_that_differ_begin_a_job_once_for_each_of_its_times(text: str) -> None:
+    """Whoever's clock is ahead is first; for the others the job has begun then, not never."""
+    clocks = [timedelta(seconds=seconds) for seconds in (-90, 0, 2, 200)]
+    begun: list[datetime] = [NOON]
+    for second in range(0, 26 * 3600, 20):
+        for clock in clocks:
+            now = NOON + timedelta(seconds=second) + clock
+            if due_at(text, begun[-1], now) <= now:
+                begun.append(now)
+    apart = [later - earlier for earlier, later in itertools.pairwise(begun[1:])]
+    match text:
+        case "5m":
+            assert all(timedelta(minutes=5) <= one <= timedelta(minutes=6) for one in apart)
+        case "0 2 * * *":
+            assert [one.replace(second=0) for one in begun[1:]] == [NOON.replace(day=3, hour=2)]
+        case _:
+            assert {one.replace(second=0) for one in begun[1:]} == {
+                NOON + n * timedelta(minutes=10) for n in range(1, len(begun))
+            }
+            assert len(begun) == 1 + (26 * 6)
+
+
 def test_a_clock_that_was_set_back_holds_up_nothing() -> None:
     assert due_at("5m", NOON + timedelta(days=365), NOON) == NOON
     assert due_at("0 2 * * *", NOON + timedelta(days=365), NOON) == NOON

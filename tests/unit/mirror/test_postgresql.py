@@ -120,6 +120,17 @@ def test_it_goes_on_after_the_server_broke_off(mirror: Mirror, url: str) -> None
     assert select(mirror, "SELECT count(*) FROM meta") == [(1,)]
 
 
+def test_a_server_that_vanishes_is_noticed_by_the_connection_itself(mirror: Mirror) -> None:
+    with mirror.read() as conn:
+        driver: Any = conn.connection.driver_connection
+        known = driver.info.get_parameters()
+    assert (known["connect_timeout"], known["tcp_user_timeout"]) == ("10", "60000")
+    idle = int(known["keepalives_idle"]) + int(known["keepalives_interval"]) * int(known["keepalives_count"])
+    assert idle <= 60, "seconds of silence"
+    given = engine_module.connect_options("postgresql+psycopg://m@db/m?connect_timeout=2")
+    assert "connect_timeout" not in given, "what the URL says goes first"
+
+
 SECRET = "c4n4ry-password"
 
 
