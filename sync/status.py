@@ -9,16 +9,18 @@ from typing import Any, Final
 
 from config.settings import Settings, parse_duration
 from config.world import iso_z
+from sync.chores import CHORES
 from sync.core.counted import some
 from sync.mirror import budget, failures, handoffs, health, outbox, plans, tasks
 from sync.mirror.budget import BudgetView
 from sync.mirror.engine import Mirror
-from sync.mirror.runs import RunView, get_meta, runs
+from sync.mirror.runs import RunView, get_meta, latest_of_each_kind, runs
 from sync.reports import SCHEMA_VERSION
 from sync.stages.reconcile import LAST
 
 STALE_AFTER: Final = 3  # missed pulls until a CRM counts as stale
 SHORTEST_STALE: Final = 1_800  # seconds; also where pulling is by a cron line
+WEEK: Final = 8 * 86_400  # seconds in which every scheduled run comes round
 DAILY: Final = 86_400 + 7_200  # seconds; a mirror without a daemon is stale after a day and a bit
 
 
@@ -75,18 +77,24 @@ def status_of(mirror: Mirror, crms: Sequence[str], now: int, settings: Settings)
         pauses = failures.paused(conn)
         waiting_plans = plans.pending(conn)
         past = runs(conn, limit=20)
+        latest = latest_of_each_kind(conn, now - WEEK)
         budgets = {crm: budget.view(conn, crm, now) for crm in crms}
         late = handoffs.count_overdue(conn, now)
         reconciled = json.loads(get_meta(conn, LAST) or "{}")
-    last = next((run for run in past if run.state not in ("running", "killed")), None)
+    ended = [run for run in past if run.state not in ("running", "killed")]
+    last = next((run for run in ended if not _is_chore(run)), next(iter(ended), None))
+    open_runs = [run for run in latest if not _is_over(run, latest)]
     fresh = {crm: max(0, now - since[crm]) if crm in since else None for crm in crms}
     parked, conflict = open_now.pop("parked", 0), open_now.pop("conflict", 0)
-    balance = last is None or bool(last.report.get("books_balance", True))
+    balance = all(
+        run.report.get("books_balance", True) for run in ([] if last is None else [last, *open_runs])
+    )
     limits = {crm: _stale_after(settings, crm) if _by_daemon(past) else DAILY for crm in crms}
     states: list[tuple[str, str]] = [
         *_failures(last, balance=balance),
         *(("blocked", f"plan {plan.digest} waits for approval") for plan in waiting_plans),
         *(("paused", f"{pause.scope} is paused: {pause.reason}") for pause in pauses),
+        *_earlier_failures(open_runs, last),
         *_degradations(last, fresh, parked + conflict + unreadable, budgets, limits),
     ]
     order = ("failed", "blocked", "paused", "degraded")
@@ -116,6 +124,37 @@ def _failures(last: RunView | None, *, balance: bool) -> list[tuple[str, str]]:
         found.append(("failed", f"the last run failed{why}"))
     if not balance:
         found.append(("failed", "the books of the last run do not balance"))
+    return found
+
+
+def _is_chore(run: RunView) -> bool:
+    return run.kind.removeprefix("daemon:") in CHORES
+
+
+def _is_over(run: RunView, latest: Sequence[RunView]) -> bool:
+    """Whether a later run has done what this one was to do.
+
+    A pass over everything stands for every other pass, and what somebody asked for once is behind us with the
+    next pass. A chore is done by itself alone, or by the command of its name.
+    """
+    later = [one for one in latest if one.started_at > run.started_at]
+    if _is_chore(run):
+        return any(one.kind == run.kind.removeprefix("daemon:") for one in later)
+    passes = [one.kind for one in later if not _is_chore(one)]
+    return bool(passes) and (
+        not run.kind.startswith("daemon:") or not {"sync", "daemon:full"}.isdisjoint(passes)
+    )
+
+
+def _earlier_failures(open_runs: Sequence[RunView], last: RunView | None) -> list[tuple[str, str]]:
+    """What failed or was put off before the last run, and that nothing has made good since."""
+    found = []
+    for run in open_runs:
+        if (last is None or run.run_id != last.run_id) and run.state in ("failed", "deferred"):
+            problems = run.report.get("problems") or []
+            why = f": {problems[0].get('message', '')}" if problems else ""
+            what = "failed" if run.state == "failed" else "was put off"
+            found.append(("degraded", f"the last {run.kind.removeprefix('daemon:')} {what}{why}"))
     return found
 
 

@@ -120,6 +120,23 @@ def runs(conn: Connection, limit: int = 50) -> list[RunView]:
     ]
 
 
+def latest_of_each_kind(conn: Connection, since: int) -> list[RunView]:
+    """Of each kind that ended since then the newest run that ended by itself, newest first."""
+    rows = conn.execute(
+        text(
+            "SELECT id, kind, started_at, finished_at, outcome, report FROM run WHERE id IN ("
+            "SELECT id FROM (SELECT id, row_number() "
+            "OVER (PARTITION BY kind ORDER BY started_at DESC, id DESC) AS place FROM run WHERE outcome IS NOT NULL AND outcome <> 'killed' AND started_at >= :since) "
+            "AS placed WHERE place = 1) ORDER BY started_at DESC, id DESC"
+        ),
+        {"since": since},
+    )
+    return [
+        RunView(row.id, row.kind, row.outcome, row.started_at, row.finished_at, json.loads(row.report))
+        for row in rows
+    ]
+
+
 def last_run(conn: Connection) -> RunView | None:
     """The newest run."""
     found = runs(conn, limit=1)

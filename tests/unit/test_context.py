@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -10,6 +12,7 @@ import pytest
 
 from config.settings import Settings
 from sync.context import App
+from sync.mirror import engine
 from sync.mirror.engine import DatabaseDamaged, DiskFull, Mirror
 from tests.world import SimulatedWorld
 
@@ -30,3 +33,18 @@ def test_calls_that_cannot_be_given_back_hide_no_error(tmp_path: Path, monkeypat
     with pytest.raises(DatabaseDamaged), app:
         raise DatabaseDamaged("/mirror.db", "malformed")
     assert closed == ["hubspot", "mirror"]
+
+
+@pytest.mark.sqlite("its file is locked by another")
+def test_a_locked_database_at_the_end_hides_no_error(tmp_path: Path, monkeypatch: Any) -> None:
+    monkeypatch.setattr(engine, "BUSY_TIMEOUT", 20)  # milliseconds
+    world = SimulatedWorld()
+    path = tmp_path / "mirror.db"
+    mirror = Mirror(f"sqlite:///{path}", world)
+    mirror.migrate()
+    app = App(Settings(), world, tmp_path, mirror, [], "")
+    app.budget("salesforce").acquire("read")
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(ZeroDivisionError, match="the first"), app:
+            raise ZeroDivisionError("the first")
