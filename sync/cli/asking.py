@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 
 import typer
 
 from sync.cli.output import Output
+
+
+def on_terminal() -> bool:
+    """Whether somebody can be asked; a stream that was closed before we began is None."""
+    return all(stream is not None and stream.isatty() for stream in (sys.stdin, sys.stdout))
+
+
+def agreed(question: str) -> None:
+    """Go on only when somebody says yes; without a terminal nobody is asked. Raises Abort."""
+    if on_terminal():
+        typer.confirm(question, abort=True, err=True)
 
 
 class Questions:

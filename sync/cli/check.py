@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from typing import Annotated
 
@@ -10,6 +9,7 @@ import typer
 
 from config.errors import ConfigError
 from sync import probe
+from sync.cli.asking import agreed, on_terminal
 from sync.cli.errors import UsageFault
 from sync.cli.options import command
 from sync.cli.session import Session
@@ -102,10 +102,10 @@ def _probed(session: Session, record: str, *, yes: bool, dry_run: bool) -> Itera
             if dry_run:
                 yield Finding("probe", Level.NOTE, f"the probe would set {what}", crm=ref.crm)
                 return
-            if not yes and not (sys.stdin.isatty() and sys.stdout.isatty()):
+            if not yes and not on_terminal():
                 raise UsageFault(f"The probe sets {what}, and puts it back. Say --yes to let it.")
             if not yes:
-                typer.confirm(f"Set {what}, and put it back?", abort=True, err=True)
+                agreed(f"Set {what}, and put it back?")
             yield from probe.run(opened, planned)
     except probe.NotProbed as problem:
         raise UsageFault(problem.why) from None

@@ -13,7 +13,7 @@ from sync.cli.rehearsal import DryRun
 from sync.cli.session import Session
 from sync.core.counted import some
 from sync.mirror import health
-from sync.mirror.backup import back_up, restored, unapproved, whole
+from sync.mirror.backup import back_up, restored, space_for, unapproved, whole
 from sync.mirror.backup import restore as put_back
 from sync.mirror.behind import is_behind
 from sync.mirror.engine import Mirror
@@ -66,16 +66,18 @@ def _would_migrate(session: Session) -> int:
 
 
 @command(commands, "backup")
-def backup(session: Session, file: BackupFile) -> int:
+def backup(session: Session, file: BackupFile, dry_run: DryRun = False) -> int:
     """Copy the mirror to FILE, also while the daemon runs. The copy holds personal data."""
     with session.app() as opened:
         where = opened.mirror.where
-        size = back_up(opened.mirror, file)
-        remember_copy(opened, "backup", file)
+        size = space_for(opened.mirror, file) if dry_run else back_up(opened.mirror, file)
+        if not dry_run:
+            remember_copy(opened, "backup", file)
     if session.options.json:
-        session.out.json(
-            {"schema_version": SCHEMA_VERSION, "mirror": where, "backup": str(file), "bytes": size}
-        )
+        head = {"schema_version": SCHEMA_VERSION, "mirror": where, "backup": str(file)}
+        session.out.json({**head, "bytes": size, "dry_run": dry_run})
+    elif dry_run:
+        session.out.line(f"dry run, nothing was changed: {size / 1024**2:,.1f} MiB would go to {file}")
     else:
         session.out.line(f"{where} copied to {file}, {size / 1024**2:,.1f} MiB", "ok")
     return 0

@@ -13,7 +13,7 @@ from sync.cli.errors import UsageFault
 from sync.cli.options import command
 from sync.cli.output import Output
 from sync.cli.session import Session
-from sync.cli.words import unknown
+from sync.cli.words import one_of, unknown
 from sync.context import Progress
 from sync.demo.site import may_replace
 from sync.demo.story import Demo
@@ -36,7 +36,12 @@ def demo(
     ] = Path("demo-data"),
     breaks: Annotated[
         str | None,
-        typer.Option("--break", metavar="NAME", help=f"Pull the plug: one of {', '.join(BREAKS)}."),
+        typer.Option(
+            "--break",
+            metavar="NAME",
+            help=f"Pull the plug: one of {', '.join(BREAKS)}.",
+            autocompletion=one_of(BREAKS),
+        ),
     ] = None,
     serve: Annotated[
         bool, typer.Option("--serve", help="Keep the simulated CRMs running at the end.")

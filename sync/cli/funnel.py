@@ -12,7 +12,7 @@ from sync.cli.options import command
 from sync.cli.output import Output
 from sync.cli.session import Session
 from sync.cli.times import moment
-from sync.cli.words import unknown
+from sync.cli.words import one_of, unknown
 from sync.core.counted import some
 from sync.mirror.funnel import BY, STAGES, Funnel, Part, funnel
 from sync.reports import SCHEMA_VERSION
@@ -28,7 +28,10 @@ def show(
         typer.Option("--since", metavar="TIME", help="Only people whom a CRM knows since then."),
     ] = None,
     by: Annotated[
-        str | None, typer.Option("--by", metavar="WHAT", help=f"A line for each {', '.join(BY)}.")
+        str | None,
+        typer.Option(
+            "--by", metavar="WHAT", help=f"A line for each {', '.join(BY)}.", autocompletion=one_of(BY)
+        ),
     ] = None,
 ) -> int:
     """How many people became MQLs, were accepted by sales, got an opportunity, were won, and how soon.

@@ -55,6 +55,7 @@ COMMANDS: Final[Mapping[str, str]] = {
     "db": "database",
     "privacy": "privacy",
     "demo": "demo",
+    "completion": "completion",
 }
 """Every command and the module that it lives in, in the order of `--help`."""
 

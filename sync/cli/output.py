@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import csv
+import os
 import sys
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final, TextIO
 
-from rich.cells import cell_len
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -27,14 +27,11 @@ from config.world import World
 from sync.cli.clean import cell, clean, csv_cell, to_json
 from sync.cli.errors import ReaderGone
 from sync.cli.given import Globals
+from sync.cli.tables import GAP, IDS, fitting, paragraph, readable
 from sync.redaction import Redactor
 
 PROGRESS_EVERY: Final = 10.0  # seconds between two lines where there is no terminal to draw on
 PIPE_WIDTH: Final = 10_000  # columns; nothing is cut when the reader is a program
-GAP: Final = 2  # columns between two columns of a table
-IDS: Final = frozenset({"id", "record", "person", "run", "plan", "digest", "hash"})
-"""Columns that are copied into the next command."""
-NARROWEST: Final = 4  # columns of a column that had to give way
 STYLES: Final[Mapping[str, str]] = {"ok": "green", "warning": "yellow", "error": "red", "note": "dim"}
 
 
@@ -58,6 +55,10 @@ class Output:
         text = self.redactor.known(text)
         self._results.print(Text(clean(text), style=STYLES.get(style, style)), soft_wrap=True)
 
+    def lines(self, text: str) -> None:
+        """Text of ours, of several lines, as it is."""
+        self._write(text.rstrip("\n") + "\n")
+
     def json(self, value: Mapping[str, Any]) -> None:
         """The result as one JSON object."""
         self._write(to_json(value) + "\n")
@@ -77,17 +78,26 @@ class Output:
     def table(
         self, columns: Sequence[str], rows: Iterable[Sequence[object]], numbers: Sequence[str] = ()
     ) -> None:
-        """Rows under headings; cut to the terminal's width, but never an id; whole when piped."""
+        """Rows under headings; on a terminal too narrow for them a paragraph a row; whole when piped."""
         texts = [[self.redactor.known(cell(value)) for value in row] for row in rows]
-        widths = fitting([columns, *texts], self._results.width, IDS)
+        width = self._results.width
+        widths = fitting([columns, *texts], width, IDS)
+        if not readable([columns, *texts], widths, width):
+            self._paragraphs(columns, texts)
+            return
         table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, GAP, 0, 0))
-        for name, width in zip(columns, widths, strict=True):
+        for name, column in zip(columns, widths, strict=True):
             justify: Any = "right" if name in numbers else "left"
-            table.add_column(name, overflow="ellipsis", no_wrap=True, justify=justify, width=width)
+            table.add_column(name, overflow="ellipsis", no_wrap=True, justify=justify, width=column)
         for row in texts:
             table.add_row(*(Text(text, overflow="ellipsis") for text in row))
         needed = sum(widths) + GAP * len(widths)
-        self._results.print(table, width=max(needed, self._results.width), crop=False)
+        self._results.print(table, width=max(needed, width), crop=False)
+
+    def _paragraphs(self, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+        for row in rows:
+            for line, is_title in paragraph(columns, row, self._results, self._results.width):
+                self._results.print(line, style="bold" if is_title else "", soft_wrap=True)
 
     def csv(self, file: Path, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> int:
         """Write rows to a file that only its owner may read ("-": to stdout); returns how many."""
@@ -149,23 +159,6 @@ class Output:
             yield steps
         finally:
             steps.close()
-
-
-def fitting(rows: Sequence[Sequence[str]], width: int, whole: Collection[str] = ()) -> list[int]:
-    """The widths of columns so that a table fits: the widest give way, down to a few characters each.
-
-    The first row holds the headings; columns named `whole` keep their width, also where no room is left.
-    """
-    widths = [max(cell_len(text) for text in column) for column in zip(*rows, strict=True)]
-    giving = [place for place, name in enumerate(rows[0]) if name not in whole]
-    excess = sum(widths) - (width - GAP * (len(widths) - 1))
-    while excess > 0 and giving:
-        widest = max(giving, key=lambda place: widths[place])
-        if widths[widest] <= NARROWEST:
-            break
-        widths[widest] -= 1
-        excess -= 1
-    return widths
 
 
 class Steps:
@@ -255,8 +248,15 @@ def _private(file: Path) -> Iterator[TextIO]:
         yield handle
 
 
+def _nowhere() -> TextIO:
+    """Instead of a stream that whoever started us has closed (`>&-`)."""
+    return open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123 (a stream for the whole process)
+
+
 def safe_streams() -> tuple[TextIO, TextIO]:
-    """stdout and stderr that never fail on a character their encoding lacks."""
+    """stdout and stderr that never fail on a character their encoding lacks, nor for having been closed."""
+    sys.stdout = sys.stdout or _nowhere()
+    sys.stderr = sys.stderr or _nowhere()
     for stream in (sys.stdout, sys.stderr):
         reconfigure = getattr(stream, "reconfigure", None)
         if reconfigure is not None:

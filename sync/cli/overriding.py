@@ -14,7 +14,7 @@ from sync.cli.meant import the_person, the_user
 from sync.cli.rehearsal import DryRun, changing, said
 from sync.cli.session import Session
 from sync.cli.times import moment, shown
-from sync.cli.words import unknown
+from sync.cli.words import one_of, unknown
 from sync.mirror import audit, overrides
 from sync.mirror.overrides import Override
 from sync.reports import SCHEMA_VERSION
@@ -37,7 +37,12 @@ def override(
     ] = None,
     stage: Annotated[
         str | None,
-        typer.Option("--stage", metavar="STAGE", help="Take this for what the CRMs say of the person."),
+        typer.Option(
+            "--stage",
+            metavar="STAGE",
+            help="Take this for what the CRMs say of the person.",
+            autocompletion=one_of(STAGES),
+        ),
     ] = None,
     reason: Annotated[str | None, typer.Option("--reason", metavar="T", help="Why; kept.")] = None,
     until: Annotated[

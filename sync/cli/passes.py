@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from contextlib import AbstractContextManager
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
@@ -19,7 +19,7 @@ from sync.cli.options import command
 from sync.cli.report import show_report
 from sync.cli.session import Session
 from sync.cli.times import moment
-from sync.cli.words import unknown
+from sync.cli.words import one_of, unknown
 from sync.context import App
 from sync.health import Pages, serving
 from sync.messengers import roads
@@ -36,7 +36,11 @@ from sync.vitals import Notifier, Vitals
 log = logging.getLogger(__name__)
 app = typer.Typer(rich_markup_mode=None, add_completion=False)
 
-OnlyCrm = Annotated[str | None, typer.Option("--crm", metavar="CRM", help="Only `salesforce` or `hubspot`.")]
+IN_ORDER: Final = ("pull", "match", "score", "decide", "write")
+OnlyCrm = Annotated[
+    str | None,
+    typer.Option("--crm", metavar="CRM", help="Only `salesforce` or `hubspot`.", autocompletion=one_of(Crm)),
+]
 DryRun = Annotated[
     bool, typer.Option("--dry-run", "-n", help="Pull, match, score and decide; write nothing to a CRM.")
 ]
@@ -47,7 +51,12 @@ def sync(
     session: Session,
     only: Annotated[
         str | None,
-        typer.Option("--only", metavar="STAGES", help="Only these: pull,match,score,decide,write."),
+        typer.Option(
+            "--only",
+            metavar="STAGES",
+            help="Only these: pull,match,score,decide,write.",
+            autocompletion=one_of(IN_ORDER),
+        ),
     ] = None,
     crm: OnlyCrm = None,
     full: Annotated[
@@ -159,7 +168,7 @@ def stages(text: str | None) -> frozenset[str]:
         return STAGES
     words = frozenset(word.strip() for word in text.split(",") if word.strip())
     for word in sorted(words - STAGES):
-        raise typer.BadParameter(unknown("stage", word, ("pull", "match", "score", "decide", "write")))
+        raise typer.BadParameter(unknown("stage", word, IN_ORDER))
     if not words:
         raise typer.BadParameter("--only names no stage")
     return words

@@ -15,7 +15,7 @@ from sync.cli.errors import UsageFault
 from sync.cli.options import command
 from sync.cli.session import Session
 from sync.cli.times import moment
-from sync.cli.words import unknown
+from sync.cli.words import one_of, unknown
 from sync.context import App
 from sync.core.counted import some
 from sync.mirror import explain, queries
@@ -54,7 +54,10 @@ CSV_COLUMNS = (
 def people(
     session: Session,
     stage: Annotated[
-        str | None, typer.Option("--stage", metavar="STAGE", help=f"One of {', '.join(STAGES)}.")
+        str | None,
+        typer.Option(
+            "--stage", metavar="STAGE", help=f"One of {', '.join(STAGES)}.", autocompletion=one_of(STAGES)
+        ),
     ] = None,
     owner: Annotated[
         str | None, typer.Option("--owner", metavar="WHO", help="Whose records: an address, id or name.")

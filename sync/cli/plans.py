@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from typing import Annotated
 
 import typer
 
+from sync.cli.asking import agreed
 from sync.cli.errors import UsageFault
 from sync.cli.handing import NoWait, carried_out
 from sync.cli.options import command
@@ -113,7 +113,7 @@ def _released(
     session: Session, kind: str, digest: str | None, *, yes: bool, confirm: int | None, wait: bool
 ) -> int:
     with session.app() as opened:
-        chosen = _agreed(opened, digest, yes, confirm)
+        chosen = _chosen(opened, digest, yes, confirm)
     answer = carried_out(session, Ask(kind, {"digest": chosen}), wait=wait)
     if answer is None:
         return 0
@@ -127,7 +127,7 @@ def reject(session: Session, digest: MaybeDigest = None, yes: Yes = False, dry_r
     if dry_run:
         return _rehearsed(session, digest, "would be dropped")
     with session.app() as opened:
-        chosen = _agreed(opened, digest, yes, None)
+        chosen = _chosen(opened, digest, yes, None)
     answer = carried_out(session, Ask("reject", {"digest": chosen}))
     assert answer is not None  # it was waited for
     if session.options.json:
@@ -158,13 +158,13 @@ def _rehearsed(session: Session, digest: str | None, what: str) -> int:
     return 0
 
 
-def _agreed(opened: App, digest: str | None, yes: bool, confirm: int | None) -> str:
+def _chosen(opened: App, digest: str | None, yes: bool, confirm: int | None) -> str:
     """The full digest of the plan meant, once the caller has agreed to its size."""
     with opened.mirror.read() as conn:
         chosen = plans.choose(conn, digest)
         size = len(plans.items(conn, chosen))
     if confirm is not None and confirm != size:
         raise UsageFault(f"Plan {chosen} has {some(size, 'change')}, not {confirm:,}: nothing was done.")
-    if not yes and confirm is None and sys.stdin.isatty() and sys.stdout.isatty():
-        typer.confirm(f"Plan {chosen}: {some(size, 'change')}. Go on?", abort=True, err=True)
+    if not yes and confirm is None:
+        agreed(f"Plan {chosen}: {some(size, 'change')}. Go on?")
     return chosen

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -13,6 +12,7 @@ from config.accounts import account_of
 from config.errors import ConfigError
 from config.templates import template
 from sync.cli import starting
+from sync.cli.asking import on_terminal
 from sync.cli.options import command
 from sync.cli.session import Session
 from sync.reports import SCHEMA_VERSION
@@ -22,11 +22,12 @@ app = typer.Typer(rich_markup_mode=None, add_completion=False)
 Force = Annotated[
     bool, typer.Option("--force", help="Replace files that exist; the old ones are kept as FILE.old.")
 ]
+DryRun = Annotated[bool, typer.Option("--dry-run", "-n", help="Only say which files would be written.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Ask nothing: only write the two files.")]
 
 
 @command(app, "init")
-def init(session: Session, force: Force = False, yes: Yes = False) -> int:
+def init(session: Session, force: Force = False, yes: Yes = False, dry_run: DryRun = False) -> int:
     """Write a commented mqlsync.toml and scoring.toml to start from.
 
     They go to --config-dir, else $MQLSYNC_CONFIG_DIR, else the current folder. Files that exist are kept.
@@ -34,17 +35,12 @@ def init(session: Session, force: Force = False, yes: Yes = False) -> int:
     ends in a dry run; not with --yes, --json or --quiet, nor for an account of accounts.toml.
     """
     folder = paths.new_config_dir(session.options.config_dir, session.environ)
-    silent = yes or session.options.json or session.options.quiet
-    if _on_terminal() and not silent and not _of_an_account(session, folder):
+    silent = yes or dry_run or session.options.json or session.options.quiet
+    if on_terminal() and not silent and not _of_an_account(session, folder):
         from sync.cli.guide import guide  # brings the database and the CRMs along
 
         return guide(session, folder, force=force)
-    return _write(session, folder, force=force)
-
-
-def _on_terminal() -> bool:
-    """Whether somebody can be asked; a stream that was closed before we began is None."""
-    return all(stream is not None and stream.isatty() for stream in (sys.stdin, sys.stdout))
+    return _write(session, folder, force=force, dry_run=dry_run)
 
 
 def _of_an_account(session: Session, folder: Path) -> bool:
@@ -58,27 +54,27 @@ def _of_an_account(session: Session, folder: Path) -> bool:
         return True
 
 
-def _write(session: Session, folder: Path, *, force: bool) -> int:
+def _write(session: Session, folder: Path, *, force: bool, dry_run: bool) -> int:
     """The templates as they are, nothing asked."""
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     written: list[str] = []
     kept: list[str] = []
     for path in (folder / name for name in starting.FILES):
         if starting.mine_to_write(path, force=force):
-            starting.write(path, template(path.name))
+            if not dry_run:
+                starting.write(path, template(path.name))
             written.append(str(path))
         else:
             kept.append(str(path))
     if session.options.json:
-        session.out.json(
-            {"schema_version": SCHEMA_VERSION, "config_dir": str(folder), "written": written, "kept": kept}
-        )
+        head = {"schema_version": SCHEMA_VERSION, "config_dir": str(folder)}
+        session.out.json({**head, "written": written, "kept": kept, "dry_run": dry_run})
         return 0
     for name in written:
-        session.out.line(f"wrote {name}")
+        session.out.line(f"would write {name}" if dry_run else f"wrote {name}")
     for name in kept:
         session.out.line(f"kept  {name} (it exists; --force replaces it)")
-    _next_steps(session, folder)
+    if not dry_run:
+        _next_steps(session, folder)
     return 0
 
 

@@ -15,7 +15,7 @@ from sync.cli.options import command
 from sync.cli.rehearsal import DryRun, changing, said
 from sync.cli.session import Session
 from sync.cli.times import ago, shown
-from sync.cli.words import crm_name, unknown
+from sync.cli.words import crm_name, one_of, unknown
 from sync.core.counted import some
 from sync.jobs import Entry, timetable
 from sync.mirror import audit, budget, failures, outbox
@@ -199,7 +199,9 @@ def show_budget(session: Session) -> int:
 Scope = Annotated[
     str,
     typer.Argument(
-        metavar="[SCOPE]", help="`all`, a CRM, CRM.OBJECT or CRM.OBJECT.FIELD, such as hubspot.contacts."
+        metavar="[SCOPE]",
+        help="`all`, a CRM, CRM.OBJECT or CRM.OBJECT.FIELD, such as hubspot.contacts.",
+        autocompletion=one_of(("all", *Crm, *(f"{crm}.{name}" for crm in Crm for name in OBJECTS[crm]))),
     ),
 ]
 

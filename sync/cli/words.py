@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
 from config.errors import nearest
@@ -13,6 +13,16 @@ CRM_NAMES: Final[Mapping[str, str]] = {"salesforce": "Salesforce", "hubspot": "H
 def crm_name(crm: str) -> str:
     """A CRM as people call it."""
     return CRM_NAMES.get(crm, crm)
+
+
+def one_of(choices: Iterable[str]) -> Callable[[str], list[str]]:
+    """What a shell may complete a value to."""
+    known = [str(choice) for choice in choices]
+
+    def beginning(incomplete: str) -> list[str]:
+        return [word for word in known if word.startswith(incomplete)]
+
+    return beginning
 
 
 def unknown(what: str, word: str, choices: Iterable[str]) -> str:

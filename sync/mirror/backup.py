@@ -86,6 +86,14 @@ def back_up(mirror: Mirror, file: Path) -> int:
     return file.stat().st_size
 
 
+def space_for(mirror: Mirror, file: Path) -> int:
+    """How many bytes a copy would take at most. Raises what `back_up` would: FileInTheWay, NotSqlite."""
+    size = path_of(mirror).stat().st_size
+    if file.exists():
+        raise FileInTheWay(file)
+    return size
+
+
 def restore(mirror: Mirror, file: Path, world: World, marks: Path | None = None) -> Path | None:
     """Put a copy in the mirror's place, at a new restore epoch; where the former file is kept.
 

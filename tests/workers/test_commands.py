@@ -21,6 +21,7 @@ from sync.redaction import Redactor
 from sync.worker import prepare, queue_schema
 from tests.postgres import Postgres
 from tests.unit.cli.runner import Ran, run
+from tests.unit.cli.told import faults, shapes
 from tests.world import SimulatedWorld
 
 TOKEN = "pat-of-hubspot-canary"
@@ -94,7 +95,9 @@ def test_check_tells_how_each_account_is(queue: str, tmp_path: Path) -> None:
         set_meta(conn, "hubspot.account_id", "42")
     mirror.close()
     hosts.write(hosts.text.partition("[accounts.gamma]")[0])
-    told = {one["account"]: one for one in hosts.json("accounts", "check", code=3)["accounts"]}
+    answer = hosts.json("accounts", "check", code=3)
+    assert list(faults(answer, shapes()["accounts check"])) == []
+    told = {one["account"]: one for one in answer["accounts"]}
     assert {name: one["state"] for name, one in told.items()} == {"acme": "degraded", "beta": "degraded"}
     assert told["acme"]["reasons"] == ["nothing has run yet"]
     assert told["acme"]["crm_accounts"] == {"hubspot": "4711"}

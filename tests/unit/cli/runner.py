@@ -29,6 +29,27 @@ def run(*argv: str, environ: Mapping[str, str] | None = None, world: Any = None)
     return Ran(code, out.getvalue(), err.getvalue())
 
 
+class Terminal(io.StringIO):
+    """A stream that says it is a terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+class Asked(Exception):
+    """Something was to be read from somebody."""
+
+
+class Unasked(Terminal):
+    """A keyboard at which nobody sits: whoever reads from it is told on."""
+
+    def readline(self, size: int | None = -1, /) -> str:  # type: ignore[override]
+        raise Asked
+
+    def read(self, size: int | None = -1, /) -> str:
+        raise Asked
+
+
 @contextmanager
 def _streams() -> Iterator[tuple[io.StringIO, io.StringIO]]:
     before = sys.stdout, sys.stderr

@@ -1,138 +1,97 @@
-"""Every JSON answer fits the reference: no key that it does not tell of, none missing at the top."""
+"""Every JSON answer fits the reference: each key is told, of that kind, and none is missing."""
 
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Iterator, Mapping
+import sys
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from tests import reference
-from tests.unit.cli.test_on_sandbox import Site, made
+from tests.unit.cli import calls
+from tests.unit.cli.runner import Unasked
+from tests.unit.cli.test_on_sandbox import Site
+from tests.unit.cli.told import faults, shapes
 
-OPEN = {"report", "pull", "run", "person", "tables", "detail", "fresh_seconds", "score", "mql", "classes"}
-"""Keys whose value is told elsewhere, or whose keys are names of CRMs, objects, tables or classes."""
-NAMED = {"rows", "budget", "lift"}
-"""Keys whose value is keyed by names, one level deep."""
-OPTIONAL = {
-    "account", "file", "rows", "people", "erased", "complete", "tables", "parts", "order", "write",
-    "override",
-}  # fmt: skip
-"""Keys that only some answers of the command have."""
-UNTOLD = {"run", "worker", "demo", "accounts list", "accounts check", "person release"}
-"""No answer, or one that is told with its own page."""
-
-
-def told() -> dict[str, tuple[set[str], set[str]]]:
-    """Command → (keys at the top, keys anywhere) of its example."""
-    block = reference.REFERENCE.read_text(encoding="utf-8").partition("```jsonc\n")[2].partition("```")[0]
-    found = {}
-    for part in re.split(r"\n?^// mqlsync ", block, flags=re.MULTILINE)[1:]:
-        head, _, body = part.partition("\n")
-        top: set[str] = set()
-        depth = 0
-        for token in re.finditer(r'"([a-z_0-9]+)":|[\[\]{}]', body):
-            if token[1]:
-                top |= {token[1]} if depth == 1 else set()
-            else:
-                depth += 1 if token[0] in "[{" else -1
-        every = set(re.findall(r'"([a-z_0-9]+)":', body))
-        others = re.search(r"\(also ([^)]*)\)", head)
-        names = [re.sub(r" (WHO|WHAT|FILE|FROM TO|A B|--dry-run|--json).*", "", head)]
-        names = [f"{names[0]} {flag}" if (flag := _flag(head)) else names[0]]
-        for name in others[1].split(", ") if others else []:
-            names.append(f"{name} {flag}" if flag else name)
-        for name in names:
-            found[name] = (top, every)
-    return found
-
-
-def _flag(head: str) -> str:
-    return next((flag for flag in ("--dry-run",) if flag in head.partition("--json")[0]), "")
-
-
-def keys(value: Any, inside: str = "") -> Iterator[str]:
-    """Every key of an answer, but those that are names."""
-    if isinstance(value, Mapping):
-        for name, one in value.items():
-            if inside not in NAMED:
-                yield name
-            if name not in OPEN:
-                yield from keys(one, name)
-    elif isinstance(value, list):
-        for one in value:
-            yield from keys(one, inside)
+COMMANDS = {path.removeprefix("mqlsync ") for path, _ in reference.commands()}
+LATER = {"approve", "apply", "reject", "person release"}
+"""Asked below, on plans of their own."""
 
 
 @pytest.fixture(scope="module")
-def synced(tmp_path_factory: pytest.TempPathFactory, database: str) -> Iterator[Site]:
-    """A site whose first plan was carried out."""
-    for site in made(tmp_path_factory.mktemp("answers"), people=60):
-        assert site.run("sync").code == 6
-        assert site.run("approve", "--yes").code in (0, 3)
-        site.world.advance(86_400)
-        yield site
+def site(tmp_path_factory: pytest.TempPathFactory, database: str) -> Iterator[Site]:
+    """A site in which every command has something to report."""
+    yield from calls.lived(tmp_path_factory.mktemp("answers"))
 
 
 def test_every_command_that_answers_is_told() -> None:
-    commands = {path.removeprefix("mqlsync ") for path, _ in reference.commands()}
-    assert commands - set(told()) - UNTOLD == set()
-    assert {name.removesuffix(" --dry-run").removesuffix(" --verify") for name in told()} <= commands
+    named = {name.partition(" --")[0] for name in shapes()}
+    assert COMMANDS - named == set()
+    assert named - COMMANDS == set()
 
 
 @pytest.mark.sqlite("the same queries answer on either database; here it is about their keys")
-def test_every_answer_fits_what_is_told(synced: Site, tmp_path: Path) -> None:
-    mql = next(one for one in synced.json("people", "--stage", "mql")["people"] if one["emails"])
-    who, run_id, copy = mql["person_id"], synced.json("runs")["runs"][-1]["run_id"], str(tmp_path / "c.db")
-    calls: dict[str, tuple[str, ...]] = {
-        "sync": ("-n",),
-        "people": (),
-        "plan": (),
-        "status": (),
-        "runs": (),
-        "budget": (),
-        "funnel": ("--by", "source"),
-        "sla": (),
-        "audit": (),
-        "doctor": (),
-        "reconcile": (),
-        "init": (),
-        "person show": (who,),
-        "person explain": (who,),
-        "person timeline": (who,),
-        "person override": (who, "--mql", "--reason", "a test", "--until", "2030-01-01", "-n"),
-        "resync": (mql["emails"][0], "-n"),
-        "model lint": (),
-        "model publish": ("-n",),
-        "model diff": ("scoring.toml", "scoring.toml"),
-        "model backtest": (),
-        "model suggest": (),
-        "model drift": (),
-        "failed list": (),
-        "failed retry": ("--all", "-n"),
-        "conflicts list": (),
-        "pause": ("hubspot", "--reason", "a test", "-n"),
-        "resume": ("-n",),
-        "undo": (run_id, "-n"),
-        "db migrate": (),
-        "db backup": (copy,),
-        "db restore": (copy, "-n"),
-        "db verify": (),
-        "db stats": (),
-        "privacy find": (who,),
-        "privacy export": (who,),
-        "privacy erase": (who, "-n"),
-    }
-    answers = told()
-    faults = []
-    for name, words in calls.items():
-        given = [str(synced.folder / word) if word.endswith(".toml") else word for word in words]
-        ran = synced.run(*name.split(), *given, "--json")
+def test_every_answer_is_like_its_example(
+    site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And nobody is asked anything for it: what would be read from stdin is a failure."""
+    monkeypatch.setattr(sys, "stdin", Unasked())
+    told = shapes()
+    words = calls.looking(site, tmp_path / "copy.db")
+    assert COMMANDS - set(words) - LATER == calls.ANSWERLESS
+    wrong = []
+    for name, given in words.items():
+        ran = site.run(*name.split(), *given, "--json")
+        assert ran.out, f"{name} ended with {ran.code}: {ran.err}"
         answer = json.loads(ran.out)
-        top, every = answers[name]
-        faults += [f"{name}: {key} is not told" for key in sorted(set(keys(answer)) - every)]
-        faults += [f"{name}: {key} is not there" for key in sorted(top - OPTIONAL - set(answer))]
-    assert faults == [], "\n".join(faults)
+        assert answer["schema_version"] == 1
+        wrong += [f"{name} {fault}" for fault in faults(answer, told[name])]
+    assert wrong == [], "\n".join(wrong)
+
+
+@pytest.mark.sqlite("the same queries answer on either database; here it is about their keys")
+def test_answers_about_plans_are_like_their_examples(site: Site) -> None:
+    """A plan that is looked at, dropped, released, and refused as stale."""
+    told, mql = shapes(), calls.who(site)["person_id"]
+    wrong = []
+
+    def asked(name: str, *given: str) -> str:
+        ran = site.run(*name.split(), *given, "--json")
+        answer = json.loads(ran.out)
+        wrong.extend(f"{name} {fault}" for fault in faults(answer, told[name]))
+        return str(answer.get("digest"))
+
+    digest = asked("undo", mql)
+    for name in ("approve", "apply", "reject"):
+        asked(f"{name} --dry-run", digest)
+    asked("reject", digest)
+    asked("approve", asked("undo", mql))
+    asked("person demote", mql, "--stage", "lead", "--reason", "a test", "--yes")
+    assert wrong == [], "\n".join(wrong)
+
+
+def test_the_comparison_sees_what_is_wrong() -> None:
+    example = {
+        "n": 1,
+        "at": "…Z",
+        "points": 24.7,
+        "state": "ok|failed",
+        "inner": [{"a": True}],
+        "rows": {"x": 0},
+    }
+    good = {
+        "n": 2, "at": "2026-11-02T10:00:00Z", "points": 3, "state": "failed", "inner": [{"a": False}],
+        "rows": {"any name": 7},
+    }  # fmt: skip
+    assert list(faults(good, example)) == []
+    for name, value in (
+        ("n", 1.5), ("n", "1"), ("n", True), ("at", "2026-11-02T10:00:00+00:00"), ("at", "yesterday"),
+        ("points", 0.12345), ("points", "3"), ("state", "fine"), ("inner", {}), ("inner", [{"b": 1}]),
+        ("inner", [{}]), ("rows", {"x": "1"}),
+    ):  # fmt: skip
+        assert list(faults({**good, name: value}, example)), (name, value)
+    assert list(faults({**good, "new": 1}, example)) == ["$.new is not told"]
+    del good["n"]
+    assert list(faults(good, example)) == ["$.n is not there"]

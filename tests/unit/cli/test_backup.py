@@ -38,6 +38,8 @@ def test_an_old_copy_writes_nothing_before_an_approval(site: Site, tmp_path: Pat
     copy = tmp_path / "copy.db"
     anna = site.pair("anna@acme.example")
     site.sync("--only", "pull,match,score,decide", after=3600)
+    assert site.json("db", "backup", str(copy), "-n")["bytes"] > 0
+    assert not copy.exists()
     assert site.json("db", "backup", str(copy))["bytes"] == copy.stat().st_size
     assert stat.S_IMODE(copy.stat().st_mode) == 0o600
     site.sync()

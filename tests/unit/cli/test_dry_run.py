@@ -21,10 +21,10 @@ READING = {
     "doctor", "plan", "status", "runs", "budget", "funnel", "sla", "people", "person show",
     "person explain", "person timeline", "model lint", "model diff", "model backtest", "model suggest",
     "model drift", "failed list", "conflicts list", "reconcile", "audit", "db verify", "db stats",
-    "privacy find", "accounts list", "accounts check",
+    "privacy find", "accounts list", "accounts check", "completion",
 }  # fmt: skip
 PROCESSES = {"run", "worker"}
-FILES = {"init", "db backup", "privacy export", "demo"}
+FILES = {"privacy export", "demo"}
 """They only write files that are named, and none that exists."""
 
 

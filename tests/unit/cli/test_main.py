@@ -114,12 +114,15 @@ def test_version() -> None:
 
 def test_init_writes_private_files_and_keeps_what_exists(tmp_path: Path) -> None:
     folder = tmp_path / "new" / "folder"
+    dry = run("init", "-n", "--config-dir", str(folder))
+    assert (dry.code, dry.out.count("would write"), folder.exists()) == (0, 2, False)
     ran = run("init", "--config-dir", str(folder), "--json")
     assert json.loads(ran.out) == {
         "schema_version": 1,
         "config_dir": str(folder),
         "written": [str(folder / "mqlsync.toml"), str(folder / "scoring.toml")],
         "kept": [],
+        "dry_run": False,
     }
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
     for name in ("mqlsync.toml", "scoring.toml"):
@@ -244,6 +247,33 @@ def test_signals_end_the_real_process_cleanly(number: signal.Signals, code: int)
     assert "Traceback" not in err
 
 
+STUBBORN = """
+import sys, time
+from sync.cli import session, main
+def examine(*_):
+    try:
+        print("ready", file=sys.stderr, flush=True)
+        time.sleep(60)
+    finally:
+        print("tidying", file=sys.stderr, flush=True)
+        time.sleep(60)
+session.find_config_dir = session.examine = examine
+sys.exit(main.main(["status"]))
+"""
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_second_signal_ends_a_process_that_is_still_tidying(number: signal.Signals, code: int) -> None:
+    process = subprocess.Popen([sys.executable, "-c", STUBBORN], cwd=ROOT, stderr=subprocess.PIPE, text=True)
+    assert process.stderr is not None
+    for line in ("ready\n", "tidying\n"):
+        assert process.stderr.readline() == line
+        process.send_signal(number)
+    assert process.wait(timeout=20) == code
+    assert process.stderr.read() == ""
+    process.stderr.close()
+
+
 def test_a_reader_that_goes_away_is_no_error(tmp_path: Path) -> None:
     read_end, write_end = os.pipe()
     os.close(read_end)
@@ -267,20 +297,6 @@ def test_starting_is_quick_because_little_is_loaded() -> None:
     )
     ran = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert ran.stdout.splitlines()[-1] == "[]"
-
-
-def test_shell_completion_offers_commands() -> None:
-    words = {"_MQLSYNC_COMPLETE": "complete_bash", "COMP_WORDS": "mqlsync st", "COMP_CWORD": "1"}
-    ran = subprocess.run(
-        MQLSYNC,
-        cwd=ROOT,
-        env={**os.environ, **words},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
-    assert ran.stdout.split() == ["status"]
 
 
 def test_the_configuration_is_read_once(environ: Mapping[str, str], monkeypatch: pytest.MonkeyPatch) -> None:

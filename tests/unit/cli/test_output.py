@@ -16,7 +16,8 @@ from rich.cells import cell_len
 
 from sync.cli.clean import cell
 from sync.cli.given import Globals
-from sync.cli.output import GAP, PROGRESS_EVERY, Output, fitting
+from sync.cli.output import PROGRESS_EVERY, Output
+from sync.cli.tables import GAP, fitting
 from tests.unit.cli.test_clean import HOSTILE, harmless
 from tests.world import SimulatedWorld
 
@@ -159,6 +160,47 @@ def test_short_columns_stay_whole_while_the_widest_give_way(
     assert sum(widths) + GAP * 2 <= width
     assert all(got <= wanted for got, wanted in zip(widths, natural, strict=True))
     assert all(got == wanted or got >= max(widths) - 1 for got, wanted in zip(widths, natural, strict=True))
+
+
+ROWS = st.lists(st.tuples(*[st.text(max_size=40)] * 5), min_size=1, max_size=5)
+
+
+@given(ROWS, st.integers(30, 200))
+def test_a_table_fits_any_terminal_or_every_row_is_a_paragraph_that_says_all(
+    rows: list[tuple[str, ...]], width: int
+) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("COLUMNS", str(width))
+        patch.setenv("NO_COLOR", "1")
+        terminal = Terminal()
+        columns = ("crm", "object", "id", "field", "why")
+        Output(Globals(), SimulatedWorld(), terminal, Terminal()).table(columns, rows)
+    lines = re.sub(r"\x1b\[\d*m", "", terminal.getvalue()).splitlines()
+    assert all(cell_len(line.rstrip()) <= width for line in lines)
+    if lines and lines[0].split() == list(columns):
+        return
+    shown = "".join("".join(lines).split())
+    for value in (value for row in rows for value in row):
+        assert "".join(cell(value).split()) in shown
+
+
+def test_a_paragraph_names_the_thing_and_then_every_filled_cell(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    monkeypatch.setenv("NO_COLOR", "1")
+    terminal = Terminal()
+    out = Output(Globals(), SimulatedWorld(), terminal, Terminal())
+    reason = "became an MQL on 2026-11-02 by threshold"
+    columns = ("crm", "object", "id", "field", "before", "after", "reason")
+    row = ("salesforce", "Lead", "00Q5g000001000wEAA", "Status", None, "MQL", reason)
+    out.table(columns, [row, row])
+    lines = re.sub(r"\x1b\[\d*m", "", terminal.getvalue()).splitlines()
+    assert lines[:4] == [
+        "salesforce  Lead  00Q5g000001000wEAA",
+        "  field: Status  after: MQL",
+        "  reason: became an MQL on 2026-11-02 by",
+        "  threshold",
+    ]
+    assert lines[4:] == lines[:4]
 
 
 def test_progress_on_a_terminal_is_drawn_and_vanishes(monkeypatch: pytest.MonkeyPatch) -> None:
