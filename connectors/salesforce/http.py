@@ -36,6 +36,9 @@ CRM: Final = "salesforce"
 SESSION_CODES: Final = frozenset({"INVALID_SESSION_ID", "INVALID_AUTH_HEADER"})
 """401 with one of these: the token is dead, a new one helps."""
 
+LONG_CALL: Final = 20.0
+"""Seconds. Too many calls that take this long at once: it is no use to ask again much sooner."""
+
 NOT_MADE: Final = (501, 505)
 """5xx that no patience mends: the server has no such thing."""
 
@@ -151,7 +154,8 @@ def _quota(reply: Reply, first: ErrorDetail, message: str) -> ConnectorError | N
     if first.code == "REQUEST_LIMIT_EXCEEDED":
         if "concurrent" in first.message.lower():
             # Too many calls at once is refused before anything is done: as good as a 429.
-            return Retriable(message, delay=retry_after(reply) or 5.0, crm=CRM, code=first.code, status=429)
+            delay = retry_after(reply) or LONG_CALL
+            return Retriable(message, delay=delay, crm=CRM, code=first.code, status=429)
         return QuotaSpent(message, crm=CRM, code=first.code)
     if reply.status == 429:
         return Retriable(message, delay=retry_after(reply), crm=CRM, code=first.code, status=429)

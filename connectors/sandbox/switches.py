@@ -15,6 +15,8 @@ class Switches:
     """Seconds an access token lives after its last use (session timeout, default 2 h, sliding)."""
     sf_daily_limit: int = 100_000
     """API calls in a rolling 24 hours."""
+    sf_concurrent_limit: int = 25
+    """Calls of 20 seconds and more that may be under way at once (5 in trials and Developer Edition)."""
     sf_page_size: int = 2000
     """Most rows a query answers with; the server may lower it for wide rows."""
     sf_locator_lifetime: float = 2 * 86_400.0
@@ -43,6 +45,9 @@ class Switches:
     sf_refused: dict[str, tuple[str, str]] = field(default_factory=dict)
     """Object name or 18-character id → (status code, message) that every save by an API client meets, e.g.
     DUPLICATES_DETECTED, or CANNOT_INSERT_UPDATE_ACTIVATE_ENTITY with a trigger's words."""
+    sf_duplicate_rules: dict[str, tuple[str, str]] = field(default_factory=dict)
+    """object → (field, "block" or "alert"): saves of a record whose field another living one has, too, are
+    refused; an alert can be acknowledged by Sforce-Duplicate-Rule-Header. Rules may run on edit as well."""
     sf_flow: dict[str, tuple[str, str, str]] = field(default_factory=dict)
     """object → (field, value, replacement): a flow rewrites that value right after a save."""
     sf_tracked: dict[str, tuple[str, ...]] = field(
@@ -92,6 +97,8 @@ class Switches:
     """Rows missing at the end of every result page, though its header counts them."""
     sf_bulk_ends_early: bool = False
     """Results stop after the first page as if it were the last."""
+    sf_bulk_whole: int = 250_000
+    """Rows of one result when maxRecords is not given, and of each of the parallel results."""
     sf_bulk_gzip: bool = True
     """Results are compressed for clients that accept it."""
     sf_bulk_in_order: bool = True

@@ -15,6 +15,7 @@ from connectors.sandbox.salesforce.changes import Changes
 from connectors.sandbox.salesforce.collection_rows import Collections
 from connectors.sandbox.salesforce.composite import Composite
 from connectors.sandbox.salesforce.describe import Describe
+from connectors.sandbox.salesforce.duplicates import Answers
 from connectors.sandbox.salesforce.errors import SaveError, fail, not_found
 from connectors.sandbox.salesforce.limits import Budget
 from connectors.sandbox.salesforce.org import Org
@@ -167,7 +168,7 @@ class Api:
         """API clients fire the assignment rule unless they say `Sforce-Auto-Assign: FALSE`."""
         auto_assign = request.header("sforce-auto-assign", "TRUE").strip().upper() != "FALSE"
         author = "worker" if self._user == self._org.worker_id else "person"
-        return Saver(author, self._user, auto_assign=auto_assign)
+        return Saver(author, self._user, auto_assign=auto_assign, on_duplicates=Answers.of(request))
 
 
 def _split(path: str) -> tuple[str, str]:

@@ -42,6 +42,8 @@ class Bulk:
             return self._one(request, what, rest[0])
         if len(rest) == 2 and what == "query" and rest[1] == "results" and request.method == "GET":
             return self._query.results(request, rest[0])
+        if len(rest) == 2 and what == "query" and rest[1] == "resultPages" and request.method == "GET":
+            return self._query.pages(request, rest[0])
         if len(rest) == 2 and what == "ingest" and request.method == "GET":
             return self._ingest.results(rest[0], rest[1])
         if len(rest) == 2 and what == "ingest" and rest[1] == "batches" and request.method == "PUT":

@@ -1,8 +1,8 @@
 """`/jobs/query`: a query runs in the background, its rows are kept as CSV and fetched in parts.
 
 Source: Bulk API 2.0 Developer Guide "Query Jobs" (Create, Get Results with `locator` and `maxRecords`,
-headers `Sforce-Locator` and `Sforce-NumberOfRecords`), "Bulk API Query: unsupported SOQL", Limits
-"Bulk API and Bulk API 2.0 Limits". Messages of refusals as quoted in public issue threads.
+headers `Sforce-Locator` and `Sforce-NumberOfRecords`; Get Parallel Results), "Bulk API Query: unsupported
+SOQL", Limits "Bulk API and Bulk API 2.0 Limits". Messages of refusals as quoted in public issue threads.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 from connectors.sandbox.core import Answer, Request, Response
 from connectors.sandbox.salesforce.bulk_csv import cell, table
 from connectors.sandbox.salesforce.bulk_jobs import Job, Jobs, invalid_job, invalid_state
-from connectors.sandbox.salesforce.errors import fail
+from connectors.sandbox.salesforce.errors import fail, not_found
 from connectors.sandbox.salesforce.org import Org
 from connectors.sandbox.salesforce.query import MAX_SOQL
 from connectors.sandbox.salesforce.rows import fields_of
@@ -24,7 +24,8 @@ from connectors.sandbox.salesforce.soql_fields import resolve
 from connectors.sandbox.salesforce.soql_parser import Query, parse
 from connectors.sandbox.salesforce.soql_run import Selection
 
-WHOLE = 250_000  # rows of one result when maxRecords is not given: the server chooses
+PARALLEL = 5  # results that are named at once
+PARALLEL_SINCE = 58.0  # API version
 
 
 @dataclass
@@ -68,16 +69,41 @@ class QueryJobs:
 
     def results(self, request: Request, job_id: str) -> Response:
         """GET /jobs/query/ID/results"""
-        job = self._jobs.need(job_id)
-        if job.state != "JobComplete":
-            raise invalid_state(f"Results are not available while the job is {job.state}")
-        rows = self._found[job_id]
+        job, rows = self._complete(request, job_id)
         start = _place(request.param("locator"), len(rows.values))
-        most = request.param("maxRecords") or str(WHOLE)
+        most = request.param("maxRecords") or str(self._org.switches.sf_bulk_whole)
         if not most.isdigit() or int(most) < 1:
             raise fail(400, "INVALID_VALUE", f"invalid maxRecords: {most}")
         end = min(start + int(most), len(rows.values))
         return self._part(request, job, rows, start, end)
+
+    def pages(self, request: Request, job_id: str) -> Response:
+        """GET /jobs/query/ID/resultPages: addresses of up to five results, to be read in parallel."""
+        if _version(request) < PARALLEL_SINCE:
+            raise not_found()
+        job, rows = self._complete(request, job_id)
+        total, size = len(rows.values), self._org.switches.sf_bulk_whole
+        first = _place(request.param("locator"), total)
+        starts = list(range(first, total, size))[:PARALLEL] or [0]
+        base = f"/services/data/{job.version}/jobs/query/{job_id}"
+        pages = [
+            {"resultUrl": f"{base}/results" + (f"?locator={_locator(start)}" if start or total else "")}
+            for start in starts
+        ]
+        after = starts[-1] + size
+        body: dict[str, Any] = {"resultPages": pages, "nextRecordsUrl": None, "done": after >= total}
+        if not body["done"]:
+            body["nextRecordsUrl"] = f"{base}/resultPages?locator={_locator(after)}"
+        return Response.json(body)
+
+    def _complete(self, request: Request, job_id: str) -> tuple[Job, Rows]:
+        """A job that has its results; they are had by the version that it was made with alone."""
+        job = self._jobs.need(job_id)
+        if job.state != "JobComplete":
+            raise invalid_state(f"Results are not available while the job is {job.state}")
+        if float(job.version.removeprefix("v")) != _version(request):
+            raise fail(409, "INVALIDVERSION", f"The results are to be had by {job.version} only")
+        return job, self._found[job_id]
 
     def _part(self, request: Request, job: Job, rows: Rows, start: int, end: int) -> Response:
         switches = self._org.switches
@@ -91,7 +117,7 @@ class QueryJobs:
         more = end < len(rows.values) and not switches.sf_bulk_ends_early
         headers = {
             "Sforce-NumberOfRecords": str(end - start),
-            "Sforce-Locator": base64.b64encode(str(end).encode()).decode() if more else "null",
+            "Sforce-Locator": _locator(end) if more else "null",
         }
         if switches.sf_bulk_gzip and "gzip" in request.header("accept-encoding"):
             body = gzip.compress(body, 1)
@@ -133,6 +159,14 @@ class QueryJobs:
         leaves = [resolve(self._org, kind, path).leaf for path in query.paths]
         if any(leaf.type in ("address", "location") for leaf in leaves):
             raise _unsupported("Selecting compound data not supported in Bulk Query")
+
+
+def _version(request: Request) -> float:
+    return float(request.path.split("/")[3].removeprefix("v"))
+
+
+def _locator(row: int) -> str:
+    return base64.b64encode(str(row).encode()).decode()
 
 
 def _place(locator: str, rows: int) -> int:

@@ -14,20 +14,29 @@ from connectors.sandbox.core import Answer, Response
 class SaveError(Exception):
     """One record could not be saved, for one reason."""
 
-    def __init__(self, code: str, message: str, fields: list[str] | None = None, status: int = 400) -> None:
+    def __init__(
+        self,
+        code: str,
+        message: str,
+        fields: list[str] | None = None,
+        status: int = 400,
+        more: dict[str, Any] | None = None,
+    ) -> None:
+        """`more`: what stands beside the usual entries of the error."""
         super().__init__(f"{code}: {message}")
         self.code = code
         self.message = message
         self.fields = fields or []
         self.status = status
+        self.more = more or {}
 
     def response(self) -> Response:
-        body = {"message": self.message, "errorCode": self.code, "fields": self.fields}
+        body = {"message": self.message, "errorCode": self.code, "fields": self.fields, **self.more}
         return Response.json([body], self.status)
 
     def item(self) -> dict[str, Any]:
         """The failed entry of a collections answer; it has no id."""
-        error = {"statusCode": self.code, "message": self.message, "fields": self.fields}
+        error = {"statusCode": self.code, "message": self.message, "fields": self.fields, **self.more}
         return {"success": False, "errors": [error]}
 
 

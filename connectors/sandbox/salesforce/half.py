@@ -48,6 +48,10 @@ class Salesforce:
         """Let other integrations use up part of the daily budget."""
         self._api.budget.spend(calls)
 
+    def occupy(self, calls: int, seconds: float) -> None:
+        """Let other integrations have calls under way: from their 20th second on they count as long ones."""
+        self._api.budget.occupy(calls, seconds)
+
     # -- records -------------------------------------------------------------------------------------------
 
     def create(

@@ -1,4 +1,5 @@
-"""The org's daily API budget: calls in a rolling 24 hours, told in a header of every reply.
+"""The org's daily API budget: calls in a rolling 24 hours, told in a header of every reply; and how many long
+calls may be under way at once.
 
 Source: Salesforce Developer Limits "API Request Limits and Allocations"; REST API Developer Guide "Limit Info
 Header": `api-usage=25/5000`, or with `; per-app-api-usage=17/250(appName=…)` behind it.
@@ -14,6 +15,9 @@ from connectors.sandbox.salesforce.org import Org
 
 DAY = 86_400
 HEADER = "Sforce-Limit-Info"
+LONG = 20.0
+"""Seconds from which on a call under way counts as a long one (Salesforce Developer Limits, "Concurrent API
+Request Limits": 25, in trials and Developer Edition 5)."""
 
 
 class Budget:
@@ -21,6 +25,7 @@ class Budget:
         self._org = org
         self._minutes: deque[list[int]] = deque()
         self._used = 0
+        self._under_way: list[tuple[float, float]] = []
 
     def used(self) -> int:
         """Calls in the last 24 hours."""
@@ -30,7 +35,10 @@ class Budget:
         return self._used
 
     def spend(self, calls: int = 1) -> None:
-        """Count calls; raises REQUEST_LIMIT_EXCEEDED when none are left."""
+        """Count calls; raises REQUEST_LIMIT_EXCEEDED when none are left, or too many long ones under way."""
+        if self.long_calls() >= self._org.switches.sf_concurrent_limit:
+            message = "ConcurrentRequests (Concurrent API Requests) Limit exceeded."
+            raise fail(403, "REQUEST_LIMIT_EXCEEDED", message)
         if self.used() >= self._org.switches.sf_daily_limit:
             raise fail(403, "REQUEST_LIMIT_EXCEEDED", "TotalRequests Limit exceeded.")
         minute = int(self._org.now() // 60)
@@ -39,6 +47,17 @@ class Budget:
         else:
             self._minutes.append([minute, calls])
         self._used += calls
+
+    def occupy(self, calls: int, seconds: float) -> None:
+        """Other integrations begin so many calls that last so long."""
+        now = self._org.now()
+        self._under_way += [(now, now + seconds)] * calls
+
+    def long_calls(self) -> int:
+        """Calls of others that have been under way for 20 seconds."""
+        now = self._org.now()
+        self._under_way = [(start, end) for start, end in self._under_way if end > now]
+        return sum(now - start >= LONG for start, _ in self._under_way)
 
     def header(self) -> dict[str, str]:
         usage = f"api-usage={self.used()}/{self._org.switches.sf_daily_limit}"

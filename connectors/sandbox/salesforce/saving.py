@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from connectors.sandbox.salesforce import duplicates
 from connectors.sandbox.salesforce.derived import derive
 from connectors.sandbox.salesforce.errors import SaveError
 from connectors.sandbox.salesforce.history import track
@@ -32,6 +33,7 @@ class Saver:
     checked: bool = True
     """An API client: field rights, validation rules, locks and owner rules apply. The seed skips them."""
     at: float | None = None
+    on_duplicates: duplicates.Answers = duplicates.UNASKED
 
 
 def create(
@@ -51,6 +53,7 @@ def create(
         _refused(org, kind.name)
         _owner(org, kind, values.get("OwnerId"))
         _validation_rule(org, kind, values)
+        duplicates.check(org, kind.name, values, "", saver.on_duplicates)
     values.update(derive(org, kind.name, values, saver.at))
     record = org.store.create(
         CRM, kind.name, values, record_id=record_id, at=saver.at, author=saver.author, actor=saver.actor
@@ -71,6 +74,7 @@ def update(org: Org, kind: ObjectType, record: Record, given: Mapping[str, Any],
     changes = _canonical_fields(org, kind, given, saver, record)
     if saver.checked:
         _may_update(org, kind, record, changes)
+        duplicates.check(org, kind.name, {**record.values, **changes}, record.id, saver.on_duplicates)
     after = {**record.values, **changes}
     changes.update(derive(org, kind.name, {k: v for k, v in after.items() if v is not None}, saver.at))
     touched = set(changes)

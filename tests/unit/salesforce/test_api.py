@@ -12,8 +12,10 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import requests
 import responses
+from pydantic import SecretStr
 from responses import matchers
 
+from config.settings import SalesforceSettings
 from connectors.errors import (
     AuthFailed,
     BrokenReply,
@@ -116,7 +118,18 @@ def test_a_given_token_is_not_renewed(mock: responses.RequestsMock) -> None:
     assert len(mock.calls) == 1
 
 
-def test_renewing_is_single_flight(mock: responses.RequestsMock) -> None:
+CONSUMER = credentials(
+    login_url="https://login.salesforce.com",
+    username="bot@acme.com",
+    password=SecretStr("top-secret-2"),
+    security_token=SecretStr("top-secret-3"),
+)
+"""User name, password and token of a user, with the consumer's key and secret."""
+
+
+@pytest.mark.parametrize("settings", [credentials(), CONSUMER], ids=["client_credentials", "consumer"])
+def test_p22_renewing_is_single_flight(mock: responses.RequestsMock, settings: SalesforceSettings) -> None:
+    token_url = f"{settings.login_url}/services/oauth2/token"
     alive = {"token": "first-token"}
     gate = threading.Barrier(4, timeout=10)
 
@@ -132,12 +145,12 @@ def test_renewing_is_single_flight(mock: responses.RequestsMock) -> None:
         return 200, {}, f'{{"access_token":"{given}","instance_url":"{ORIGIN}"}}'
 
     mock.add_callback(responses.GET, f"{DATA}/limits", limits)
-    mock.add_callback(responses.POST, TOKEN_URL, token)
-    api = make_api(SimulatedWorld(), credentials())
+    mock.add_callback(responses.POST, token_url, token)
+    api = make_api(SimulatedWorld(), settings)
     api._ensure_session()
     with ThreadPoolExecutor(4) as pool:
         assert list(pool.map(lambda _: api.get("limits"), range(4))) == [{}] * 4
-    assert sum(1 for call in mock.calls if call.request.url == TOKEN_URL) == 2
+    assert sum(1 for call in mock.calls if call.request.url == token_url) == 2
 
 
 def test_signing_in_again_must_lead_to_the_same_host(mock: responses.RequestsMock) -> None:

@@ -21,7 +21,8 @@ from connectors.sandbox.faults import Match
 from connectors.sandbox.salesforce.objects_activity import OBJECTS
 from connectors.sandbox.salesforce.schema import Field
 from connectors.sandbox.sandbox import Sandbox
-from tests.unit.salesforce.helpers import connect, error
+from connectors.throttle import UnlimitedBudget
+from tests.unit.salesforce.helpers import connect, error, sandbox_settings
 from tests.unit.salesforce.test_changes import drain, feed_of, lead, people
 from tests.world import SimulatedWorld
 
@@ -142,7 +143,7 @@ def test_a_large_result_goes_by_way_of_a_file(
     assert stored(drain(connector, "Lead")[0]) == refs
 
 
-def test_results_are_asked_for_in_parts(
+def test_p21_results_are_asked_for_in_parts(
     connector: SalesforceConnector, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """P21: without maxRecords large results stop or hang."""
@@ -273,7 +274,7 @@ def test_a_transaction_that_was_open_when_the_job_began_is_read(
 # Killed and taken up again
 
 
-def test_w11_a_killed_run_adopts_the_job(sandbox: Sandbox, world: SimulatedWorld) -> None:
+def test_w11_p21_a_killed_run_adopts_the_job(sandbox: Sandbox, world: SimulatedWorld) -> None:
     refs = fill(sandbox)
     sandbox.switches.sf_bulk_seconds = 60
     connector = by_bulk(sandbox, world)
@@ -295,7 +296,7 @@ def test_w11_a_killed_run_adopts_the_job(sandbox: Sandbox, world: SimulatedWorld
     connector.close()
 
 
-def test_a_forgotten_job_is_made_anew(
+def test_p21_a_forgotten_job_is_made_anew(
     connector: SalesforceConnector, sandbox: Sandbox, world: SimulatedWorld
 ) -> None:
     refs = fill(sandbox)
@@ -307,6 +308,20 @@ def test_a_forgotten_job_is_made_anew(
     assert stored(pages) == refs
     assert people(pages)[min(refs)].last_name == "Later"
     assert jobs(sandbox) == 2
+
+
+def test_a_job_of_another_api_version_is_made_anew(sandbox: Sandbox, world: SimulatedWorld) -> None:
+    """Its results are had by the version that made it alone: an upgrade in between answers 409."""
+    refs = fill(sandbox)
+    connector = by_bulk(sandbox, world)
+    cursor = again(stop_after(connector, 4)[-1].cursor)
+    connector.close()
+    settings = sandbox_settings(sandbox, api_version="63.0")
+    newer = SalesforceConnector(settings, PullOptions(EngagementMapper()), world, UnlimitedBudget())
+    pages, _ = drain(newer, "Lead", cursor)
+    assert stored(pages) == refs
+    assert jobs(sandbox) == 2
+    newer.close()
 
 
 def test_a_field_that_is_wanted_now_makes_a_new_job(
@@ -404,7 +419,7 @@ def test_who_aborts_our_jobs_means_it(connector: SalesforceConnector, sandbox: S
     ids=["job", "result", "end"],
 )
 @pytest.mark.parametrize("mended", [True, False])
-def test_w12_counts_that_do_not_add_up(
+def test_w12_p21_counts_that_do_not_add_up(
     connector: SalesforceConnector, sandbox: Sandbox, spoil: Callable[[Any], None], mended: bool
 ) -> None:
     """P21: the sum of the results' counts is the job's, and the rows of a result are as many as it says."""

@@ -202,6 +202,18 @@ def test_p15_haste_is_waited_out_as_the_server_says(
         sandbox.faults.disarm()
 
 
+def test_p15_too_many_long_calls_of_others_are_waited_out(
+    connector: SalesforceConnector, sandbox: Sandbox, world: SimulatedWorld
+) -> None:
+    refs = fill(sandbox, 3)
+    sandbox.salesforce.occupy(25, 50)
+    world.advance(20)
+    before = world.now()
+    assert set(people(drain(connector, "Lead")[0])) == refs
+    assert 30 <= (world.now() - before).total_seconds() < 90
+    assert {one.status for one in sandbox.requests} == {200, 403}
+
+
 @pytest.mark.parametrize("page", range(PAGES))
 @pytest.mark.usefixtures("small_pages")
 def test_p20_a_spent_quota_ends_the_pass_and_loses_nothing(

@@ -250,6 +250,23 @@ def test_a_queue_cannot_own_a_contact(connector: SalesforceConnector, sandbox: S
     assert (outcome.kind, outcome.refusal) == (OutcomeKind.REFUSED, RefusalClass.OWNER)
 
 
+def test_a_duplicate_rule_that_runs_on_edit_parks_the_record(
+    connector: SalesforceConnector, sandbox: Sandbox, world: SimulatedWorld
+) -> None:
+    first, second, fine = leads(sandbox, world, 3)
+    for one in (first, second):
+        sandbox.edit("salesforce", "Lead", one, {"Email": "same@acme.com"})
+    sandbox.edit("salesforce", "Lead", fine, {"Email": "fine@acme.com"})
+    world.advance(5)
+    sandbox.switches.sf_duplicate_rules["Lead"] = ("Email", "alert")
+    for sent in (status(connector, first, fine), status(connector, first), [*score(second), *score(fine)]):
+        outcomes = connector.write(sent)
+        assert [one.kind for one in outcomes[1:]] == [OutcomeKind.ACCEPTED] * (len(sent) - 1)
+        assert (outcomes[0].kind, outcomes[0].refusal) == (OutcomeKind.REFUSED, RefusalClass.ADMIN_RULE)
+        assert outcomes[0].code == "DUPLICATES_DETECTED"
+        world.advance(5)
+
+
 def test_a_validation_rule_is_quoted(
     connector: SalesforceConnector, sandbox: Sandbox, world: SimulatedWorld
 ) -> None:
