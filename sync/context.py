@@ -37,6 +37,11 @@ def plain_words(error: BaseException) -> tuple[int, list[str]]:
     return 1, [f"{type(error).__name__} ended it"]
 
 
+def nobody(crm: str, crm_account: str) -> str:  # noqa: ARG001
+    """Who else serves this account of a CRM, where one process serves one mirror."""
+    return ""
+
+
 class Silent:
     """Progress that nobody looks at."""
 
@@ -70,6 +75,8 @@ class Context:
     mapping_hash: str = ""
     lease_epoch: int = 0
     progress: Progress = field(default_factory=Silent)
+    taken_by: Callable[[str, str], str] = nobody
+    """(CRM, its account) → the name of who serves it already; "" when nobody does."""
 
 
 @dataclass(slots=True)
@@ -90,6 +97,8 @@ class App:
     """An error → its exit code, and what to tell a person, one sentence a line."""
     redact: Callable[[str], str] = str
     """Takes our secrets out of what a CRM said: it may repeat them."""
+    taken_by: Callable[[str, str], str] = nobody
+    """(CRM, its account) → the name of who serves it already, so that we must not."""
     on_run: Callable[[str], object] = lambda run_id: None  # noqa: ARG005
     """Told the id of each run when it begins, and "" when it has ended."""
     model_files: Mapping[str, tuple[int, int]] = field(default_factory=dict)

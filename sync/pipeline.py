@@ -239,7 +239,7 @@ def run_of(
     clock = RunClock(app.world.new_id(), now, as_of, now if asked.known_at is None else asked.known_at)
     ctx = Context(
         app.settings, app.world, app.mirror, app.connectors, app.models, clock, app.mapping_hash, lease_epoch,
-        progress,
+        progress, app.taken_by,
     )  # fmt: skip
     report = RunReport(clock.run_id)
     with app.mirror.write() as conn:

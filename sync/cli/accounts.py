@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 import typer
 
@@ -13,6 +14,7 @@ from config.accounts import Account, find_accounts, load_accounts
 from config.errors import ConfigError, NotSetUp
 from config.load import examine
 from config.secrets import secret_values
+from config.urls import is_loopback
 from config.world import epoch
 from connectors.records import Crm
 from sync.cli.exits import ending
@@ -48,6 +50,8 @@ class Seen:
     reasons: list[str] = field(default_factory=list)
     fresh_seconds: Mapping[str, int | None] = field(default_factory=dict)
     crm_accounts: Mapping[str, str] = field(default_factory=dict)
+    on_this_machine: Mapping[str, str] = field(default_factory=dict)
+    """CRM → where it is, if that is on this machine: simulated ones may all have the same account number."""
     exit_code: int = 0
 
     def listed(self) -> dict[str, Any]:
@@ -138,6 +142,11 @@ def _seen(session: Session, *, look: bool) -> Iterator[Seen]:
                 one.exit_code = one.exit_code or CHECK_CODES[status.state]
                 with mirror.read() as conn:
                     ids = {crm: get_meta(conn, f"{crm}.account_id") for crm in one.crms}
+                where = {"salesforce": settings.salesforce.instance_url or settings.salesforce.login_url}
+                where["hubspot"] = settings.hubspot.base_url
+                one.on_this_machine = {
+                    crm: url for crm, url in where.items() if is_loopback(urlsplit(url).hostname or "")
+                }
                 one.crm_accounts = {crm: found for crm, found in ids.items() if found}
             mirror.close()
         except (ConfigError, NotSetUp, DatabaseUnusable) as error:
@@ -148,11 +157,11 @@ def _seen(session: Session, *, look: bool) -> Iterator[Seen]:
 
 def _find_twins(found: list[Seen]) -> None:
     """Two accounts on one CRM account would write everything twice."""
-    same: dict[tuple[str, str], list[Seen]] = defaultdict(list)
+    same: dict[tuple[str, str, str], list[Seen]] = defaultdict(list)
     for one in found:
-        for item in one.crm_accounts.items():
-            same[item].append(one)
-    for (crm, number), several in same.items():
+        for crm, number in one.crm_accounts.items():
+            same[crm, number, one.on_this_machine.get(crm, "")].append(one)
+    for (crm, number, _), several in same.items():
         for one in several if len(several) > 1 else ():
             others = ", ".join(other.account.name for other in several if other is not one)
             one.state, one.exit_code = UNUSABLE, 2

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from contextlib import closing
 from datetime import datetime, timedelta
+from functools import partial
 from importlib.util import find_spec
 from typing import Final
 
@@ -26,6 +28,7 @@ from sync.context import Interrupted
 from sync.daemon import LOST
 from sync.health import Pages, serving
 from sync.metrics import WorkerMetrics
+from sync.mirror.claims import Claims
 from sync.mirror.engine import DatabaseUnreachable, DatabaseUnusable
 from sync.mirror.lease import LeaseHeld
 from sync.redaction import Redactor
@@ -59,8 +62,9 @@ def worker(session: Session) -> int:
         stderr, redactor, as_json=not stderr.isatty(), quiet=options.quiet, verbose=options.verbose
     ) as lines:
         metrics = WorkerMetrics(vitals)
-        turns = Turns(session, told, switch, vitals, metrics, lines)
-        with serving(told.listen, Pages(vitals, metrics, "does not reach the queue")):
+        claims = Claims(told.queue_url, session.world)
+        turns = Turns(session, told, switch, vitals, metrics, lines, claims)
+        with closing(claims), serving(told.listen, Pages(vitals, metrics, "does not reach the queue")):
             log.info("the worker serves %d accounts; stop it with SIGTERM or Ctrl-C", len(told.accounts))
             world = StoppingWorld(session.world, switch)
             serve = Worker(
@@ -85,8 +89,10 @@ class Turns:
         vitals: Vitals,
         metrics: WorkerMetrics,
         lines: Lines,
+        claims: Claims,
     ) -> None:
         self._session = session
+        self._claims = claims
         self._switch = switch
         self._vitals = vitals
         self._metrics = metrics
@@ -155,10 +161,14 @@ class Turns:
         with build(loaded.settings, world, account.folder) as opened:
             opened.words, opened.redact = ending, redactor.secrets
             opened.on_run = ACCOUNTS_RUN.set
+            opened.taken_by = partial(self._taken, account.name)
             require_crm(opened, None)
             vitals = Forwarding(self._session.world, self._vitals)
             watch = Watch(self._session, opened, vitals, account.name)
             return take_turn(opened, self._switch, vitals, LoggedSteps(world), watch.finished)
+
+    def _taken(self, account: str, crm: str, crm_account: str) -> str:
+        return self._claims.taken(account, crm, crm_account, list(self._accounts))
 
 
 class Forwarding(Vitals):

@@ -126,7 +126,8 @@ def latest_of_each_kind(conn: Connection, since: int) -> list[RunView]:
         text(
             "SELECT id, kind, started_at, finished_at, outcome, report FROM run WHERE id IN ("
             "SELECT id FROM (SELECT id, row_number() "
-            "OVER (PARTITION BY kind ORDER BY started_at DESC, id DESC) AS place FROM run WHERE outcome IS NOT NULL AND outcome <> 'killed' AND started_at >= :since) "
+            "OVER (PARTITION BY kind ORDER BY started_at DESC, id DESC) AS place FROM run "
+            "WHERE outcome IS NOT NULL AND outcome <> 'killed' AND started_at >= :since) "
             "AS placed WHERE place = 1) ORDER BY started_at DESC, id DESC"
         ),
         {"since": since},

@@ -13,7 +13,9 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Final
+from urllib.parse import urlsplit
 
+from config.urls import is_loopback
 from connectors.base import Connector
 from connectors.errors import ConnectorError, NotOffered, RightMissing
 from connectors.records import Cursor, Feed, FeedKind, Identity, Page
@@ -173,11 +175,23 @@ def misfit(ctx: Context, crm: str, identity: Identity) -> RunProblem | None:
         message = f"this mirror belongs to account {known}, the credentials to {identity.account_id}"
         remedy = "use the credentials of that account, or another database_url for this one"
         return RunProblem(prefixed(crm, "OTHER_ACCOUNT"), crm, message, remedy, 2)
+    if identity.account_id and (other := ctx.taken_by(crm, _unique(identity))):
+        message = (
+            f"account {identity.account_id} is served as {other} already: two would write over each other"
+        )
+        remedy = "take one of the two out of accounts.toml, or give it credentials of an account of its own"
+        return RunProblem(prefixed(crm, "ACCOUNT_TAKEN"), crm, message, remedy, 2)
     if abs(identity.skew_seconds) > LARGEST_SKEW:
         message = f"the clocks of {crm} and this machine differ by {identity.skew_seconds:.0f} s"
         remedy = "set this machine's clock (NTP), then run again"
         return RunProblem(prefixed(crm, "CLOCK_SKEW"), crm, message, remedy, 5)
     return None
+
+
+def _unique(identity: Identity) -> str:
+    """What no two accounts of a CRM share. Simulated ones on this machine may give themselves the same id."""
+    there = identity.origin if is_loopback(urlsplit(identity.origin).hostname or "") else ""
+    return f"{identity.account_id} {there}".strip()
 
 
 def _pull_feed(this: Pass, feed: Feed) -> Trouble | None:
