@@ -24,6 +24,7 @@ from connectors.errors import (
 )
 from connectors.fields import from_json
 from connectors.hubspot.client import Query, Transport
+from connectors.hubspot.naming import Naming
 from connectors.hubspot.paths import Paths
 from connectors.hubspot.replies import CRM, SECONDLY, Reply, code_of, failure, problem
 from connectors.hubspot.threads import StoppableWorld
@@ -71,6 +72,8 @@ class Account:
         self.skew_ms = 0  # the server's clock minus ours, by its last reply
         self.calls = 0
         self.limits = Limits()
+        self.naming: Naming | None = None  # how listings are told properties; None: not known yet
+        self.unnamed: set[str] = set()  # objects whose listing showed none, however they were named
         self._budget = budget
         self._token_paths: tuple[str, ...] = self.paths.token_paths()
         self._tokens = Tokens(settings, world, self._exchange_token)

@@ -5,8 +5,8 @@ connection per call, has no timeout and prints errors; its request builder is wh
 exchange knows the oldest endpoint only and logs the new token; that exchange is a form sent by ourselves.
 
 Nothing is retried or judged here: a reply is returned whatever its status, and what went wrong on the way
-becomes one of our families. The token goes to `base_url` alone: redirects are not followed, links in
-replies are never called, proxies and netrc of the environment are not used.
+becomes one of our families. The token goes to `base_url` alone: redirects are not followed (but for a slash
+at the end of a path), links in replies are never called, proxies and netrc of the environment are not used.
 """
 
 from __future__ import annotations
@@ -128,9 +128,10 @@ class Transport:
             options["qs"] = list(query)
         if body is not None:
             options["body"] = dict(body)
-        request = Request(config, options)
         try:
-            return self._exchange(request)
+            reply = self._exchange(Request(config, options))
+            slashed = self._other_spelling(path, reply)
+            return reply if slashed is None else self._exchange(Request(config, {**options, "path": slashed}))
         except (requests.exceptions.RequestException, urllib3.exceptions.HTTPError) as error:
             raise family_of(error, what) from None
 
@@ -148,6 +149,14 @@ class Transport:
             with self._guard:
                 self._sessions.add(known)
         return known
+
+    def _other_spelling(self, path: str, reply: Reply) -> str | None:
+        """The same path with or without a slash at its end, where a redirect on this origin asks for that."""
+        if reply.status not in (301, 302, 307, 308):
+            return None
+        wanted = path.removesuffix("/") if path.endswith("/") else f"{path}/"
+        location = reply.headers.get("location", "").partition("?")[0]
+        return wanted if location in (self.base_url + wanted, wanted) else None
 
     def _exchange(self, request: Request) -> Reply:
         return self._sent(request.get_method(), request.get_url(), request.get_options_for_sending())

@@ -12,6 +12,7 @@ from connectors.errors import BrokenReply, NotOffered, RecordRejected, RightMiss
 from connectors.hubspot.account import Account
 from connectors.hubspot.archive import archive_pages
 from connectors.hubspot.catalogue import Catalogue
+from connectors.hubspot.naming import Naming, in_query
 from connectors.hubspot.parallel import FIRST_SYNC, FirstSync
 from connectors.hubspot.reader import Row, id_of, raw_text
 from connectors.hubspot.records import (
@@ -109,7 +110,7 @@ class Objects:
 
     def look_up(self, object_name: str, record_id: str) -> tuple[msgspec.Raw | None, Tombstone | None]:
         """What became of one id: (its row or its survivor's, its tombstone or None when it lives)."""
-        query = [("properties", ",".join(self.properties(object_name)))]
+        query = in_query(self.properties(object_name), self._account.naming or Naming.JOINED)
         now = self._account.server_now_ms()
         try:
             answer = self._account.read(msgspec.Raw, "object", query=query, object=object_name, id=record_id)

@@ -16,14 +16,23 @@ extractors (second read an hour later).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import Any, Final
 
 import msgspec
 
-from connectors.errors import BrokenReply, NotOffered, RecordRejected, RightMissing
+from connectors.errors import (
+    AuthFailed,
+    BrokenReply,
+    ConnectorError,
+    NotOffered,
+    QuotaSpent,
+    RecordRejected,
+    RightMissing,
+)
 from connectors.hubspot.account import Account, Answer
+from connectors.hubspot.naming import Naming, in_query, tells_properties
 from connectors.hubspot.parallel import (
     LIST_PAGE,
     MISSING,
@@ -155,19 +164,51 @@ class Walk:
 
     def list_page(self, after: str | None, *, archived: bool = False) -> Answer:
         """One page of the listing of living (or archived) rows."""
+        account = self._account
         query = [("limit", str(LIST_PAGE)), ("archived", "true" if archived else "false")]
-        if self._properties and self._fits:
-            query.append(("properties", ",".join(self._properties)))
         if after is not None:
             query.append(("after", after))
-        started = self._account.world.monotonic()
-        answer = self._account.read(ObjectPage, "objects", query=query, object=self._object)
-        self.round_trip = self._account.world.monotonic() - started
+
+        def ask(naming: Naming) -> Answer:
+            named = in_query(self._properties, naming) if self._fits else []
+            return account.read(ObjectPage, "objects", query=[*query, *named], object=self._object)
+
+        started = account.world.monotonic()
+        answer = ask(account.naming or Naming.JOINED)
+        self.round_trip = account.world.monotonic() - started
+        known = account.naming is not None or archived or self._object in account.unnamed
+        return answer if known or not self._fits else self._named(answer, ask)
+
+    def _named(self, answer: Answer, ask: Callable[[Naming], Answer]) -> Answer:
+        """The first page that could have properties: in what way does this server take their names?
+
+        Where no way brings any, they may all be empty; another object will tell.
+        """
+        told = tells_properties(answer.value.results, self._properties)
+        if told is None:
+            return answer
+        if told:
+            self._account.naming = Naming.JOINED
+            return answer
+        self._account.unnamed.add(self._object)
+        try:
+            other = ask(Naming.APART)
+            if tells_properties(other.value.results, self._properties):
+                self._account.naming = Naming.APART
+                return other
+            ids = [record_id for raw in answer.value.results if (record_id := id_of(raw))]
+            if tells_properties(self.batch(ids), self._properties):
+                self._account.naming = Naming.BATCH
+        except (AuthFailed, QuotaSpent):
+            raise
+        except ConnectorError:
+            pass  # what cannot be asked tells nothing
         return answer
 
     @property
     def _fits(self) -> bool:
-        return url_length(self._properties) <= URL_ROOM
+        """Whether the listing itself brings the properties."""
+        return self._account.naming is not Naming.BATCH and url_length(self._properties) <= URL_ROOM
 
     def filled(self, rows: Sequence[msgspec.Raw]) -> Sequence[msgspec.Raw]:
         """Rows of the listing with all properties: too many for a URL are read by a batch.
@@ -299,14 +340,15 @@ class Walk:
     def _search(self, lower: int, until: int | None, position: str | None) -> Answer:
         modified = modified_property(self._object)
         filters = [_filter(modified, "GTE", lower)]
-        if until is not None and position is not None:
+        by_offset = position is not None and position.startswith(BY_OFFSET)
+        if until is not None and position is not None and not by_offset:
             filters.append(_filter(modified, "LTE", until + 999))  # Date has whole seconds
         body: dict[str, Any] = {
             "filterGroups": [{"filters": filters}],
             "sorts": [{"propertyName": "hs_object_id", "direction": "ASCENDING"}],
             "properties": list(self._properties),
         }
-        if position is not None and position.startswith(BY_OFFSET):
+        if position is not None and by_offset:
             token = position.removeprefix(BY_OFFSET)
             body |= {"after": token} if token else {}
         elif position is not None:

@@ -90,6 +90,7 @@ class Api:
         self._skew = timedelta(0)
         self._unreported = 0
         self._limits = Limits()
+        self._slash = "/"  # behind `updated` and `deleted`, until a server is found not to know it
         self.calls = 0
         self._without_bin: set[str] = set()  # objects that queryAll was found to be refused for
 
@@ -213,6 +214,20 @@ class Api:
             return read(body) if read is not None else body
 
         return self._retrier.read(call)
+
+    def replicated(
+        self, object_name: str, what: str, span: Mapping[str, str], read: Callable[[Any], Any] | None = None
+    ) -> Any:
+        """getUpdated or getDeleted: the guide writes a slash before the `?`, servers may know it without."""
+        path = f"sobjects/{object_name}/{what}"
+        try:
+            return self.get(path + self._slash, span, read)
+        except NotOffered as error:
+            if error.status != 404 or not self._slash:
+                raise
+            found = self.get(path, span, read)
+        self._slash = ""
+        return found
 
     def query(self, soql: str, *, deleted: bool = False) -> bytes:
         """The body of the first page of a query, asked once; `deleted`: what is in the bin as well.

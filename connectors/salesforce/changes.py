@@ -253,7 +253,7 @@ class Changes:
         try:
             if not self._schema.describe(object_name).replicateable:
                 raise NotOffered(f"{object_name} is not replicated", what=object_name)
-            answer = self._api.get(f"sobjects/{object_name}/updated/", span)
+            answer = self._api.replicated(object_name, "updated", span)
         except (NotOffered, RightMissing, RecordRejected, Fatal):
             self._without_get_updated.add(object_name)
             return None

@@ -305,7 +305,20 @@ class _Door:
 
 
 def get_token(transport: Transport, settings: SalesforceSettings, flow: Flow) -> Token:
-    """Sign in. Raises AuthFailed, ConfigError, Retriable or BrokenReply; no secret is in any of them."""
+    """Sign in. Raises AuthFailed, ConfigError, Retriable or BrokenReply; no secret is in any of them.
+
+    Where the consumer may not sign in by itself and a user's password is given as well, that user does.
+    """
+    try:
+        return _get_token(transport, settings, flow)
+    except AuthFailed as error:
+        user = settings.username and settings.password is not None
+        if flow is not Flow.CREDENTIALS or not user or error.code not in NOT_BY_ITSELF:
+            raise
+    return _get_token(transport, settings, Flow.CONSUMER)
+
+
+def _get_token(transport: Transport, settings: SalesforceSettings, flow: Flow) -> Token:
     if flow is Flow.GIVEN and settings.access_token is not None and settings.instance_url is not None:
         origin = configured_origin("instance_url", settings.instance_url)
         return Token(settings.access_token.get_secret_value(), origin)
@@ -326,6 +339,10 @@ def get_token(transport: Transport, settings: SalesforceSettings, flow: Flow) ->
         raise failure  # out here, so that the library's exception, which quotes the reply, is not its context
     offered, account, user = _facts(door.reply, soap=flow is Flow.PASSWORD)
     return Token(secret, token_origin(settings, offered), user, account)
+
+
+NOT_BY_ITSELF: Final = frozenset({"unsupported_grant_type", "invalid_grant", "unauthorized_client"})
+"""What a consumer hears that the client credentials flow is not switched on for."""
 
 
 def _secrets(settings: SalesforceSettings) -> list[str]:

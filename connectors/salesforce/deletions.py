@@ -84,7 +84,7 @@ class Deletions:
 
     def _get_deleted(self, object_name: str, start: int, end: int) -> Any:
         span = {"start": soql_datetime(start), "end": soql_datetime(end)}
-        return self._api.get(f"sobjects/{object_name}/deleted/", span, _believed)
+        return self._api.replicated(object_name, "deleted", span, _believed)
 
     def _looked_up(self, object_name: str, deleted: Sequence[Tombstone], *, master: bool) -> list[Tombstone]:
         """The tombstones with their survivors; those of living records left out."""

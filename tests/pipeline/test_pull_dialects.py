@@ -189,7 +189,7 @@ def change_hubspot(sandbox: Sandbox, here: Small) -> None:
 
 @pytest.mark.sqlite("what is tested is how replies are read")
 def test_hubspot_in_other_tongues(sandbox: Sandbox, world: SimulatedWorld, tmp_path: Path) -> None:
-    sandbox.populate(seed=11, people=40, days=20)
+    sandbox.populate(seed=11, people=30, days=15)
     world.advance(5 * HOUR)
     tongues = {"plain": unchanged, **HUBSPOT}
     mirrors = {name: hubspot(sandbox, world, tmp_path / name) for name in tongues}
@@ -261,6 +261,12 @@ def _no_bin_of_events(request: Request, response: Response) -> Response:
     return response
 
 
+def _no_slash(request: Request, response: Response) -> Response:
+    if request.path.endswith("/"):
+        return Response.json(_error("NOT_FOUND"), 404)
+    return response
+
+
 def _session_ends_oddly() -> Rewrite:
     """Each token serves seven calls; then it is dead by 403, not by 401."""
     served: dict[str, int] = {}
@@ -282,6 +288,7 @@ SALESFORCE: dict[str, Rewrite] = {
     "no_such_thing": refusing("/(updated|deleted|userinfo)$|/jobs/|/limits$", 501),
     "refused": refusing("/(updated|deleted)$", 400, _error("UNKNOWN_EXCEPTION")),
     "no_words": refusing("/updated$", 400),
+    "no_slash": _no_slash,
     "no_versions": refusing(r"/services/data$|/services/data/v[0-9.]+$|userinfo", 404),
     "no_bin_of_events": _no_bin_of_events,
     "no_bulk": refusing("/jobs/query", 404, _error("NOT_FOUND")),
@@ -313,7 +320,7 @@ def change_salesforce(sandbox: Sandbox, here: Small) -> None:
 @pytest.mark.sqlite("what is tested is how replies are read")
 def test_salesforce_in_other_tongues(sandbox: Sandbox, world: SimulatedWorld, tmp_path: Path) -> None:
     sandbox.switches.sf_page_size = 20
-    sandbox.populate(seed=11, people=60, days=20)
+    sandbox.populate(seed=11, people=45, days=15)
     world.advance(5 * HOUR)
     tongues = {"plain": unchanged, **SALESFORCE}
     mirrors = {name: salesforce(sandbox, world, tmp_path / name) for name in tongues}

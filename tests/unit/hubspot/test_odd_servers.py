@@ -9,7 +9,7 @@ import msgspec
 import pytest
 import responses
 
-from connectors.errors import NotOffered, RecordRejected
+from connectors.errors import Fatal, NotOffered, RecordRejected
 from connectors.hubspot.account import Account
 from connectors.hubspot.associations import Associations
 from connectors.hubspot.catalogue import Catalogue
@@ -50,7 +50,14 @@ def _uncounted(_: Request, response: Response) -> Response:
     return Response.json(body)
 
 
-@pytest.mark.parametrize("odd", [_unbounded, _wordless, _uncounted])
+def _untimely(request: Request, response: Response) -> Response:
+    """Compares times as text: nothing is before a number of milliseconds."""
+    if b'"LTE"' in request.body:
+        return Response.json({"total": 0, "results": []})
+    return response
+
+
+@pytest.mark.parametrize("odd", [_unbounded, _wordless, _uncounted, _untimely])
 def test_no_changed_record_is_lost_by_a_search_that_says_less(
     sandbox: Sandbox, world: SimulatedWorld, odd: Any
 ) -> None:
@@ -82,6 +89,105 @@ def test_a_search_that_is_refused_is_made_up_for_by_the_listing(world: Simulated
     responses.get(path, json={"results": [row]})
     pages, _ = pull(connector(world), "companies", Cursor(since_ms=1_000))
     assert [one.name for page in pages for one in page.companies] == ["Acme"]
+
+
+# Listings
+
+
+DEFAULTS = ("createdate", "lastmodifieddate", "hs_object_id", "email", "firstname", "lastname")
+
+
+def _shown(names: list[str], empty: bool) -> Any:
+    """A listing that shows its defaults and these names, with or without those that are empty."""
+
+    def handle(request: Request, response: Response) -> Response:
+        body = json.loads(response.body)
+        for row in body["results"]:
+            row["properties"] = {
+                name: value
+                for name, value in row["properties"].items()
+                if name in (*DEFAULTS, *names) and (empty or value is not None)
+            }
+        return Response.json(body)
+
+    return handle
+
+
+def _first_alone(request: Request, response: Response) -> Response:
+    """Reads each `properties` as one name."""
+    names = request.query.get("properties", [])
+    body: Response = _shown(names, empty=True)(request, response)
+    return body
+
+
+def _deaf(request: Request, response: Response) -> Response:
+    """Takes no names at all."""
+    body: Response = _shown([], empty=False)(request, response)
+    return body
+
+
+@pytest.mark.parametrize("odd", [_first_alone, _deaf])
+def test_no_property_is_lost_by_a_listing_that_takes_names_otherwise(
+    sandbox: Sandbox, world: SimulatedWorld, odd: Any
+) -> None:
+    people = [
+        sandbox.create("hubspot", "contacts", {"email": f"o{n}@example.com", "jobtitle": f"Boss {n}"})
+        for n in range(250)
+    ]
+    plain = sandbox.hubspot.handle
+
+    def handle(request: Request) -> Response:
+        response = plain(request)
+        return odd(request, response) if request.path.endswith("/contacts") else response
+
+    sandbox.hubspot.handle = handle  # type: ignore[method-assign]
+    made = on_sandbox(sandbox, world)
+    pages, _ = pull(made, "contacts")
+    titles = {person.id: person.job_title for page in pages for person in page.people}
+    assert titles == {one: f"Boss {number}" for number, one in enumerate(people)}
+    listed = [one for one in sandbox.requests if one.path.endswith("/contacts") and one.method == "GET"]
+    assert len(listed) == 4  # three pages, and the first once more
+    made.close()
+
+
+def test_properties_that_are_all_empty_are_asked_for_once_more(
+    sandbox: Sandbox, world: SimulatedWorld
+) -> None:
+    for number in range(3):
+        sandbox.create("hubspot", "contacts", {"email": f"o{number}@example.com"})
+    plain = sandbox.hubspot.handle
+
+    def handle(request: Request) -> Response:
+        response = plain(request)
+        return _deaf(request, response) if "/contacts" in request.path else response
+
+    sandbox.hubspot.handle = handle  # type: ignore[method-assign]
+    made = on_sandbox(sandbox, world)
+    for calls in (3, 1):  # joined, apart, by a batch; then it is known that there is nothing to be known
+        before = made.calls
+        pages, _ = pull(made, "contacts")
+        assert len([person for page in pages for person in page.people]) == 3
+        assert made.calls - before == calls
+    made.close()
+
+
+@responses.activate
+@pytest.mark.parametrize("status", [301, 307, 308])
+def test_a_slash_at_the_end_may_be_asked_for(world: SimulatedWorld, status: int) -> None:
+    path = f"{API}/crm/v3/owners"
+    responses.get(path, status=status, headers={"Location": f"{path}/?limit=1"})
+    responses.get(f"{path}/", json={"results": []})
+    account(world).read(ObjectPage, "owners", query=[("limit", "1")])
+    assert [call.request.url for call in responses.calls] == [f"{path}?limit=1", f"{path}/?limit=1"]
+
+
+@responses.activate
+@pytest.mark.parametrize("to", ["https://elsewhere.test/crm/v3/owners/", f"{API}/crm/v3/people/", "/other/"])
+def test_no_other_redirect_is_followed(world: SimulatedWorld, to: str) -> None:
+    responses.get(f"{API}/crm/v3/owners", status=308, headers={"Location": to})
+    with pytest.raises(Fatal):
+        account(world).read(ObjectPage, "owners")
+    assert len(responses.calls) == 1
 
 
 # Limits

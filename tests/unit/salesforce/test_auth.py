@@ -201,6 +201,30 @@ def test_consumer_password_flow(mock: responses.RequestsMock) -> None:
     assert "password=top-secret-1top-secret-2" in str(mock.calls[0].request.body)
 
 
+@pytest.mark.parametrize("code", ["unsupported_grant_type", "invalid_grant", "unauthorized_client"])
+def test_where_the_consumer_may_not_sign_in_by_itself_its_user_does(
+    mock: responses.RequestsMock, code: str
+) -> None:
+    url = f"{ORIGIN}/services/oauth2/token"
+    mock.post(
+        url, json={"error": code, "error_description": "no client credentials user enabled"}, status=400
+    )
+    mock.post(url, json={"access_token": "t", "instance_url": ORIGIN})
+    user = {"username": "bot@acme.com", "password": SecretStr("top-secret-1")}
+    assert sign_in(credentials(**user)).secret == "t"
+    sent = [str(call.request.body) for call in mock.calls]
+    assert ["grant_type=client_credentials" in body for body in sent] == [True, False]
+    assert "grant_type=password" in sent[1]
+
+
+def test_a_wrong_secret_is_not_tried_with_a_user(mock: responses.RequestsMock) -> None:
+    mock.post(f"{ORIGIN}/services/oauth2/token", json={"error": "invalid_client"}, status=400)
+    user = {"username": "bot@acme.com", "password": SecretStr("top-secret-1")}
+    with pytest.raises(AuthFailed):
+        sign_in(credentials(**user))
+    assert len(mock.calls) == 1
+
+
 def test_a_given_token_asks_nobody() -> None:
     token = sign_in(SalesforceSettings(instance_url=f"{ORIGIN}/", access_token=SecretStr("given-token")))
     assert token == Token("given-token", ORIGIN)
