@@ -27,6 +27,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 from config.errors import ConfigError, Problem
 from config.world import World, epoch
 from sync.mirror.driver_errors import keep_wordless
+from sync.mirror.room import no_room
 
 __all__ = [
     "Connection",
@@ -44,6 +45,7 @@ BUSY_TIMEOUT: Final = 30_000  # milliseconds that a statement waits for another 
 CACHE_SIZE: Final = 64 * 1024  # KiB
 TEMP_CACHE_SIZE: Final = 16 * 1024  # KiB of temporary tables in memory before they go to their file
 WAL_PAGES: Final = 20_000  # pages in the write-ahead log before it is folded into the database
+MAY_BE_FULL: Final = (sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN)
 UNUSABLE: Final = (
     sqlite3.SQLITE_CANTOPEN,
     sqlite3.SQLITE_READONLY,
@@ -433,7 +435,8 @@ def _known_trouble(
         code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # the primary code of an extended one
         if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
             return DatabaseDamaged(where, detail)
-        if code == sqlite3.SQLITE_FULL:
+        full = code == sqlite3.SQLITE_FULL
+        if full or (code in MAY_BE_FULL and path is not None and no_room(path)):
             return DiskFull(where, None if path is None else shutil.disk_usage(path.parent).free)
         if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
             return DatabaseLocked(where, waited)
