@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any, Final, TypeVar
 
 import msgspec
@@ -18,11 +18,11 @@ import msgspec
 T = TypeVar("T")
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_MILLISECOND: Final = timedelta(milliseconds=1)
 _NUMBER: Final = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,3})?", re.ASCII)
 _FIRST_MS: Final = -62_135_596_800_000  # the year 1, the first that a datetime knows
 _LAST_MS: Final = 253_402_300_800_000  # the year 10000, the first that it does not
 _DIGITS: Final = 25  # more of them make no time, and int() refuses thousands
+_FLAGS: Final = {"true": True, "1": True, "false": False, "0": False}
 _MAX_INT: Final = 2**63 - 1  # what a database column holds
 
 
@@ -65,7 +65,8 @@ def _iso_ms(value: str) -> int | None:
         return None
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)
-    return (moment - _EPOCH) // _MILLISECOND
+    since = moment - _EPOCH
+    return since.days * 86_400_000 + since.seconds * 1000 + since.microseconds // 1000
 
 
 def epoch_seconds(value: object) -> int | None:
@@ -108,7 +109,7 @@ def flag(value: object) -> bool | None:
     """true or false, also as text in any case, also 1 or 0; None for anything else."""
     if value is None or isinstance(value, bool):
         return value
-    return {"true": True, "1": True, "false": False, "0": False}.get(str(value).strip().lower())
+    return _FLAGS.get(str(value).strip().lower())
 
 
 def split_list(value: object, separator: str = ";") -> list[str]:

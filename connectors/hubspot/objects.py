@@ -14,6 +14,7 @@ from connectors.hubspot.archive import archive_pages
 from connectors.hubspot.catalogue import Catalogue
 from connectors.hubspot.naming import Naming, in_query
 from connectors.hubspot.parallel import FIRST_SYNC, FirstSync
+from connectors.hubspot.people import people
 from connectors.hubspot.reader import Row, id_of, raw_text
 from connectors.hubspot.records import (
     COMPANIES,
@@ -24,7 +25,7 @@ from connectors.hubspot.records import (
     company_of,
     deal_of,
     merged_into,
-    person_of,
+    modified_of,
     read_row,
     wanted_properties,
 )
@@ -44,6 +45,9 @@ from connectors.records import (
 )
 
 ARCHIVED_OVERLAP: Final = 300  # seconds before the last pass that are told again
+
+AT_ONCE: Final = 100
+"""Contacts that are made into records together: as many as a processor has near it."""
 
 Entry = PersonRecord | CompanyRecord | DealRecord | Tombstone | Poison
 
@@ -181,9 +185,13 @@ class Objects:
         """Raw rows → a page; rows that cannot be read are parked, the others go on."""
         sorts: tuple[type[Entry], ...] = (PersonRecord, CompanyRecord, DealRecord, Poison, Tombstone)
         found: dict[type[Entry], list[Any]] = {sort: [] for sort in sorts}
-        for raw in rows:
-            for entry in self._entries(raw, feed.object, server_ms):
-                found[type(entry)].append(entry)
+        if feed.object == CONTACTS:
+            for start in range(0, len(rows), AT_ONCE):
+                self._sort_contacts(rows[start : start + AT_ONCE], server_ms, found)
+        else:
+            for raw in rows:
+                for entry in self._entries(raw, feed.object, server_ms):
+                    found[type(entry)].append(entry)
         return Page(
             feed=feed,
             cursor=cursor,
@@ -230,9 +238,31 @@ class Objects:
         except UnreadableError as error:
             return [Poison(CRM, object_name, str(row.id), str(error), text)]
 
-    def _record(self, row: Row, text: str, object_name: str) -> PersonRecord | CompanyRecord | DealRecord:
-        if object_name == CONTACTS:
-            return person_of(row, text, self._options)
+    def _sort_contacts(
+        self, rows: Sequence[msgspec.Raw], server_ms: int, found: dict[type[Entry], list[Any]]
+    ) -> None:
+        """As `_entries`, all at once: there are most of them."""
+        live, keys, texts = list[Row](), list[tuple[int, str]](), list[str]()
+        for raw in rows:
+            row = read_row(raw, CONTACTS)
+            if isinstance(row, Poison):
+                found[Poison].append(row)
+                continue
+            if row.archived:
+                found[Tombstone].append(archived(row, CONTACTS, server_ms))
+                continue
+            try:
+                key = modified_of(row, CONTACTS)
+            except UnreadableError as error:
+                found[Poison].append(Poison(CRM, CONTACTS, str(row.id), str(error), raw_text(raw)))
+                continue
+            live.append(row)
+            keys.append(key)
+            texts.append(raw_text(raw))
+            found[Tombstone] += merged_into(row, CONTACTS, key[0])
+        found[PersonRecord] += people(live, keys, texts, self._options)
+
+    def _record(self, row: Row, text: str, object_name: str) -> CompanyRecord | DealRecord:
         if object_name == COMPANIES:
             return company_of(row, text, self._options)
         return deal_of(row, text, self._options, self._catalogue.stage)

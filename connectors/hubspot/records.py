@@ -11,7 +11,7 @@ from connectors import fields
 from connectors.hubspot.reader import Row, TextRow, id_of, raw_text, row_of
 from connectors.hubspot.replies import CRM
 from connectors.options import PullOptions
-from connectors.records import CompanyRecord, DealRecord, GoneReason, PersonRecord, Poison, Tombstone
+from connectors.records import CompanyRecord, DealRecord, GoneReason, Poison, Tombstone
 
 CONTACTS: Final = "contacts"
 COMPANIES: Final = "companies"
@@ -95,46 +95,9 @@ def mapped_fields(row: Row, object_name: str, options: PullOptions) -> str:
     return fields.to_json({name: fields.text(row.properties.get(of)) for name, of in mapped.items()})
 
 
-def person_of(row: Row, raw: str, options: PullOptions) -> PersonRecord:
-    """A contact. Raises UnreadableError."""
-    known = _texts(row)
-    modified_ms, version = modified_of(row, CONTACTS)
-    status = options.status_field.get(CONTACTS)
-    return PersonRecord(
-        crm=CRM,
-        object=CONTACTS,
-        id=str(row.id),
-        email=known("email"),
-        additional_emails=fields.json_list(fields.split_list(known("hs_additional_emails"))),
-        first_name=known("firstname"),
-        last_name=known("lastname"),
-        job_title=known("jobtitle"),
-        company_name=known("company"),
-        company_id=_id(known("associatedcompanyid")),
-        company_size=None,
-        industry=known("industry"),
-        country=known("country"),
-        state=known("state"),
-        city=known("city"),
-        lead_source=known("hs_analytics_source"),
-        status=known(status) if status else None,
-        lifecycle=known("lifecyclestage"),
-        owner_id=known("hubspot_owner_id"),
-        opted_out=fields.flag(known("hs_email_optout")),
-        record_type=None,
-        sf_lead_id=known("salesforceleadid"),
-        sf_contact_id=known("salesforcecontactid"),
-        created_ms=created_of(row),
-        modified_ms=modified_ms,
-        version=version,
-        fields=mapped_fields(row, CONTACTS, options),
-        raw=raw,
-    )
-
-
 def company_of(row: Row, raw: str, options: PullOptions) -> CompanyRecord:
     """A company. Raises UnreadableError."""
-    known = _texts(row)
+    known = texts_of(row).get
     modified_ms, version = modified_of(row, COMPANIES)
     return CompanyRecord(
         crm=CRM,
@@ -158,7 +121,7 @@ def company_of(row: Row, raw: str, options: PullOptions) -> CompanyRecord:
 
 def deal_of(row: Row, raw: str, options: PullOptions, stage: StageKnown) -> DealRecord:
     """A deal; `stage` is asked where the deal does not say whether it is closed. Raises UnreadableError."""
-    known = _texts(row)
+    known = texts_of(row).get
     modified_ms, version = modified_of(row, DEALS)
     closed, won = fields.flag(known("hs_is_closed")), fields.flag(known("hs_is_closed_won"))
     if closed is None or won is None:
@@ -174,7 +137,7 @@ def deal_of(row: Row, raw: str, options: PullOptions, stage: StageKnown) -> Deal
         is_closed=closed or won,
         is_won=won,
         amount=fields.number(known("amount")),
-        company_id=_id(known("hs_primary_associated_company")),
+        company_id=id_in(known("hs_primary_associated_company")),
         created_ms=created_of(row),
         closed_ms=fields.epoch_ms(known("closedate")),
         modified_ms=modified_ms,
@@ -212,14 +175,14 @@ def archived(row: Row, object_name: str, otherwise_ms: int) -> Tombstone:
     return Tombstone(CRM, object_name, str(row.id), GoneReason.ARCHIVED.value, when)
 
 
-def _texts(row: Row) -> Callable[[str], str | None]:
-    """Properties as text, None when empty or absent. Asked two dozen times a row, hence done at once."""
+def texts_of(row: Row) -> Mapping[str, str | None]:
+    """Properties as text, None when empty. Asked two dozen times a row, hence done at once."""
     if isinstance(row, TextRow) and "" not in row.properties.values():
-        return row.properties.get
-    return {name: fields.text(value) for name, value in row.properties.items()}.get
+        return row.properties
+    return {name: fields.text(value) for name, value in row.properties.items()}
 
 
-def _id(value: str | None) -> str | None:
+def id_in(value: str | None) -> str | None:
     """An id that a calculated number property may show as "123.0"."""
     if value is None:
         return None

@@ -18,6 +18,7 @@ Source: Bulk API 2.0 Developer Guide, "Query Jobs"; "Bulk API and Bulk API 2.0 L
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from tempfile import SpooledTemporaryFile
@@ -256,15 +257,13 @@ def _batches(rows: Iterator[Row], skip: int, count: int) -> Iterator[tuple[list[
     The last batch is handed on only when `count` rows have come, no more and no fewer; it may be empty.
     Raises BrokenReply.
     """
-    batch: list[Row] = []
-    place = 0
-    for row in rows:
-        if len(batch) == BATCH_ROWS:
-            yield batch, place
-            batch = []
-        place += 1
-        if place > skip:
-            batch.append(row)
+    place = sum(1 for _ in itertools.islice(rows, skip))
+    batch = list(itertools.islice(rows, BATCH_ROWS))
+    place += len(batch)
+    while (following := next(rows, None)) is not None:
+        yield batch, place
+        batch = [following, *itertools.islice(rows, BATCH_ROWS - 1)]
+        place += len(batch)
     if place != count:
         message = f"a result of {count} rows has {place}"
         raise BrokenReply(message, crm=CRM, code="WRONG_COUNT")

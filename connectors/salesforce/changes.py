@@ -38,6 +38,7 @@ from connectors.salesforce.bulk import Bulk, Refused
 from connectors.salesforce.feeds import Plan, Spec, make_plan
 from connectors.salesforce.http import CRM
 from connectors.salesforce.links import Links
+from connectors.salesforce.people import people
 from connectors.salesforce.reader import Row, query_page
 from connectors.salesforce.schema import Schema
 from connectors.salesforce.values import parse_ms, soql_datetime
@@ -47,6 +48,9 @@ LOOK_BACK_MS: Final = 3600 * 1000
 
 OLDEST_TRANSACTION_MS: Final = 24 * 3600 * 1000
 """A latestDateCovered further back than this is no answer."""
+
+AT_ONCE: Final = 100
+"""People that are made into records together: as many as a processor has near it."""
 
 T = TypeVar("T")
 
@@ -266,16 +270,15 @@ class Changes:
         """Each row as what it is. `first`: rows that no engagement rule takes are not kept, not even as
         deleted; they may be known all the same, where everything is read again by other rules.
         """
-        found = Sorted()
-        people = plan.spec.kind is FeedKind.PEOPLE
-        mapped = self._options.mapped.get(plan.spec.object, {})
-        status = self._options.status_field.get(plan.spec.object)
+        found, mapped = Sorted(), self._options.mapped.get(plan.spec.object, {})
+        if plan.spec.kind is FeedKind.PEOPLE:
+            status = self._options.status_field.get(plan.spec.object)
+            for start in range(0, len(rows), AT_ONCE):
+                _sort_people(plan.spec.object, rows[start : start + AT_ONCE], mapped, status, found)
+            return found
         for row in rows:
             try:
-                if people:
-                    _put_person(plan.spec.object, row, mapped, status, found)
-                else:
-                    self._put(plan, row, mapped, found, first=first)
+                self._put(plan, row, mapped, found, first=first)
             except records.BadRow as error:
                 found.poison.append(records.poison(plan.spec.object, row, str(error)))
         return found
@@ -308,16 +311,24 @@ class Changes:
                 found.dismissed.append(Dismissed(CRM, spec.source, record.id))
 
 
-def _put_person(
-    object_name: str, row: Row, mapped: Mapping[str, str], status: str | None, found: Sorted
+def _sort_people(
+    object_name: str, rows: Sequence[Row], mapped: Mapping[str, str], status: str | None, found: Sorted
 ) -> None:
-    """Apart from the rest because it is done most often. Raises BadRow."""
-    key = records.key_of(row)
-    gone = records.tombstone(object_name, row.fields or {}, key[0])
-    if gone is None:
-        found.people.append(records.person(object_name, row, mapped, status, key))
-    else:
-        found.tombstones.append(gone)
+    """Apart from the rest, and all at once, because there are most of them."""
+    live, keys = list[Row](), list[tuple[int, str]]()
+    for row in rows:
+        try:
+            key = records.key_of(row)
+        except records.BadRow as error:
+            found.poison.append(records.poison(object_name, row, str(error)))
+            continue
+        gone = records.tombstone(object_name, row.fields or {}, key[0])
+        if gone is None:
+            live.append(row)
+            keys.append(key)
+        else:
+            found.tombstones.append(gone)
+    found.people += people(object_name, live, keys, mapped, status)
 
 
 def _told_elsewhere(spec: Spec, fields: Mapping[str, Any], options: PullOptions) -> bool:

@@ -13,8 +13,8 @@ from __future__ import annotations
 import csv
 import functools
 import io
+import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from operator import itemgetter
 from typing import IO, Any, Final
 
 import msgspec
@@ -28,7 +28,11 @@ LONGEST_CELL: Final = 1 << 24
 
 Convert = Callable[[str], Any]
 
+AT_ONCE: Final = 100
+"""Lines that are read together: as many as a processor has near it."""
+
 _encoded: Final = msgspec.json.Encoder().encode
+_encoded_lines: Final = msgspec.json.Encoder().encode_lines
 
 _BOOLEANS: Final = {"true": True, "false": False}
 
@@ -61,8 +65,8 @@ class Columns:
         """`types`: described type by wanted path. Raises BrokenReply when a path is not in the header."""
         places = {name.lower(): place for place, name in enumerate(header)}
         self.width = len(header)
-        self._own: list[tuple[int, str]] = []
-        self._converted: list[tuple[int, Convert]] = []
+        self._names: list[str] = []
+        self._own: list[tuple[int, Convert | None]] = []
         self._nested: list[tuple[int, list[str], Convert | None]] = []
         for path, type_name in types.items():
             place = places.get(path.lower())
@@ -72,40 +76,55 @@ class Columns:
             if "." in path:
                 self._nested.append((place, path.split("."), convert))
             else:
-                self._converted += [(len(self._own), convert)] if convert is not None else []
-                self._own.append((place, path))
-        self._names = [name for _, name in self._own]
-        self._texts = itemgetter(*(place for place, _ in self._own), 0, 0)  # never of a single one
+                self._names.append(path)
+                self._own.append((place, convert))
 
-    def row(self, values: Sequence[str]) -> Row:
-        """One line as a row. Raises BrokenReply for one of another width."""
-        if len(values) != self.width:
+    def rows(self, lines: Sequence[Sequence[str]]) -> list[Row]:
+        """Lines, at least one, as rows; column by column, which costs half of what line by line does.
+
+        Raises BrokenReply for a line of another width.
+        """
+        if any(len(values) != self.width for values in lines):
             raise BrokenReply("a row has another width than the header", crm=CRM, code="NOT_A_RESULT")
         try:
-            fields = self._fields(values)
+            found = self._fields(lines)
+            texts = _encoded_lines(found).decode().split("\n")  # JSON has no line feed inside
+        except (KeyError, ValueError, OverflowError):  # one of them is odd: which?
+            return [self._alone(values) for values in lines]
+        return [Row(fields, text) for fields, text in zip(found, texts, strict=False)]
+
+    def _alone(self, values: Sequence[str]) -> Row:
+        try:
+            (fields,) = self._fields([values])
             return Row(fields, _encoded(fields).decode())
         except UnicodeEncodeError:
             return self._unreadable(values, "the row is not UTF-8")
         except (KeyError, ValueError, OverflowError):
             return self._unreadable(values, "a value is not of its field's type")
 
-    def _fields(self, values: Sequence[str]) -> dict[str, Any]:
-        found: list[Any] = [text or None for text in self._texts(values)]
-        for number, read in self._converted:
-            if (known := found[number]) is not None:
-                found[number] = read(known)
-        fields: dict[str, Any] = dict(zip(self._names, found, strict=False))
-        for place, steps, convert in self._nested:
-            text = values[place]
-            if text:
-                _put(fields, steps, text if convert is None else convert(text))
+    def _fields(self, lines: Sequence[Sequence[str]]) -> list[dict[str, Any]]:
+        """The fields of each line, as JSON would have held them."""
+        by_place = list(zip(*lines, strict=True))
+        columns: list[Sequence[Any]] = []
+        for place, read in self._own:
+            texts = by_place[place]
+            if read is None:
+                columns.append([text or None for text in texts])
             else:
-                fields.setdefault(steps[0], None)
-        return fields
+                columns.append([read(text) if text else None for text in texts])
+        found = [dict(zip(self._names, values, strict=True)) for values in zip(*columns, strict=True)]
+        for place, steps, read in self._nested:
+            for fields, text in zip(found, by_place[place], strict=True):
+                if text:
+                    _put(fields, steps, text if read is None else read(text))
+                else:
+                    fields.setdefault(steps[0], None)
+        return found
 
     def _unreadable(self, values: Sequence[str], problem: str) -> Row:
         """A row to be parked: its text, and its id if that can be read."""
-        known = {name: values[place] for place, name in self._own if name == "Id" and values[place].isascii()}
+        own = zip(self._names, self._own, strict=True)
+        known = {name: values[place] for name, (place, _) in own if name == "Id" and values[place].isascii()}
         raw = msgspec.json.encode([value.encode("utf-8", "backslashreplace").decode() for value in values])
         return Row(known, raw.decode(), problem)
 
@@ -134,9 +153,9 @@ def read_rows(data: IO[bytes], types: Mapping[str, str]) -> Iterator[Row]:
         if header is None:
             return
         columns = Columns(header, types)
-        for values in lines:
-            if values:
-                yield columns.row(values)
+        while found := list(itertools.islice(lines, AT_ONCE)):
+            if written := [values for values in found if values]:
+                yield from columns.rows(written)
     except csv.Error as error:
         raise BrokenReply("the result is no CSV", crm=CRM, code="NOT_A_RESULT") from error
     finally:

@@ -17,6 +17,7 @@ from connectors.options import PullOptions
 from connectors.records import Feed, FeedKind
 from connectors.salesforce import records
 from connectors.salesforce.http import CRM
+from connectors.salesforce.people import PERSON_FACTS
 from connectors.salesforce.schema import ObjectInfo, Schema
 from connectors.salesforce.windows import STAMP
 
@@ -182,7 +183,7 @@ def _insist(schema: Schema, spec: Spec, path: str) -> None:
 def _standard(spec: Spec) -> Sequence[str]:
     stamps = (*records.STAMPS, *records.GONE_FIELDS.get(spec.object, ()))
     if spec.kind is FeedKind.PEOPLE:
-        return (*stamps, *records.PERSON_FACTS[spec.object].values())
+        return (*stamps, *PERSON_FACTS[spec.object].values())
     if spec.kind is FeedKind.COMPANIES:
         return (*stamps, *records.COMPANY_FACTS.values())
     if spec.kind is FeedKind.DEALS:

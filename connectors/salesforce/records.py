@@ -17,58 +17,12 @@ from connectors.records import (
     EngagementRecord,
     GoneReason,
     Owner,
-    PersonRecord,
     Poison,
     Tombstone,
 )
 from connectors.salesforce.http import CRM
 from connectors.salesforce.reader import Row
 from connectors.salesforce.values import as_int, as_str, as_text, at_path, id18, is_id, parse_ms
-
-PERSON_FACTS: Final[Mapping[str, Mapping[str, str]]] = {
-    "Lead": {
-        "email": "Email",
-        "first_name": "FirstName",
-        "last_name": "LastName",
-        "job_title": "Title",
-        "company_name": "Company",
-        "company_size": "NumberOfEmployees",
-        "industry": "Industry",
-        "country": "Country",
-        "state": "State",
-        "city": "City",
-        "lead_source": "LeadSource",
-        "owner_id": "OwnerId",
-        "opted_out": "HasOptedOutOfEmail",
-        "record_type": "RecordType.DeveloperName",
-    },
-    "Contact": {
-        "email": "Email",
-        "first_name": "FirstName",
-        "last_name": "LastName",
-        "job_title": "Title",
-        "company_id": "AccountId",
-        "country": "MailingCountry",
-        "state": "MailingState",
-        "city": "MailingCity",
-        "lead_source": "LeadSource",
-        "owner_id": "OwnerId",
-        "opted_out": "HasOptedOutOfEmail",
-        "record_type": "RecordType.DeveloperName",
-    },
-}
-
-RECORD_TYPE: Final = "RecordType.DeveloperName"
-_TEXTS_OF_PEOPLE: Final = (
-    "email", "first_name", "last_name", "job_title", "company_name", "company_id", "industry", "country",
-    "state", "city", "lead_source", "owner_id",
-)  # fmt: skip
-PERSON_TEXTS: Final[Mapping[str, tuple[str, ...]]] = {
-    name: tuple(facts.get(fact, "") for fact in _TEXTS_OF_PEOPLE) for name, facts in PERSON_FACTS.items()
-}
-"""The fields of the facts that are text, in the order of `person`; "" where an object has none."""
-
-_TEXT_OR_NULL: Final = frozenset({str, type(None)})
 
 COMPANY_FACTS: Final[Mapping[str, str]] = {
     "name": "Name",
@@ -151,60 +105,6 @@ def custom_fields(fields: dict[str, Any], mapped: Mapping[str, str]) -> str:
     return json.dumps(values, ensure_ascii=False)
 
 
-def person(
-    object_name: str,
-    row: Row,
-    mapped: Mapping[str, str],
-    status_field: str | None,
-    key: tuple[int, str] | None = None,
-) -> PersonRecord:
-    """A Lead or Contact; `key`: the row's, if it is known. Raises BadRow."""
-    modified_ms, record_id = key or key_of(row)
-    fields = row.fields or {}
-    known = fields.get
-    opted_out = known("HasOptedOutOfEmail")
-    email, first, last, title, company, company_id, industry, country, state, city, source, owner = _plain(
-        list(map(known, PERSON_TEXTS[object_name]))
-    )
-    return PersonRecord(
-        CRM,
-        object_name,
-        record_id,
-        email,
-        None,  # additional addresses
-        first,
-        last,
-        title,
-        company,
-        company_id,
-        as_int(known(PERSON_FACTS[object_name].get("company_size", ""))),
-        industry,
-        country,
-        state,
-        city,
-        source,
-        as_text(at_path(fields, status_field)) if status_field else None,
-        None,  # lifecycle
-        owner,
-        opted_out if isinstance(opted_out, bool) else None,
-        None if known("RecordType") is None else as_str(at_path(fields, RECORD_TYPE)) or None,
-        None,  # the links are HubSpot's
-        None,
-        parse_ms(known("CreatedDate")),
-        modified_ms,
-        _version(fields),
-        custom_fields(fields, mapped),
-        row.raw,
-    )
-
-
-def _plain(values: list[Any]) -> list[str | None]:
-    """Values as text; "" is no fact. Most are text or null already, which is seen without a look at each."""
-    if _TEXT_OR_NULL.issuperset(map(type, values)) and "" not in values:
-        return values
-    return [as_str(value) or None for value in values]
-
-
 def company(row: Row, mapped: Mapping[str, str]) -> CompanyRecord:
     """An Account. Raises BadRow."""
     modified_ms, record_id = key_of(row)
@@ -224,7 +124,7 @@ def company(row: Row, mapped: Mapping[str, str]) -> CompanyRecord:
         owner_id=text["owner_id"],
         created_ms=parse_ms(fields.get("CreatedDate")),
         modified_ms=modified_ms,
-        version=_version(fields),
+        version=version_of(fields),
         fields=custom_fields(fields, mapped),
         raw=row.raw,
     )
@@ -248,7 +148,7 @@ def deal(row: Row, mapped: Mapping[str, str]) -> DealRecord:
         created_ms=parse_ms(fields.get("CreatedDate")),
         closed_ms=parse_ms(fields.get("CloseDate")) if fields.get("IsClosed") is True else None,
         modified_ms=modified_ms,
-        version=_version(fields),
+        version=version_of(fields),
         fields=custom_fields(fields, mapped),
         raw=row.raw,
     )
@@ -366,5 +266,5 @@ def _texts(fields: dict[str, Any], facts: Mapping[str, str]) -> dict[str, str | 
     return found
 
 
-def _version(fields: Mapping[str, Any]) -> str:
+def version_of(fields: Mapping[str, Any]) -> str:
     return str(fields.get("LastModifiedDate") or fields.get("SystemModstamp") or "")

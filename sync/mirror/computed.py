@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import repeat
 from typing import Any, Final
 
 from connectors.records import EngagementRecord, PersonRecord
@@ -28,16 +29,20 @@ asset_key = functools.lru_cache(maxsize=20_000)(assets.normalise)
 DOMAIN_UPSERT = Upsert(EmailDomainRow, ("domain", "student", "free_mail", "disposable", "rules_version"))
 
 
-def person_columns(row: PersonRecord) -> tuple[Any, ...]:
-    """email_key, additional_keys, email_domain, seniority, rules_version, founder_id of a record."""
-    key = email_key(row.email)
-    return (
-        key,
-        additional_keys(row.additional_emails, key) if row.additional_emails else None,
-        None if key is None else key.rpartition("@")[2],
-        seniority(row.job_title),
-        TITLES,
-        founder_id(row.crm, row.object, row.id),
+def person_columns(rows: Sequence[PersonRecord]) -> Iterator[tuple[Any, ...]]:
+    """email_key, additional_keys, email_domain, seniority, rules_version, founder_id of each record."""
+    keys = [email_key(row.email) for row in rows]
+    return zip(
+        keys,
+        [
+            additional_keys(row.additional_emails, key) if row.additional_emails else None
+            for row, key in zip(rows, keys, strict=True)
+        ],
+        [None if key is None else key.rpartition("@")[2] for key in keys],
+        [seniority(row.job_title) for row in rows],
+        repeat(TITLES, len(rows)),
+        [founder_id(row.crm, row.object, row.id) for row in rows],
+        strict=True,
     )
 
 

@@ -114,8 +114,10 @@ def _save_people(
     if not rows:
         return
     flags = optout.turned(conn, rows)
-    full = [(*row, *person_columns(row), False, round_, run.now) for row in rows]
-    store_domains(conn, (row[len(PersonRecord._fields) + 2] for row in full))
+    computed = list(person_columns(rows))
+    store_domains(conn, {own[2] for own in computed})
+    ours = (False, round_, run.now)
+    full = [(*row, *own, *ours) for row, own in zip(rows, computed, strict=True)]
     changed, bad = upsert(conn, PEOPLE, full)
     _count(counts, rows, changed, bad, poison)
     upsert(conn, ENGAGEMENTS, [(*row, *engagement_columns(row), round_, run.now) for row in flags])

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from connectors.records import Cursor, Owner, Poison
 from sync.mirror import cursors, store
 from sync.mirror.engine import Mirror
+from sync.mirror.upserts import SIZES
 from sync.reports import FeedCounts
 from tests.databases import forget, mirror_url
 from tests.unit.mirror.rows import (
@@ -110,6 +111,25 @@ def test_a_row_that_no_database_can_hold_is_parked_alone(mirror: Mirror) -> None
     assert fates(save(mirror, *rows)) == (4, 0, 2, 2, 0)
     assert select(mirror, "SELECT id FROM person_record ORDER BY id") == [("1",), ("4",)]
     assert select(mirror, "SELECT id, attempts FROM parked_record ORDER BY id") == [("2", 2), ("3", 2)]
+
+
+def test_many_rows_are_each_stored_as_one_would_be(mirror: Mirror) -> None:
+    """Hundreds go into one statement where the database gains by it, what is left over into others."""
+    rows = [person("contacts", f"{number:03}", city="old") for number in range(sum(SIZES) + 7)]
+    newer = [row._replace(city="new", modified_ms=T0 + 1) for row in rows[:3]]
+    older = [row._replace(city="older", modified_ms=T0 - 1) for row in rows[:2]]
+    count = len(rows) + 5
+    assert fates(save(mirror, *newer, *older, *rows)) == (count, len(rows), 5, 0, 0)
+    assert fates(save(mirror, *rows, *newer)) == (len(rows) + 3, 0, len(rows) + 3, 0, 0)
+    cities = select(mirror, "SELECT city, count(*) FROM person_record GROUP BY city ORDER BY city")
+    assert cities == [("new", 3), ("old", len(rows) - 3)]
+
+
+def test_among_many_rows_one_that_cannot_be_stored_is_parked_alone(mirror: Mirror) -> None:
+    rows = [person("contacts", f"{number:03}") for number in range(2 * max(SIZES))]
+    rows[150] = rows[150]._replace(last_name="\ud800")
+    assert fates(save(mirror, *rows)) == (len(rows), len(rows) - 1, 0, 1, 0)
+    assert select(mirror, "SELECT id FROM parked_record") == [("150",)]
 
 
 def test_poison_is_let_go_when_a_good_row_comes(mirror: Mirror) -> None:

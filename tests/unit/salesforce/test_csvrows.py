@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from connectors.errors import BrokenReply
-from connectors.salesforce.csvrows import read_rows
+from connectors.salesforce.csvrows import AT_ONCE, read_rows
 from connectors.salesforce.reader import Row
 
 TYPES = {
@@ -23,6 +23,9 @@ TYPES = {
     "At": "datetime",
     "On": "date",
 }
+
+
+MANY = ("Id", "Size", "Name", "RecordType.Name")
 
 
 def read(data: bytes, *paths: str, **types: str) -> list[Row]:
@@ -129,6 +132,31 @@ def test_a_row_that_cannot_be_read_is_alone(cells: tuple[str, ...], problem: str
     assert (bad.problem, bad.fields) == (problem, {"Id": "1"})
     assert json.loads(bad.raw)[0] == "1"
     assert good.fields == {"Id": "2", "Size": 5, "Name": "Bob"}
+
+
+def test_among_many_rows_one_that_cannot_be_read_is_alone() -> None:
+    count, odd = 2 * AT_ONCE + 1, AT_ONCE // 2
+    lines = [quoted(str(n), "x" if n == odd else str(n), f"Name {n}", "") for n in range(count)]
+    rows = read(quoted("Id", "Size", "Name", "RecordType.Name") + b"".join(lines), *MANY)
+    for n, row in enumerate(rows):
+        whole = {"Id": str(n), "Size": n, "Name": f"Name {n}", "RecordType": None}
+        assert row.fields == ({"Id": str(n)} if n == odd else whole)
+        assert n == odd or json.loads(row.raw) == whole
+    assert [n for n, row in enumerate(rows) if row.problem] == [odd]
+    assert len(rows) == count
+
+
+def test_a_row_of_another_width_far_down_is_not_believed() -> None:
+    lines = [quoted(str(n), "Ann") for n in range(AT_ONCE + 1)]
+    rows = read_rows(io.BytesIO(quoted("Id", "Name") + b"".join(lines) + b'"1"\n'), {"Id": "id"})
+    assert next(rows).fields == {"Id": "0"}
+    with pytest.raises(BrokenReply):
+        list(rows)
+
+
+def test_empty_lines_are_no_rows() -> None:
+    data = quoted("Id", "Name") + b"\n" * (AT_ONCE + 1) + quoted("1", "Ann") + b"\n"
+    assert fields(data) == [{"Id": "1", "Name": "Ann"}]
 
 
 @pytest.mark.parametrize(
