@@ -49,7 +49,7 @@ prove-score: dev ## SQL on SQLite and PostgreSQL against the Python oracle, on m
 	SCORE_EXAMPLES=500 $(BIN)/pytest -n auto tests/scoring/test_agreement.py tests/pipeline/test_score_incremental.py
 
 prove-scale: dev ## three workers, twelve accounts, a minute of kills (about five minutes)
-	WORKERS=3 WORKER_ACCOUNTS=12 WORKER_SECONDS=60 $(BIN)/pytest tests/workers
+	WORKERS=3 WORKER_ACCOUNTS=12 WORKER_SECONDS=60 WORKER_RESCUE_AFTER=40 $(BIN)/pytest tests/workers
 
 bench-score: dev ## what scoring costs, as ratios
 	@$(BIN)/python -m benchmarks.bench_score --people 200000

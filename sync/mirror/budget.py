@@ -13,7 +13,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Final
 
 from sqlalchemy import text
@@ -158,15 +158,22 @@ def _row(conn: Connection, crm: str) -> _Row:
 
 
 def _count(conn: Connection, crm: str, day: str, calls: int) -> None:
-    """Add calls of ours to the day's; another day begins at 0."""
+    """Add calls of ours to the day's; another day begins at 0.
+
+    Where another host's clock has passed midnight already, they are the new day's. Nothing of an earlier day
+    goes back to it.
+    """
+    following = (date.fromisoformat(day) + timedelta(days=1)).isoformat()
     conn.execute(
         text(
             "INSERT INTO budget (crm, ours, day, heard_at) VALUES (:crm, :first, :day, 0) "
-            "ON CONFLICT (crm) DO UPDATE SET day = excluded.day, ours = CASE "
+            "ON CONFLICT (crm) DO UPDATE SET "
+            "day = CASE WHEN budget.day = :following THEN budget.day ELSE excluded.day END, ours = CASE "
+            "WHEN budget.day = :following THEN budget.ours + excluded.ours "
             "WHEN budget.day <> excluded.day THEN excluded.ours "
             "WHEN budget.ours + :calls < 0 THEN 0 ELSE budget.ours + :calls END"
         ),
-        {"crm": crm, "first": max(0, calls), "day": day, "calls": calls},
+        {"crm": crm, "first": max(0, calls), "day": day, "following": following, "calls": calls},
     )
 
 

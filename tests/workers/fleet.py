@@ -144,9 +144,17 @@ class Fleet:
 
     def turns(self, port: int, name: str) -> int:
         """How many turns of an account the worker on that port has ended, by its metrics."""
+        return int(self._metric(port, "turns", name))
+
+    def seconds(self, port: int, name: str) -> float:
+        """How long its turns took."""
+        return self._metric(port, "turn_seconds", name)
+
+    def _metric(self, port: int, metric: str, name: str) -> float:
         page = urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics").read().decode()
-        rows = re.findall(rf'^mqlsync_worker_turns_total{{account="{name}",.*}} (.+)$', page, re.MULTILINE)
-        return int(sum(map(float, rows)))
+        label = rf'account="{name}".*'
+        rows = re.findall(rf"^mqlsync_worker_{metric}_total{{{label}}} (.+)$", page, re.MULTILINE)
+        return sum(map(float, rows))
 
     def ask(self, query: str) -> Any:
         """One value from the PostgreSQL; None where its table does not exist yet."""

@@ -13,6 +13,9 @@ from sync.mirror.migrations import METADATA
 PAGE = Path(__file__).resolve().parents[3] / "docs" / "how-to" / "postgresql.md"
 SQL = PAGE.read_text(encoding="utf-8").partition("```sql")[2].partition("```")[0]
 DISTRIBUTED = re.findall(r"create_distributed_table\('(\w+)', '(\w+)'(?:, colocate_with => '(\w+)')?\)", SQL)
+LOCAL = re.findall(
+    r"`(\w+)`", PAGE.read_text(encoding="utf-8").partition("Everything else stays")[2].partition(".\n\n")[0]
+)
 REFERENCE = re.findall(r"create_reference_table\('(\w+)'\)", SQL)
 
 
@@ -33,6 +36,17 @@ def test_every_key_of_a_distributed_table_holds_its_column() -> None:
     for name, column, _ in DISTRIBUTED:
         for key in unique_keys(METADATA.tables[name]):
             assert column in key, f"{name}: {sorted(key)} does not hold {column}"
+
+
+def test_every_table_has_its_place() -> None:
+    """One that is new is asked after: by which column is it distributed, or why does it stay local?"""
+    placed = [*(name for name, _, _ in DISTRIBUTED), *REFERENCE, *LOCAL]
+    assert sorted(placed) == sorted({*METADATA.tables, "alembic_version"})
+
+
+def test_what_a_table_is_distributed_by_is_always_there() -> None:
+    for name, column, _ in DISTRIBUTED:
+        assert not METADATA.tables[name].c[column].nullable
 
 
 def test_what_lies_together_is_distributed_by_columns_of_one_type() -> None:
