@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from config.world import epoch
+from connectors.errors import QuotaSpent
 from sync.mirror import budget
 from sync.mirror.budget import MirrorBudget
 from sync.mirror.engine import Mirror
@@ -128,7 +129,7 @@ def turn(mirror: Mirror, world: SimulatedWorld, crm: Crm) -> int:
             mine.acquire("read")
             crm.call()
             mine.observe(crm.used, crm.limit)
-    except budget.QuotaSpent:
+    except QuotaSpent:
         return 1
     finally:
         mine.close()
