@@ -9,6 +9,7 @@ import typer
 from sync.cli.errors import UsageFault
 from sync.cli.handing import NoWait, carried_out
 from sync.cli.options import command
+from sync.cli.owners import OwnerNames, owner_names
 from sync.cli.passes import OnlyCrm, known_crm
 from sync.cli.person import show_explanation
 from sync.cli.report import show_problems, show_report, write_line
@@ -79,19 +80,21 @@ def _show(session: Session, report: ResyncReport) -> None:
         show_explanation(out, dict(report.person))
         out.line()
     columns = ("crm", "object", "id", "field", "value", "wanted", "state", "why")
-    out.table(columns, [_row(answer) for answer in report.fields])
+    with session.app() as opened:
+        called = owner_names(opened)
+    out.table(columns, [_row(answer, called) for answer in report.fields])
     out.line(write_line(report.run.write))
     show_problems(out, report.run.problems)
 
 
-def _row(answer: FieldAnswer) -> tuple[object, ...]:
+def _row(answer: FieldAnswer, called: OwnerNames) -> tuple[object, ...]:
     return (
         answer.crm,
         answer.object,
         answer.id,
         answer.field,
-        answer.value,
-        answer.wanted,
+        called(answer.crm, answer.field, answer.value),
+        called(answer.crm, answer.field, answer.wanted),
         answer.state or "left alone",
         answer.why,
     )

@@ -10,6 +10,7 @@ import typer
 from config.world import iso_z
 from sync.cli.errors import NotFound
 from sync.cli.options import command
+from sync.cli.owners import OwnerNames
 from sync.cli.session import Session
 from sync.cli.times import shown
 from sync.core.counted import some
@@ -53,11 +54,12 @@ def audit(
                 raise NotFound(f"Nobody is known as {who}.")
             records = [ref for refs in queries.records_of(conn, people).values() for ref in refs]
         found = chain.acts(conn, limit, run_id=run, records=records)
+        called = OwnerNames(conn)
     if session.options.json:
         session.out.json_list({"schema_version": SCHEMA_VERSION}, "audit", (_json(act) for act in found))
         return 0
     rows = [
-        (act.n, shown(act.at), act.actor, act.action, _subject(act), _words(act), act.run_id[:12])
+        (act.n, shown(act.at), act.actor, act.action, _subject(act), _words(act, called), act.run_id[:12])
         for act in found
     ]
     session.out.table(("n", "at", "by", "what", "on", "detail", "run"), rows, ("n",))
@@ -88,11 +90,14 @@ def _subject(act: Act) -> str:
     return ERASED if act.detail is None else act.subject
 
 
-def _words(act: Act) -> str:
+def _words(act: Act, called: OwnerNames) -> str:
     detail = act.detail
     if detail is None:
         return ERASED
     if act.action == "write":
-        before, after = (detail.get(name) or "(empty)" for name in ("before", "after"))
+        crm, field = act.subject.partition(".")[0], act.subject.rpartition(".")[2]
+        before, after = (
+            called(crm, field, detail.get(name) or None) or "(empty)" for name in ("before", "after")
+        )
         return f"{before} → {after}: {detail.get('fate')}"
     return "" if not detail else json.dumps(detail, sort_keys=True, ensure_ascii=False)

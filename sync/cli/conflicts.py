@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 from typing import Annotated, Any
 
 import typer
@@ -11,6 +10,7 @@ from config.world import epoch, iso_z
 from connectors.records import RecordRef
 from sync.cli.errors import NotFound, UsageFault
 from sync.cli.failed import failed_json
+from sync.cli.meant import the_user
 from sync.cli.options import command, group
 from sync.cli.rehearsal import DryRun, changing, said
 from sync.cli.session import Session
@@ -124,7 +124,7 @@ def resolve(
         now = epoch(session.world.now())
         if keep is not None:
             kept = _one(records, keep)
-            changed = conflicts.set_apart(conn, records, kept, reason=reason, by=_user(), now=now)
+            changed = conflicts.set_apart(conn, records, kept, reason=reason, by=the_user(), now=now)
             if not changed:
                 raise UsageFault(f"{keep} is the person's only record in {kept.crm}: nothing to decide.")
         else:
@@ -163,11 +163,3 @@ def _one(records: list[RecordRef], typed: str) -> RecordRef:
 def _person_json(person: PersonView) -> dict[str, Any]:
     answer = person.to_json()
     return {name: answer[name] for name in ("person_id", "name", "emails", "company", "stage", "records")}
-
-
-def _user() -> str:
-    """The user at the keyboard."""
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        return "operator"

@@ -6,10 +6,9 @@ Until the last question is answered no file of the user's is touched; nothing is
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
@@ -287,15 +286,29 @@ class Guide:
             live = any(model.status == "live" for model in opened.models)
             name = next((model.name for model in opened.models if model.status == "shadow"), None)
             listed = queries.people(conn, stage="mql", model=None if live else name, decides=live)
-            found = (person for person in listed if person.entered_by != "crm")
-            first = list(islice(found, SHOWN_MQLS))
-            count = len(first) + sum(1 for _ in found)
+            first, count, already = _first(listed)
+        if already:
+            out.line(f"{some(already, 'MQL')} by the CRMs' own word already: they stay as they are.")
         people = some(report.match.people, "person")
         out.line(f"{people}; {count:,} would be made MQLs" + (":" if count else " as the model stands."))
         if first:
             out.table(("name", "who", "company", "total", "grade"), map(_row, first), ("total",))
         if count > len(first):
             out.line(f"… and {count - len(first):,} more: mqlsync people --stage mql")
+
+
+def _first(listed: Iterable[PersonView]) -> tuple[list[PersonView], int, int]:
+    """The first whom the model makes MQLs, how many there are, and how many the CRMs call that already."""
+    first: list[PersonView] = []
+    count = already = 0
+    for person in listed:
+        if person.entered_by == "crm":
+            already += 1
+            continue
+        count += 1
+        if len(first) < SHOWN_MQLS:
+            first.append(person)
+    return first, count, already
 
 
 def _row(person: PersonView) -> tuple[object, ...]:

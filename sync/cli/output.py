@@ -31,6 +31,7 @@ from sync.cli.tables import GAP, IDS, fitting, paragraph, readable
 from sync.redaction import Redactor
 
 PROGRESS_EVERY: Final = 10.0  # seconds between two lines where there is no terminal to draw on
+BARS: Final = 6  # the newest ones are shown, so that they fit the smallest terminal
 PIPE_WIDTH: Final = 10_000  # columns; nothing is cut when the reader is a program
 STYLES: Final[Mapping[str, str]] = {"ok": "green", "warning": "yellow", "error": "red", "note": "dim"}
 
@@ -207,6 +208,8 @@ class Drawn(Steps):
     def step(self, what: str, done: int, total: int | None = None) -> None:
         if what not in self._tasks:
             self._tasks[what] = self._bars.add_task(clean(what), total=total)
+            for earlier in list(self._tasks.values())[:-BARS]:
+                self._bars.update(earlier, visible=False)
         self._bars.update(self._tasks[what], completed=done, total=total)
 
     def close(self) -> None:

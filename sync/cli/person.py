@@ -14,6 +14,7 @@ from sync.cli.meant import the_person
 from sync.cli.options import command, group
 from sync.cli.output import Output
 from sync.cli.overriding import override
+from sync.cli.owners import OwnerNames
 from sync.cli.releasing import release
 from sync.cli.session import Session
 from sync.cli.times import moment, shown
@@ -49,6 +50,7 @@ def show(session: Session, who: Who) -> int:
         records = timeline.records(conn, person.person_id)
         writes = timeline.writes(conn, person.person_id)
         held = overrides.current(conn, person.person_id)
+        called = OwnerNames(conn)
     if session.options.json:
         answer = person.to_json()
         answer["records"] = [
@@ -64,7 +66,7 @@ def show(session: Session, who: Who) -> int:
         answer["override"] = held and held.to_json()
         session.out.json({"schema_version": SCHEMA_VERSION, **answer})
     else:
-        _show(session.out, person, records, writes, held)
+        _show(session.out, person, records, writes, held, called)
     return 0
 
 
@@ -74,6 +76,7 @@ def _show(
     records: list[RecordView],
     writes: list[Decided],
     held: Override | None,
+    called: OwnerNames,
 ) -> None:
     out.line(f"{person.name or '(no name)'}, {person.company or '(no company)'}", "bold")
     out.line(", ".join(person.emails) or "(no e-mail address)")
@@ -103,8 +106,8 @@ def _show(
                 one.object,
                 one.id,
                 one.field,
-                one.before,
-                one.after,
+                called(one.crm, one.field, one.before),
+                called(one.crm, one.field, one.after),
                 one.state,
                 one.why,
                 shown(one.done_at or one.created_at),

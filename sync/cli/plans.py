@@ -12,6 +12,7 @@ from sync.cli.errors import UsageFault
 from sync.cli.handing import NoWait, carried_out
 from sync.cli.options import command
 from sync.cli.output import Output
+from sync.cli.owners import OwnerNames, owner_names
 from sync.cli.report import show_problems, show_report
 from sync.cli.session import Session
 from sync.context import App
@@ -60,7 +61,9 @@ def show_plan(session: Session, view: PlanView) -> None:
     """A plan, as a table."""
     out = session.out
     rows = view.changes
-    _table(out, rows)
+    if rows:
+        with session.app() as opened:
+            _table(out, rows, owner_names(opened))
     for reason in view.blocked_by:
         out.line(f"needs approval: {reason}", "warning")
     out.line(some(len(rows), "change") + (f", plan {view.digest}" if rows else "; nothing to write"))
@@ -70,13 +73,20 @@ def show_plan(session: Session, view: PlanView) -> None:
     show_problems(out, view.problems)
 
 
-def _table(out: Output, changes: Sequence[Change]) -> None:
+def _table(out: Output, changes: Sequence[Change], names: OwnerNames) -> None:
     rows = [
-        (change.crm, change.object, change.id, change.field, change.before, change.after, change.reason)
-        for change in changes
+        (
+            one.crm,
+            one.object,
+            one.id,
+            one.field,
+            names(one.crm, one.field, one.before),
+            names(one.crm, one.field, one.after),
+            one.reason,
+        )
+        for one in changes
     ]
-    if rows:
-        out.table(("crm", "object", "id", "field", "before", "after", "reason"), rows)
+    out.table(("crm", "object", "id", "field", "before", "after", "reason"), rows)
 
 
 @command(app, "apply")
@@ -143,6 +153,7 @@ def _rehearsed(session: Session, digest: str | None, what: str) -> int:
         chosen = plans.choose(conn, digest)
         items = plans.items(conn, chosen)
         rows = outbox.by_ids(conn, [item.intent_id for item in items])
+        names = OwnerNames(conn)
     lines = [(rows[item.intent_id], item) for item in items if item.intent_id in rows]
     changes = [
         Change(row.id, row.person_id, *row.ref, row.field, item.before, item.after, row.policy, row.reason)
@@ -153,7 +164,7 @@ def _rehearsed(session: Session, digest: str | None, what: str) -> int:
         head = {"schema_version": SCHEMA_VERSION, "dry_run": True, "digest": chosen}
         session.out.json({**head, "changes": listed})
         return 0
-    _table(session.out, changes)
+    _table(session.out, changes, names)
     session.out.line(f"dry run: {some(len(changes), 'change')} of plan {chosen} {what}; nothing was done")
     return 0
 

@@ -8,6 +8,7 @@ import typer
 
 from sync.cli.handing import carried_out
 from sync.cli.options import command
+from sync.cli.owners import owner_names
 from sync.cli.report import show_problems
 from sync.cli.session import Session
 from sync.core.counted import some
@@ -40,6 +41,12 @@ def reconcile(
     out.line(f"{some(found['values'], 'wanted value')} of {some(found['people'], 'person')}")
     if found["findings"]:
         names = ("class", "crm", "object", "id", "field", "wanted", "live", "reason")
-        out.table(names, [[one[name] for name in names] for one in found["findings"]])
+        with session.app() as opened:
+            called = owner_names(opened)
+        rows = [
+            {**one, **{name: called(one["crm"], one["field"], one[name]) for name in ("wanted", "live")}}
+            for one in found["findings"]
+        ]
+        out.table(names, [[row[name] for name in names] for row in rows])
     show_problems(out, [RunProblem(**problem) for problem in found["problems"]])
     return answer.exit_code

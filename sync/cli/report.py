@@ -22,7 +22,12 @@ def show_report(out: Output, report: RunReport) -> None:
             for crm, feeds in report.pull.items()
             for name, counts in feeds.items()
         ]
-        out.table(("pulled", *names), rows, names)
+        busy = [row for row in rows if any(row[1:-1])]
+        if busy:
+            out.table(("pulled", *names), busy, names)
+        if len(busy) < len(rows):
+            others = some(len(rows) - len(busy), "other object" if busy else "object")
+            out.line(f"nothing new in {others}")
     if report.match.people or report.pull:
         out.line(_people_line(report))
     out.line(write_line(report.write))

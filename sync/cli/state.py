@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 from collections.abc import Sequence
 from typing import Annotated, Any
 
@@ -11,6 +10,7 @@ import typer
 from config.world import epoch, iso_z
 from connectors.records import Crm
 from sync.cli.errors import UsageFault
+from sync.cli.meant import the_user
 from sync.cli.options import command
 from sync.cli.rehearsal import DryRun, changing, said
 from sync.cli.session import Session
@@ -217,7 +217,7 @@ def pause(
     scope = known_scope(scope)
     with session.app() as opened, changing(opened, dry_run) as conn:
         now = epoch(session.world.now())
-        outbox.pause(conn, scope, reason, _who(), now)
+        outbox.pause(conn, scope, reason, the_user(), now)
         entry = audit.Entry("pause", scope, {"reason": reason})
         audit.append(conn, [entry], at=now, run_id="", actor="operator")
     return _said(session, scope, f"write-back of {scope} is paused", dry_run)
@@ -250,14 +250,6 @@ def known_scope(text: str) -> str:
     if len(parts) > 1 and parts[1] not in objects:
         raise UsageFault(unknown("part to pause called", text, [f"{parts[0]}.{name}" for name in objects]))
     return text
-
-
-def _who() -> str:
-    """The user at the keyboard, for `status` to show."""
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        return "operator"
 
 
 def _said(session: Session, scope: str, sentence: str, dry_run: bool) -> int:

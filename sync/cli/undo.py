@@ -10,6 +10,7 @@ import typer
 from sync.cli.errors import NotFound, UsageFault
 from sync.cli.handing import carried_out
 from sync.cli.options import command
+from sync.cli.owners import OwnerNames, owner_names
 from sync.cli.report import show_problems, write_line
 from sync.cli.session import Session
 from sync.core.counted import some
@@ -64,13 +65,20 @@ def _meant(conn: Connection, what: str) -> dict[str, Any]:
     return {"run_id": "", "person_id": people[0], "title": f"person {people[0]}"}
 
 
+def _change(change: Mapping[str, Any], called: OwnerNames) -> tuple[object, ...]:
+    crm, field = change["crm"], change["field"]
+    values = (called(crm, field, change[name]) for name in ("before", "after"))
+    return (crm, change["object"], change["id"], field, *values)
+
+
 def show_order(session: Session, view: Mapping[str, Any], verb: str, *, dry_run: bool = False) -> None:
     """What an order would change or changed ("put back", "set back"), and what it leaves alone."""
     out = session.out
     if view["changes"]:
-        names = ("crm", "object", "id", "field", "before", "after")
         columns = ("crm", "object", "id", "field", "now", verb)
-        out.table(columns, [[change[name] for name in names] for change in view["changes"]])
+        with session.app() as opened:
+            called = owner_names(opened)
+        out.table(columns, [_change(change, called) for change in view["changes"]])
     if view["skipped"]:
         out.line(f"{len(view['skipped']):,} left alone", "warning")
         told = ("crm", "object", "id", "field", "reason")

@@ -10,7 +10,7 @@ import stat
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
@@ -20,6 +20,10 @@ from sync.cli.output import PROGRESS_EVERY, Output
 from sync.cli.tables import GAP, fitting
 from tests.unit.cli.test_clean import HOSTILE, harmless
 from tests.world import SimulatedWorld
+
+
+PATIENT = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+"""A busy machine may take its time to draw the first texts."""
 
 
 class Made:
@@ -147,6 +151,7 @@ def test_a_table_on_a_terminal_fits_its_width(monkeypatch: pytest.MonkeyPatch) -
     assert "…" in lines[1]
 
 
+@PATIENT
 @given(
     st.lists(st.tuples(st.text(max_size=30), st.text(max_size=90), st.text(max_size=5)), max_size=5),
     st.integers(16, 200),
@@ -165,6 +170,7 @@ def test_short_columns_stay_whole_while_the_widest_give_way(
 ROWS = st.lists(st.tuples(*[st.text(max_size=40)] * 5), min_size=1, max_size=5)
 
 
+@PATIENT
 @given(ROWS, st.integers(30, 200))
 def test_a_table_fits_any_terminal_or_every_row_is_a_paragraph_that_says_all(
     rows: list[tuple[str, ...]], width: int
