@@ -10,13 +10,12 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import ColumnElement, Table, and_, bindparam, func, insert, not_, or_, select, update
+from sqlalchemy import ColumnElement, Table, and_, bindparam, func, insert, or_, select, update
 
 from connectors.records import RecordRef
 from sync.core.cases import REPAIR, Why
 from sync.core.steps import Step
-from sync.mirror import rowhash
-from sync.mirror.engine import Connection, DatabaseDamaged
+from sync.mirror.engine import Connection
 from sync.mirror.tables import Intent, PauseRow
 from sync.mirror.tables.outbox import END_STATES, WAITING_STATES
 from sync.mirror.upserts import Upsert, upsert
@@ -209,69 +208,11 @@ def mark_sent(conn: Connection, rows: Sequence[Row], sendings: Mapping[str, Send
     move_all(conn, moves, "sent")
 
 
-def wake(conn: Connection, now: int) -> int:
-    """Queue what has waited out a quiet period."""
-    due = and_(INTENT.c.state == "quiet", or_(INTENT.c.next_at.is_(None), INTENT.c.next_at <= now))
-    return conn.execute(update(INTENT).where(due).values(state="queued", next_at=None)).rowcount
-
-
-def sendable(
-    conn: Connection,
-    crm: str,
-    now: int,
-    *,
-    digest: str | None = None,
-    people: Collection[str] | None = None,
-    released_only: bool = False,
-) -> list[Row]:
-    """Queued intents of one CRM that may go out now, all fields of a record together, oldest first.
-
-    `digest`: only those of that released plan. `released_only`: only those of any released plan, and
-    repairs, which need nobody's word.
-    """
-    require_whole(conn, crm)
-    where: list[ColumnElement[bool]] = [
-        INTENT.c.crm == crm,
-        INTENT.c.state == "queued",
-        or_(INTENT.c.next_at.is_(None), INTENT.c.next_at <= now),
-    ]
-    if digest is not None:
-        where.append(or_(INTENT.c.plan_digest == digest, INTENT.c.policy == REPAIR))
-    elif released_only:
-        where.append(_released())
-    if people is not None:
-        where.append(INTENT.c.person_id.in_(sorted(people)))
-    order = (INTENT.c.object, INTENT.c.record_id, INTENT.c.field, INTENT.c.id)
-    return [Row(*row) for row in conn.execute(select(*COLUMNS).where(*where).order_by(*order))]
-
-
-def require_whole(conn: Connection, crm: str) -> None:
-    """Every open intent of a CRM is what was written. Raises DatabaseDamaged: a damaged one is never sent."""
-    states = ", ".join(f"'{state}'" for state in WAITING_STATES)
-    found = rowhash.damaged(conn, "intent", f"state IN ({states}) AND crm = :crm", crm=crm)
-    if found:
-        where = conn.engine.url.render_as_string(hide_password=True)
-        more = f" and {len(found) - 1} more are" if len(found) > 1 else " is"
-        raise DatabaseDamaged(where, f"the change {found[0]}{more} not what was written: nothing is sent")
-
-
-def unreleased(conn: Connection, states: Sequence[str] = ("queued", "quiet")) -> list[Row]:
-    """Intents that no released plan covers: what the limits look at."""
-    query = select(*COLUMNS).where(INTENT.c.state.in_(states), not_(_released()))
-    order = (INTENT.c.crm, INTENT.c.object, INTENT.c.record_id, INTENT.c.field, INTENT.c.id)
-    return [Row(*row) for row in conn.execute(query.order_by(*order))]
-
-
 def open_rows(conn: Connection, states: Sequence[str]) -> list[Row]:
     """Every intent in one of these states."""
     order = (INTENT.c.crm, INTENT.c.object, INTENT.c.record_id, INTENT.c.field, INTENT.c.id)
     query = select(*COLUMNS).where(INTENT.c.state.in_(states)).order_by(*order)
     return [Row(*row) for row in conn.execute(query)]
-
-
-def _released() -> ColumnElement[bool]:
-    """Nobody's word is needed: a released plan covers it, it went out before, or it repairs."""
-    return or_(INTENT.c.plan_digest.is_not(None), INTENT.c.sent_ms.is_not(None), INTENT.c.policy == REPAIR)
 
 
 def busy(conn: Connection, refs: Collection[RecordRef]) -> set[RecordRef]:
@@ -293,15 +234,6 @@ def repairs_before(conn: Connection, row: Row) -> int:
             break
         current = parent
     return rounds
-
-
-def in_flight(conn: Connection, crm: str, now: int) -> list[Row]:
-    """Intents whose fate is not known: sent and never judged, or unsure and due for another look."""
-    require_whole(conn, crm)
-    due = or_(INTENT.c.next_at.is_(None), INTENT.c.next_at <= now, INTENT.c.state == "sent")
-    query = select(*COLUMNS).where(INTENT.c.crm == crm, INTENT.c.state.in_(IN_FLIGHT), due)
-    order = (INTENT.c.object, INTENT.c.record_id, INTENT.c.field, INTENT.c.id)
-    return [Row(*row) for row in conn.execute(query.order_by(*order))]
 
 
 def by_ids(conn: Connection, ids: Iterable[str]) -> dict[str, Row]:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
+from itertools import islice
 from typing import Final, NamedTuple
 
 from sqlalchemy import Select, Table, exists, insert, not_, select, update
@@ -26,6 +27,10 @@ APPROVAL_ROWS: Final = Upsert(Approval, ("model_hash", "mapping_hash", "at"))
 
 KEPT_SECONDS: Final = 7 * 86_400
 """A plan that nobody released for so long is no longer offered."""
+
+
+ROWS: Final = 5000
+"""Items that are stored by one statement."""
 
 
 class NoSuchPlan(Exception):
@@ -70,16 +75,20 @@ class SavedPlan(NamedTuple):
     blocked_by: list[str]
 
 
-def digest_of(lines: Sequence[tuple[str, str, str, str, str, str | None, str | None]]) -> str:
+def digest_of(lines: Iterable[tuple[str, str, str, str, str, str | None, str | None]]) -> str:
     """The name of a plan: (intent, crm, object, record, field, before, after) of every item, in any order."""
-    text = json.dumps(sorted(lines, key=lambda line: line[:5]), ensure_ascii=False, separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+    digest, before = hashlib.sha256(b"["), b""
+    for line in sorted(lines, key=lambda line: line[:5]):
+        digest.update(before + json.dumps(line, ensure_ascii=False, separators=(",", ":")).encode())
+        before = b","
+    digest.update(b"]")
+    return digest.hexdigest()[:16]
 
 
 def save(
     conn: Connection,
     digest: str,
-    items: Sequence[Item],
+    items: Iterable[Item],
     *,
     pending: bool,
     blocked_by: Sequence[str],
@@ -91,8 +100,9 @@ def save(
     if known is None:
         values = {"blocked_by": json.dumps(list(blocked_by)), "model_hash": keys[0], "mapping_hash": keys[1]}
         conn.execute(insert(PLAN).values(digest=digest, state="saved", created_at=now, **values))
-        if items:
-            conn.execute(insert(ITEM), [{"digest": digest, **item._asdict()} for item in items])
+        rest = iter(items)
+        while some := list(islice(rest, ROWS)):
+            conn.execute(insert(ITEM), [{"digest": digest, **item._asdict()} for item in some])
     if pending and known in (None, "saved"):
         conn.execute(update(PLAN).where(PLAN.c.digest == digest).values(state="pending"))
         held = (INTENT.c.id.in_(_items_of(digest)), INTENT.c.state.in_(("queued", "quiet")))

@@ -30,6 +30,7 @@ from sqlalchemy import (
 from connectors.records import RecordRef, RefusalClass
 from scoring.dialect import json_text
 from sync.core.cases import RESTORING, Why
+from sync.mirror.dialect import in_batches
 from sync.mirror.engine import Connection
 from sync.mirror.outbox import INTENT, UNSENT
 from sync.mirror.proofs import VERIFIED
@@ -55,6 +56,10 @@ DECIDABLE_AGAIN: Final = (
 
 POINT: Final = 1000
 """Points are stored in thousandths."""
+
+
+AT_ONCE: Final = 5000
+"""Wants in memory at once, where everybody may have one."""
 
 
 class Want(NamedTuple):
@@ -165,8 +170,11 @@ def once_per_spell(
     return [Want(*row) for row in conn.execute(query)]
 
 
-def score_wants(conn: Connection, crm: str, object_name: str, purpose: str, field: str) -> list[Want]:
-    """Records that show another score (in whole points, half up) or grade than the person's own."""
+def score_wants(
+    conn: Connection, crm: str, object_name: str, purpose: str, field: str
+) -> Iterator[list[Want]]:
+    """Records that show another score (in whole points, half up) or grade than the person's own, so many at
+    a time; what is decided about them may be stored meanwhile."""
     current = current_value(crm, purpose, field)
     if purpose == "score":
         # integer division truncates in both databases: shift into the positive first
@@ -200,7 +208,8 @@ def score_wants(conn: Connection, crm: str, object_name: str, purpose: str, fiel
         .where(differs, not_(blocked))
         .order_by(PERSON.c.person_id, RECORD.c.id)
     )
-    return [Want(*row) for row in conn.execute(query)]
+    for rows in in_batches(conn, query, AT_ONCE):
+        yield [Want._make(row) for row in rows]
 
 
 def owner_wants(

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
-from connectors.records import RecordRef, RefusalClass
+from connectors.records import RefusalClass
 from sync.context import Context
-from sync.core.cases import RESTORING, Why
+from sync.core.cases import Why
 from sync.mirror import outbox
 from sync.mirror.outbox import Row
 from sync.mirror.runs import get_meta, set_meta
@@ -44,16 +44,12 @@ class Canary:
         self._tried: Counter[Field] = Counter()
         self._held: set[Field] = set()
 
-    def begin(self, rows: Sequence[Row]) -> None:
-        """Of these intents to be sent, find the fields that need a first record."""
+    def begin(self, records: Mapping[Field, int]) -> None:
+        """Of the fields that are to be sent to so many records each, find those that need a first one."""
         least = self._ctx.settings.writeback.canary
-        records: dict[Field, set[RecordRef]] = {}
-        for row in rows:
-            if row.policy not in RESTORING:
-                records.setdefault((row.object, row.field), set()).add(row.ref)
-        for field, refs in records.items():
-            if least and len(refs) >= least and field not in self._proved:
-                self._waiting[field] = len(refs)
+        for field, number in records.items():
+            if least and number >= least and field not in self._proved:
+                self._waiting[field] = number
 
     def holds(self, row: Row) -> bool:
         """Whether the first record of this field came to nothing: then the others wait for a later run."""

@@ -48,7 +48,6 @@ class Chooser:
         careful = worked_by_people(rows)
         self.work = deque(row.id for row in sorted(rows, key=lambda row: row.ref not in careful))
         self._refs = {row.id: row.ref for row in rows}
-        self.canary.begin(rows)
 
     def put_back(self, again: Sequence[str]) -> None:
         """Intents that are to be decided again in this run: emptied fields next, all others at the end."""

@@ -6,8 +6,9 @@ uses it, are stored together or not at all. Nothing is sent from here.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
+from itertools import chain
 
 from config.world import from_epoch
 from connectors.errors import ConnectorError
@@ -41,9 +42,10 @@ def decide(ctx: Context) -> None:
         routing.give_back_orphans(conn)
         targets = Targets(ctx.settings, routing.owners(conn), our_users(conn))
         keep_clocks(ctx, conn, targets)
-        intents = _Decider(ctx, conn, targets, lengths).all_intents()
-        intents += pass_on(ctx, conn, targets)
-        outbox.add(conn, intents, run_id=ctx.run.run_id, now=ctx.run.now)
+        decider = _Decider(ctx, conn, targets, lengths)
+        intents = [*decider.of_spells(), *pass_on(ctx, conn, targets)]
+        for some in chain([intents], decider.of_scores()):
+            outbox.add(conn, some, run_id=ctx.run.run_id, now=ctx.run.now)
         plans.close_empty(conn, ctx.run.now)
         ctx.world.reached("decide.uncommitted")
     ctx.world.reached("decide.committed")
@@ -88,53 +90,46 @@ class _Decider:
         self._lengths = lengths or {}
         self._made: dict[tuple[RecordRef, str], NewIntent] = {}
 
-    def all_intents(self) -> list[NewIntent]:
-        """New intents, in a fixed order, one per field of a record."""
+    def of_spells(self) -> list[NewIntent]:
+        """New intents that follow from spells, in a fixed order, one per field of a record."""
+        for place in self._places:
+            kind = (self._conn, place.crm, place.object, place.purpose, place.policy.field)
+            if place.purpose in ("reason", "mql_date"):
+                text = self._text if place.purpose == "reason" else _date
+                self._add_all(place, wants.once_per_spell(*kind, models=self._models), text, _because)
+            elif place.purpose not in (*SCORED, "owner"):
+                found = wants.spell_wants(*kind, place.desired(), models=self._models)
+                self._add_all(place, found, _desired, _because)
+        self._add_owners()
+        return self._taken()
+
+    def of_scores(self) -> Iterator[list[NewIntent]]:
+        """New intents that follow from the scores of everybody, so many at a time."""
         for place in self._places:
             if place.purpose in SCORED:
-                found: Iterable[Want] = wants.score_wants(
-                    self._conn, place.crm, place.object, place.purpose, place.policy.field
-                )
-                self._add_all(place, found, lambda want: want.desired, _score_reason)
-            elif place.purpose in ("reason", "mql_date"):
-                found = wants.once_per_spell(
-                    self._conn,
-                    place.crm,
-                    place.object,
-                    place.purpose,
-                    place.policy.field,
-                    models=self._models,
-                )
-                text = self._text if place.purpose == "reason" else _date
-                self._add_all(place, found, text, _because)
-            elif place.purpose != "owner":
-                found = wants.spell_wants(
-                    self._conn,
-                    place.crm,
-                    place.object,
-                    place.purpose,
-                    place.policy.field,
-                    place.desired(),
-                    models=self._models,
-                )
-                self._add_all(place, found, lambda want: want.desired, _because)
-        self._add_owners()
-        return list(self._made.values())
+                kind = (self._conn, place.crm, place.object, place.purpose, place.policy.field)
+                for found in wants.score_wants(*kind):
+                    self._add_all(place, found, _desired, _score_reason)
+                    yield self._taken()
+
+    def _taken(self) -> list[NewIntent]:
+        """What was made since the last time."""
+        made, self._made = list(self._made.values()), {}
+        return made
 
     def owners_of(self, people: Collection[str]) -> list[NewIntent]:
         """New intents for the owners of these people alone."""
         self._add_owners(people)
-        return list(self._made.values())
+        return self._taken()
 
     def _add_all(
         self,
         place: Place,
-        found: Iterable[Want],
+        wanted: Sequence[Want],
         value: Callable[[Want], str | None],
         reason: Callable[[Want], str],
     ) -> None:
         target = self._targets.of(place.crm, place.object, place.purpose, place.policy)
-        wanted = list(found)
         verified = proofs.verified_values(self._conn, [want.ref for want in wanted])
         spells = {want.ref: want.spell_id for want in wanted}
         earlier = routing.proved_before(self._conn, spells, place.purpose)
@@ -257,6 +252,10 @@ def _because(want: Want | Held) -> str:
     day = _day(want.entered_at or 0)
     total = "" if want.total is None else f" ({want.total / wants.POINT:g} points, {want.grade})"
     return f"became an MQL on {day} by {want.entered_by}{total}"
+
+
+def _desired(want: Want) -> str | None:
+    return want.desired
 
 
 def _date(want: Want) -> str:

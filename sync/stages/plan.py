@@ -6,15 +6,15 @@ when it is carried out, never change.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from connectors.records import Live, RecordRef
 from sync.context import Context
-from sync.core.cases import Decision, Leave, SetField, Target
+from sync.core.cases import MACHINE, Decision, Leave, SetField, Target
 from sync.core.guard import Blast, Blocked, Limits, blocked_by
-from sync.mirror import audit, books, outbox, plans, routing, wants
+from sync.mirror import audit, books, outbox, plans, routing, sending, wants
 from sync.mirror.backup import RESTORE_EPOCH
 from sync.mirror.engine import Connection
 from sync.mirror.outbox import Row
@@ -23,7 +23,7 @@ from sync.mirror.runs import get_meta, set_meta
 from sync.reports import SCHEMA_VERSION, RunProblem, exit_code_of
 from sync.stages.late import decide_late, load_facts, read_live
 from sync.stages.preflight import preflight
-from sync.stages.targets import Targets, approval_keys, our_users
+from sync.stages.targets import SCORED, Targets, approval_keys, our_users
 
 DAY = 86_400
 LIVE_BEFORE = "writeback.live_records"
@@ -107,21 +107,17 @@ def make_plan(ctx: Context, *, save: bool) -> PlanView:
     with ctx.mirror.read() as conn:
         waiting = plans.pending(conn)
         targets = Targets(ctx.settings, routing.owners(conn), our_users(conn))
-        frozen = plans.items(conn, waiting[0].digest) if waiting else []
-        known = outbox.by_ids(conn, (item.intent_id for item in frozen)).values()
-        held = [row for row in known if row.state == "awaiting_approval" and row.crm in ctx.connectors]
-        open_rows = [row for row in outbox.open_rows(conn, ("queued", "quiet")) if row.crm in ctx.connectors]
     problems, stopped = [], set()
     for connector in ctx.connectors.values():
         found = preflight(ctx, connector, targets)
         problems += found.problems
         stopped |= {(connector.crm, name) for name in found.stopped}
-    open_rows = [row for row in open_rows if (row.crm, row.object) not in stopped]
-    fresh = live_plan(ctx, targets, open_rows)
+    unsent = sending.open_ones(ctx.connectors, stopped, ("queued", "quiet"))
+    fresh = live_plan(ctx, targets, sending.pages(ctx.mirror, unsent))
     fresh.problems = problems
     if waiting:
-        held = [row for row in held if (row.crm, row.object) not in stopped]
-        current = live_plan(ctx, targets, held)
+        held = sending.held_by(waiting[0].digest, ctx.connectors, stopped)
+        current = live_plan(ctx, targets, sending.pages(ctx.mirror, held))
         return PlanView(
             digest=waiting[0].digest,
             changes=current.changes,
@@ -136,37 +132,63 @@ def make_plan(ctx: Context, *, save: bool) -> PlanView:
     return fresh
 
 
-def live_plan(ctx: Context, targets: Targets, rows: Sequence[Row]) -> PlanView:
-    """The late decision over these intents, and which limits it exceeds."""
+@dataclass(slots=True)
+class Weighed:
+    """What the limits look at: fields that follow the score of everybody are only counted.
+
+    `rows`: all other intents, each with its target and the value it would replace.
+    """
+
+    scored: int = 0
+    rows: list[tuple[Row, Target | None, str | None]] = field(default_factory=list)
+
+    def add(self, row: Row, target: Target | None, value: str | None) -> None:
+        """One more write."""
+        if row.policy == MACHINE and row.purpose in SCORED:
+            self.scored += 1
+        else:
+            self.rows.append((row, target, value))
+
+
+def live_plan(ctx: Context, targets: Targets, parts: Iterable[Sequence[Row]]) -> PlanView:
+    """The late decision over these intents, part by part, and which limits they exceed."""
     changes: list[Change] = []
     left: list[Left] = []
-    kept: list[tuple[Row, Target | None, str | None]] = []
+    weighed = Weighed()
+    texts: dict[str, str] = {}  # one reason is said of many people
+    for rows in parts:
+        for row, live, target, decision in _decided(ctx, targets, rows):
+            value = live.values.get(row.field)
+            if isinstance(decision, SetField):
+                why = _why(row, decision)
+                changes.append(_change(row, value, texts.setdefault(why, why)))
+                weighed.add(row, target, value)
+            else:
+                left.append(Left(row, decision, live))
+    with ctx.mirror.read() as conn:
+        blocked = exceeded(ctx, conn, weighed)
+    digest = plans.digest_of(
+        (c.intent_id, c.crm, c.object, c.id, c.field, c.before, c.after) for c in changes
+    )
+    return PlanView(digest, changes, [one.sentence for one in blocked], left=left)
+
+
+def _decided(
+    ctx: Context, targets: Targets, rows: Sequence[Row]
+) -> Iterator[tuple[Row, Live, Target | None, Decision]]:
+    """Each of these intents with the live state of its record and what to do about it now."""
     for crm, connector in ctx.connectors.items():
         mine = [row for row in rows if row.crm == crm]
         lives: Mapping[RecordRef, Live] = read_live(connector, mine)
         with ctx.mirror.read() as conn:
             facts = load_facts(conn, mine, crm, ctx.run.now)
         for row in mine:
-            live = lives[row.ref]
-            target, decision = decide_late(ctx, targets, row, live, facts)
-            if isinstance(decision, SetField):
-                changes.append(_change(row, live.values.get(row.field), _why(row, decision)))
-                kept.append((row, target, live.values.get(row.field)))
-            else:
-                left.append(Left(row, decision, live))
-    with ctx.mirror.read() as conn:
-        blocked = exceeded(ctx, conn, kept)
-    digest = plans.digest_of(
-        [(c.intent_id, c.crm, c.object, c.id, c.field, c.before, c.after) for c in changes]
-    )
-    return PlanView(digest, changes, [one.sentence for one in blocked], left=left)
+            yield row, lives[row.ref], *decide_late(ctx, targets, row, lives[row.ref], facts)
 
 
-def exceeded(
-    ctx: Context, conn: Connection, rows: Sequence[tuple[Row, Target | None, str | None]]
-) -> tuple[Blocked, ...]:
-    """Which limits these writes exceed: (intent, its target, the value it would replace)."""
-    if not rows:
+def exceeded(ctx: Context, conn: Connection, weighed: Weighed) -> tuple[Blocked, ...]:
+    """Which limits these writes exceed."""
+    if not weighed.rows and not weighed.scored:
         return ()  # nothing is counted for nothing
     setting = ctx.settings.limits
     limits = Limits(
@@ -175,7 +197,7 @@ def exceeded(
         setting.share_of_people,
         setting.per_owner_per_day,
     )
-    people_work_by = [row for row, _, _ in rows if row.policy != "machine"]
+    people_work_by = [row for row, _, _ in weighed.rows if row.policy != MACHINE]
     population, live_now = wants.population(conn)
     owners = dict(books.owner_load(conn, ctx.run.now - DAY))
     for row in people_work_by:
@@ -184,13 +206,13 @@ def exceeded(
             owners[key] = owners.get(key, 0) + 1
     coming = {row.desired_value for row in people_work_by if row.purpose == "owner"}
     blast = Blast(
-        changes=len(rows),
+        changes=weighed.scored + len(weighed.rows),
         records=len({row.ref for row in people_work_by}),
         people=len({row.person_id for row in people_work_by}),
         population=population,
         approved=plans.approved(conn, approval_keys(ctx)),
         owners={f"{crm} {owner}": number for (crm, owner), number in owners.items() if owner in coming},
-        demotions=sum(value in target.demote_from for _, target, value in rows if target is not None),
+        demotions=sum(value in target.demote_from for _, target, value in weighed.rows if target is not None),
         clears=sum(row.desired_value is None for row in people_work_by),
         live_now=live_now,
         live_before=int(get_meta(conn, LIVE_BEFORE) or 0),
@@ -205,7 +227,7 @@ def _is_restored(conn: Connection) -> bool:
 
 def save_plan(ctx: Context, plan: PlanView, *, pending: bool) -> None:
     """Keep a plan; a pending one holds its intents back until somebody releases it."""
-    items = [Item(change.intent_id, change.before, change.after) for change in plan.changes]
+    items = (Item(change.intent_id, change.before, change.after) for change in plan.changes)
     with ctx.mirror.write(durable=True) as conn:
         plans.save(
             conn,
@@ -260,23 +282,22 @@ def gate(
     What drops out of such a plan is handed to `on_left`. While one plan waits, what exceeds a limit as
     well stays queued and joins the next.
     """
+    fresh = sending.unreleased(ctx.connectors, stopped)
+    weighed = Weighed()
+    for rows in sending.pages(ctx.mirror, fresh):
+        for row in rows:
+            weighed.add(row, targets.of_row(row), row.base_value)
     with ctx.mirror.read() as conn:
-        rows = [
-            row
-            for row in outbox.unreleased(conn)
-            if row.crm in ctx.connectors and (row.crm, row.object) not in stopped
-        ]
-        kept = [(row, targets.of_row(row), row.base_value) for row in rows]
-        blocked = exceeded(ctx, conn, kept)
+        blocked = exceeded(ctx, conn, weighed)
         waiting = plans.pending(conn)
     if not blocked:
-        if rows:
+        if weighed.rows or weighed.scored:
             _remember_size(ctx)
         if waiting:
             on_problem(_needs_approval(waiting[0].digest, waiting[0].blocked_by))
         return True
     if not waiting:
-        plan = live_plan(ctx, targets, rows)
+        plan = live_plan(ctx, targets, sending.pages(ctx.mirror, fresh))
         on_left([left for left in plan.left if not _only_waits(left)])
         if not plan.blocked_by:
             return True

@@ -127,7 +127,7 @@ def ordered(
 
     `skipped`: what is left alone already; what the live reads leave alone is added.
     """
-    plan = live_plan(ctx, targets, rows)
+    plan = live_plan(ctx, targets, [rows])
     if plan.changes and keep:
         kept = {change.intent_id for change in plan.changes}
         _save(ctx, plan, [row for row in rows if row.id in kept], policy, title)

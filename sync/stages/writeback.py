@@ -14,7 +14,8 @@ from config.world import epoch
 from connectors.base import Connector
 from connectors.errors import ConnectorError
 from sync.context import Context
-from sync.mirror import books, outbox, routing
+from sync.mirror import books, outbox, routing, sending
+from sync.mirror.sending import Sendable
 from sync.reports import RunProblem, WriteCounts
 from sync.stages.arrival import check_arrivals
 from sync.stages.late import Applier
@@ -62,7 +63,7 @@ class _WriteBack:
         ctx = self._ctx
         calls = sum(connector.calls for connector in ctx.connectors.values())
         with ctx.mirror.write() as conn:
-            outbox.wake(conn, ctx.run.now)
+            sending.wake(conn, ctx.run.now)
             since_when(ctx, conn)
         for crm, connector in ctx.connectors.items():
             self._guarded(crm, partial(self._prepare, connector))
@@ -139,16 +140,9 @@ class _WriteBack:
                     applier.apply(conn, current, one.decision, one.live)
 
     def _serve(self, crm: str, writer: Writer, released_only: bool) -> None:
-        with self._ctx.mirror.read() as conn:
-            rows = outbox.sendable(
-                conn,
-                crm,
-                epoch(self._ctx.world.now()),
-                digest=self._digest,
-                people=self._people,
-                released_only=released_only,
-            )
-        writer.send([row for row in rows if (row.crm, row.object) not in self._stopped])
+        now = epoch(self._ctx.world.now())
+        stopped = [name for one, name in self._stopped if one == crm]
+        writer.send(Sendable(crm, now, self._digest, self._people, released_only, stopped))
 
     def _report_dropped(self) -> None:
         dropped = [one for writer in self._writers.values() for one in writer.applier.ended.dropped]

@@ -20,10 +20,11 @@ from connectors.records import WARNING, Live, Outcome, OutcomeKind, RecordRef, R
 from sync.context import Context
 from sync.core.cases import MACHINE, Decision, SetField, Target, Why
 from sync.core.steps import Step, next_step, sent_value
-from sync.mirror import failures, outbox
+from sync.mirror import failures, outbox, sending
 from sync.mirror.engine import Connection
 from sync.mirror.lease import LeaseLost, current_epoch
 from sync.mirror.outbox import Row, Sending, scopes_of
+from sync.mirror.sending import Sendable
 from sync.reports import RunProblem
 from sync.stages.choosing import Chooser
 from sync.stages.late import Applier, decide_late, load_facts, read_live
@@ -89,27 +90,37 @@ class Writer:
     def recover(self) -> None:
         """Judge whatever was sent and never settled, before anything else is read or written."""
         with self._ctx.mirror.read() as conn:
-            rows = outbox.in_flight(conn, self._connector.crm, epoch(self._ctx.world.now()))
+            rows = sending.in_flight(conn, self._connector.crm, epoch(self._ctx.world.now()))
         for start in range(0, len(rows), self._connector.capabilities.read_batch):
             self._verify(rows[start : start + self._connector.capabilities.read_batch], accepted=set())
 
     # -- sending
 
-    def send(self, rows: Sequence[Row]) -> None:
+    def send(self, wanted: Sendable) -> None:
         """Send these intents, all fields of a record in one request, until each has an end or waits."""
-        chooser = self._chooser
-        chooser.begin(rows)
-        done, total = 0, len(rows)
-        while chooser.work:
-            batch = chooser.next_batch()
-            if batch:
-                again = self._one_batch(batch)
-                for problem in chooser.canary.look(batch):
-                    self._report(problem)
-                self._back_off()
-                chooser.put_back(again)
-                done += len(batch) - len(again)
+        with self._ctx.mirror.read() as conn:
+            total = sending.count(conn, wanted.where)
+            self._chooser.canary.begin(sending.records_per_field(conn, wanted.where))
+        done = 0
+        for rows in wanted.pages(self._ctx.mirror):
+            self._chooser.begin(rows)
+            while self._chooser.work:
+                done += self._next()
                 self._ctx.progress.step(f"write {self._connector.crm}", done, total)
+            self._sends.clear()  # none of these comes again in this run, and there may be millions
+            self._conflicts.clear()
+
+    def _next(self) -> int:
+        """Send the next batch; returns how many of its intents have an end, or wait for another run."""
+        batch = self._chooser.next_batch()
+        if not batch:
+            return 0
+        again = self._one_batch(batch)
+        for problem in self._chooser.canary.look(batch):
+            self._report(problem)
+        self._back_off()
+        self._chooser.put_back(again)
+        return len(batch) - len(again)
 
     def _back_off(self) -> None:
         """Give a busy CRM time, with jitter so that two workers do not come back together."""

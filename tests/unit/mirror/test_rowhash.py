@@ -11,10 +11,11 @@ from hypothesis import strategies as st
 from sqlalchemy import text
 
 from connectors.records import Cursor, Feed, FeedKind
-from sync.mirror import audit, cursors, health, outbox, rowhash
+from sync.mirror import audit, cursors, health, outbox, rowhash, sending
 from sync.mirror.audit import Entry
 from sync.mirror.engine import DatabaseDamaged, Mirror
 from sync.mirror.outbox import NewIntent
+from sync.mirror.sending import Sendable
 
 FEED = Feed("salesforce.Lead", "salesforce", "Lead", FeedKind.PEOPLE)
 
@@ -55,7 +56,7 @@ def test_every_way_of_writing_keeps_the_hashes(mirror: Mirror) -> None:
     with mirror.write() as conn:
         row = outbox.by_ids(conn, ["a0-intent"])["a0-intent"]
         outbox.move(conn, row, "quiet", why="x", next_at=9)
-        outbox.wake(conn, 10)
+        sending.wake(conn, 10)
         cursors.save(conn, FEED, Cursor(since_ms=8), 6, complete=False)
         hashes = conn.execute(text("SELECT row_hash FROM intent")).scalars().all()
     assert len(set(hashes)) == 2
@@ -155,12 +156,11 @@ def test_a_damaged_change_is_never_sent(mirror: Mirror, column: str) -> None:
     raw.execute(f"UPDATE intent SET {column} = ? WHERE id = 'b1-intent'", [value])
     raw.commit()
     raw.close()
-    with mirror.read() as conn, pytest.raises(DatabaseDamaged, match="b1-intent is not what was written"):
-        outbox.sendable(conn, "hubspot", 10)
+    with pytest.raises(DatabaseDamaged, match="b1-intent is not what was written"):
+        next(Sendable("hubspot", 10).pages(mirror))
     with mirror.read() as conn, pytest.raises(DatabaseDamaged):
-        outbox.in_flight(conn, "hubspot", 10)
-    with mirror.read() as conn:
-        assert outbox.sendable(conn, "salesforce", 10) == []
+        sending.in_flight(conn, "hubspot", 10)
+    assert list(Sendable("salesforce", 10).pages(mirror)) == []
 
 
 @pytest.mark.sqlite("changes the file under the mirror")
