@@ -26,6 +26,7 @@ from connectors.errors import (
     AuthFailed,
     BrokenReply,
     ConnectorError,
+    Fatal,
     NotOffered,
     QuotaSpent,
     RecordRejected,
@@ -55,6 +56,7 @@ from connectors.records import Cursor
 SEARCH_PAGES: Final = (SEARCH_PAGE, 100)  # the larger where the server takes it (older limits were 100)
 BATCH_READ: Final = 100
 URL_ROOM: Final = 4500  # characters of a URL for property names; servers refuse above about 8,000
+TOO_LONG: Final = (414, 431)  # statuses of a URL, or of a URL and headers, beyond a server's limit
 OVERLAP: Final = 300  # seconds read again in every window
 DEEP_EVERY: Final = 3600  # seconds between two re-reads for a late index
 DEEP: Final = 7200  # seconds that such a re-read goes back
@@ -174,7 +176,13 @@ class Walk:
             return account.read(ObjectPage, "objects", query=[*query, *named], object=self._object)
 
         started = account.world.monotonic()
-        answer = ask(account.naming or Naming.JOINED)
+        try:
+            answer = ask(account.naming or Naming.JOINED)
+        except Fatal as error:
+            if error.status not in TOO_LONG or not self._properties or not self._fits:
+                raise
+            account.naming = Naming.BATCH  # a server with less room for names than others
+            answer = ask(Naming.BATCH)
         self.round_trip = account.world.monotonic() - started
         known = account.naming is not None or archived or self._object in account.unnamed
         return answer if known or not self._fits else self._named(answer, ask)

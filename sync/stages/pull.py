@@ -3,7 +3,8 @@
 for every feed of the CRM, in its order:
   1  begin where the feed is stored (or at the beginning: --full, or other fields are read now)
   2  fetch a page · store its rows and the cursor that follows them · commit · go on
-  3  what a feed cannot do is a problem of the run; it stops the feed, or the whole CRM
+  3  what a feed cannot do is a problem of the run; it stops the feed, or the whole CRM: at once when that
+     cannot be reached or refuses us, at the second feed in a row when it answers with errors of its own
 """
 
 from __future__ import annotations
@@ -98,10 +99,13 @@ def pull(ctx: Context, crm: str, which: Which = ALL, *, on_problem: OnProblem) -
             return this.counts
         if feeds:
             renormalise.end_what_no_rule_takes(ctx, crm)
+        ill = False
         for feed in feeds:
             trouble = _pull_feed(this, feed)
-            if trouble is not None and trouble.stops_crm:
+            # one feed whose address answers with errors of the server must not starve those after it
+            if trouble is not None and trouble.stops_crm and (ill or not trouble.answered):
                 break
+            ill = trouble is not None and trouble.stops_crm
         if this.problems == 0 and which.only is None:
             with ctx.mirror.write() as conn:
                 set_meta(conn, f"pulled_at:{crm}", str(ctx.run.now))

@@ -24,10 +24,14 @@ PREFIX: Final = {"salesforce": "SF", "hubspot": "HS"}
 
 @dataclass(frozen=True, slots=True)
 class Trouble:
-    """A problem, and whether more calls to this CRM make sense in this run."""
+    """A problem, and whether more calls to this CRM make sense in this run.
+
+    `answered`: the CRM did answer, if only with an error of its own; it may be this one address that is ill.
+    """
 
     problem: RunProblem
     stops_crm: bool
+    answered: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +91,8 @@ def judge(error: ConnectorError | PagesInCircles, crm: str, where: str) -> Troub
     if isinstance(error, QuotaSpent) and error.until is not None:
         message += f", until {error.until:%Y-%m-%dT%H:%M:%SZ}"
     problem = RunProblem(prefixed(crm, code), crm, f"{where}: {message}", family.remedy, family.exit_code)
-    return Trouble(problem, family.stops_crm)
+    answered = isinstance(error, Retriable) and error.status is not None and error.status >= 500
+    return Trouble(problem, family.stops_crm, answered)
 
 
 def prefixed(crm: str, code: str) -> str:

@@ -115,6 +115,8 @@ def test_poison_is_parked_and_the_rest_go_on(here: Small) -> None:
         (QuotaSpent("spent", crm="hubspot"), "HS-QUOTA_SPENT", 5, False),
         (QuotaSpent("spent", until=datetime(2026, 11, 3, tzinfo=UTC)), "HS-QUOTA_SPENT", 5, False),
         (Retriable("timeout"), "HS-UNREACHABLE", 5, False),
+        (Retriable("burst", status=429), "HS-UNREACHABLE", 5, False),
+        (Retriable("broken", status=500), "HS-UNREACHABLE", 5, True),
         (BrokenReply("html"), "HS-BROKEN_REPLY", 5, True),
         (RightMissing("scope"), "HS-RIGHT_MISSING", 4, True),
         (NotOffered("no such field", what="x"), "HS-NOT_OFFERED", 2, True),
@@ -134,6 +136,19 @@ def test_each_error_family_is_a_problem_with_its_exit_code(
     assert ("deals" in counts) is goes_on
     with here.mirror.read() as conn:
         assert get_meta(conn, "pulled_at:hubspot") is None
+
+
+def test_a_server_that_is_broken_all_over_is_left_alone_after_two_feeds(
+    here: Small, failing: Failing
+) -> None:
+    fill(failing, 2)
+    for feed in ("companies", "contacts", "deals"):
+        failing.errors[feed] = Retriable("broken", status=503)
+    here.pull()
+    assert [problem.message.partition(":")[0] for problem in here.problems] == [
+        "hubspot.companies",
+        "hubspot.contacts",
+    ]
 
 
 def test_a_quota_that_runs_out_mid_feed_loses_nothing(here: Small, failing: Failing) -> None:

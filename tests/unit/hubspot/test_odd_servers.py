@@ -171,6 +171,24 @@ def test_properties_that_are_all_empty_are_asked_for_once_more(
     made.close()
 
 
+@pytest.mark.parametrize("status", [414, 431])
+def test_a_server_with_little_room_in_a_url(sandbox: Sandbox, world: SimulatedWorld, status: int) -> None:
+    people = [sandbox.create("hubspot", "contacts", {"jobtitle": f"Boss {number}"}) for number in range(150)]
+    plain = sandbox.hubspot.handle
+
+    def handle(request: Request) -> Response:
+        if len(request.param("properties")) > 100:
+            return Response.text("<h1>Bad Message</h1>", status, "text/html")
+        return plain(request)
+
+    sandbox.hubspot.handle = handle  # type: ignore[method-assign]
+    made = on_sandbox(sandbox, world)
+    pages, _ = pull(made, "contacts")
+    titles = {person.id: person.job_title for page in pages for person in page.people}
+    assert titles == {one: f"Boss {number}" for number, one in enumerate(people)}
+    made.close()
+
+
 @responses.activate
 @pytest.mark.parametrize("status", [301, 307, 308])
 def test_a_slash_at_the_end_may_be_asked_for(world: SimulatedWorld, status: int) -> None:
