@@ -15,6 +15,7 @@ from connectors.hubspot.activities import ACTIVITIES, OPTIONAL, Activities
 from connectors.hubspot.catalogue import Catalogue
 from connectors.hubspot.events import Events
 from connectors.hubspot.forms import Submissions
+from connectors.hubspot.known import KnownIds
 from connectors.hubspot.links import Links
 from connectors.hubspot.lists import SOURCE as LIST_SOURCE
 from connectors.hubspot.lists import Memberships
@@ -138,9 +139,10 @@ class HubSpotConnector:
         self._world = world
         self._account = Account(settings, world, budget)
         self._catalogue = Catalogue(self._account)
-        self._objects = Objects(self._account, self._catalogue, options, first_sync)
+        self._contacts = KnownIds()
+        self._objects = Objects(self._account, self._catalogue, options, first_sync, self._contacts)
         self._feeds = feeds_of(options)
-        self._links = Links(self._account, options, first_sync)
+        self._links = Links(self._account, options, first_sync, self._contacts)
         self._submissions = Submissions(self._account, options)
         self._events = Events(self._account, options)
         self._activities = Activities(self._account, options, first_sync)
@@ -301,6 +303,7 @@ class HubSpotConnector:
         return self._account.limits
 
     def close(self) -> None:
+        self._contacts.forget()
         self._account.close()
 
 

@@ -13,6 +13,7 @@ from typing import Final
 from connectors.errors import NotOffered, RightMissing
 from connectors.hubspot.account import Account
 from connectors.hubspot.associations import BATCH, Associations
+from connectors.hubspot.known import KnownIds
 from connectors.hubspot.parallel import FIRST_SYNC, LIST_PAGE, SEARCH_PAGE, FirstSync
 from connectors.hubspot.reader import id_of
 from connectors.hubspot.records import COMPANIES, CONTACTS, DEALS
@@ -21,6 +22,9 @@ from connectors.hubspot.walk import OVERLAP, Walk
 from connectors.options import PullOptions
 from connectors.records import Cursor, Feed, LinkSet, Page
 
+KNOWN: Final = (
+    "known"  # in the cursor: a pass over ids that were known is under way, the n-th batch is stored
+)
 ROTATE_EVERY: Final = 3600  # seconds between two shares
 ROTATE_PAGES: Final = BATCH // LIST_PAGE  # listing pages of one share
 
@@ -28,7 +32,15 @@ ROTATE_PAGES: Final = BATCH // LIST_PAGE  # listing pages of one share
 class Links:
     """`hubspot.associations` as pages; `seen` counts link sets: two for each contact."""
 
-    def __init__(self, account: Account, options: PullOptions, first: FirstSync = FIRST_SYNC) -> None:
+    def __init__(
+        self,
+        account: Account,
+        options: PullOptions,
+        first: FirstSync = FIRST_SYNC,
+        contacts: KnownIds | None = None,
+    ) -> None:
+        """`contacts`: may know their ids already when a first pass begins."""
+        self._contacts = contacts
         self._account = account
         self._options = options
         self._first = first
@@ -37,6 +49,13 @@ class Links:
 
     def pages(self, feed: Feed, cursor: Cursor | None) -> Iterator[Page]:
         """Links of changed contacts, then, when an hour has passed, of the next share of all."""
+        if cursor is None and self._contacts is not None and self._contacts.until_ms is not None:
+            yield from self._of_known(feed, self._contacts, self._contacts.until_ms)
+            return
+        if self._contacts is not None:
+            self._contacts.forget()
+        if cursor is not None and KNOWN in state_of(cursor):  # broken off: nobody knows what was to come
+            cursor = Cursor(until_ms=cursor.until_ms)
         overlap = self._options.overlap.get(feed.name, OVERLAP)
         walk = Walk(self._account, CONTACTS, (), overlap, self._first)
         first_pass = cursor is None or cursor.since_ms is None
@@ -48,6 +67,19 @@ class Links:
             before = self._account.calls
             if due:
                 yield self._share(feed, last, step.server_ms, before)
+
+    def _of_known(self, feed: Feed, contacts: KnownIds, until: int) -> Iterator[Page]:
+        """The first pass over contacts whose ids are known: all that there were at `until`.
+
+        What has changed since is the next pass's. Its cursor says nothing of how far this one came.
+        """
+        number = 0
+        for ids, last in contacts.batches(BATCH):
+            before, number = self._account.calls, number + 1
+            now = self._account.server_now_ms()
+            notes = {"deep": until, "rotated": now} if last else {KNOWN: number}
+            cursor = Cursor(until if last else None, None if last else until, None, state_text(notes))
+            yield self._page(feed, ids, cursor, now, last, before)
 
     def _finished(self, step: Step, first_pass: bool) -> Cursor:
         """After the first pass everything is fresh: the turns begin an hour later."""

@@ -12,6 +12,7 @@ from connectors.errors import BrokenReply, NotOffered, RecordRejected, RightMiss
 from connectors.hubspot.account import Account
 from connectors.hubspot.archive import archive_pages
 from connectors.hubspot.catalogue import Catalogue
+from connectors.hubspot.known import KnownIds
 from connectors.hubspot.naming import Naming, in_query
 from connectors.hubspot.parallel import FIRST_SYNC, FirstSync
 from connectors.hubspot.people import people
@@ -56,8 +57,15 @@ class Objects:
     """One kind of CRM object as pages of canonical records."""
 
     def __init__(
-        self, account: Account, catalogue: Catalogue, options: PullOptions, first: FirstSync = FIRST_SYNC
+        self,
+        account: Account,
+        catalogue: Catalogue,
+        options: PullOptions,
+        first: FirstSync = FIRST_SYNC,
+        contacts: KnownIds | None = None,
     ) -> None:
+        """`contacts`: takes the ids that a pass over all contacts brings."""
+        self._contacts = contacts
         self._account = account
         self._catalogue = catalogue
         self._options = options
@@ -69,9 +77,18 @@ class Objects:
         self._check_mapped(feed.object)
         properties, overlap = self.properties(feed.object), self._overlap(feed)
         walk = Walk(self._account, feed.object, properties, overlap, self._first)
+        known = self._contacts if feed.object == CONTACTS and cursor is None else None
+        if known is not None:
+            known.begin()
         for step in walk.steps(cursor):
             calls, before = self._account.calls - before, self._account.calls
-            yield self.page(feed, step.rows, step.cursor, step.server_ms, step.complete, calls)
+            page = self.page(feed, step.rows, step.cursor, step.server_ms, step.complete, calls)
+            if known is not None:
+                known.add(row.id for row in page.people)
+                known.add(row.id for row in page.poison if row.id)
+            yield page
+            if known is not None and step.complete and step.cursor.since_ms is not None:
+                known.end(step.cursor.since_ms)
 
     def archived_pages(self, feed: Feed, cursor: Cursor | None) -> Iterator[Page]:
         """Tombstones of rows archived since the last pass, and of those merged into them before."""

@@ -12,7 +12,7 @@ from connectors.errors import BrokenReply, NotOffered, RightMissing
 from connectors.hubspot.associations import Associations
 from connectors.records import LinkSet, Page
 from connectors.sandbox.sandbox import Sandbox
-from tests.unit.hubspot.made import API, account, on_sandbox, pull
+from tests.unit.hubspot.made import API, account, feed_of, on_sandbox, pull
 from tests.world import SimulatedWorld
 
 BATCH = f"{API}/crm/v4/associations/contacts/companies/batch/read"
@@ -62,6 +62,56 @@ def test_a_first_pass_reads_a_thousand_at_once(sandbox: Sandbox, world: Simulate
     assert connector.calls == 12 + 2 * 2 + 1  # one asks how many there are: too few for many readers
     rest, _ = pull(on_sandbox(sandbox, world), "associations", pages[0].cursor)
     assert set(sets_of(pages[:1])) | set(sets_of(rest)) == ids
+
+
+def test_contacts_that_were_just_read_are_not_listed_again(sandbox: Sandbox, world: SimulatedWorld) -> None:
+    ids = [contact(sandbox, number) for number in range(1150)]
+    connector = on_sandbox(sandbox, world)
+    pull(connector, "contacts")
+    world.advance(60)
+    late, other = contact(sandbox, 2000), company(sandbox, 1)
+    sandbox.hubspot.associate("contacts", late, "companies", other)
+    before = connector.calls
+    pages, cursor = pull(connector, "associations")
+    assert connector.calls - before == 2 * 2  # a thousand contacts a call, companies and deals
+    assert set(sets_of(pages)) == set(sets_of(pages, "deals")) == set(ids)
+    world.advance(60)
+    again, _ = pull(connector, "associations", cursor)  # begins where the contacts' pass began
+    assert [link.to_id for link in sets_of(again)[late].links] == [other]
+
+
+def test_a_pass_over_known_contacts_that_broke_off_lists_them(
+    sandbox: Sandbox, world: SimulatedWorld
+) -> None:
+    ids = {contact(sandbox, number) for number in range(1150)}
+    connector = on_sandbox(sandbox, world)
+    pull(connector, "contacts")
+    pages = connector.changes(feed_of(connector, "associations"), None)
+    first = next(iter(pages))
+    pages.close()  # type: ignore[attr-defined]  # it is a generator
+    assert len(sets_of([first])) == 1000
+    for one in (connector, on_sandbox(sandbox, world)):
+        rest, cursor = pull(one, "associations", first.cursor)
+        assert set(sets_of(rest)) == ids
+        assert "known" not in (cursor.state or "")
+
+
+def test_contacts_that_were_read_in_part_are_listed(sandbox: Sandbox, world: SimulatedWorld) -> None:
+    ids = {contact(sandbox, number) for number in range(250)}
+    connector = on_sandbox(sandbox, world)
+    pages = connector.changes(feed_of(connector, "contacts"), None)
+    cursor = next(iter(pages)).cursor
+    pages.close()  # type: ignore[attr-defined]  # it is a generator
+    pull(connector, "contacts", cursor)
+    assert set(sets_of(pull(connector, "associations")[0])) == ids
+
+
+def test_without_contacts_there_are_no_links_to_ask_for(sandbox: Sandbox, world: SimulatedWorld) -> None:
+    connector = on_sandbox(sandbox, world)
+    pull(connector, "contacts")
+    before = connector.calls
+    pages, _ = pull(connector, "associations")
+    assert (len(pages), connector.calls - before) == (1, 0)
 
 
 def test_a_change_that_moves_no_time_is_found_in_turn(sandbox: Sandbox, world: SimulatedWorld) -> None:
