@@ -21,7 +21,6 @@ from sync.cli.tables import GAP, fitting
 from tests.unit.cli.test_clean import HOSTILE, harmless
 from tests.world import SimulatedWorld
 
-
 PATIENT = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 """A busy machine may take its time to draw the first texts."""
 
