@@ -13,7 +13,7 @@ GAP: Final = 2  # columns between two columns of a table
 IDS: Final = frozenset({"id", "record", "person", "run", "plan", "digest", "hash"})
 """Columns that are copied into the next command."""
 NARROWEST: Final = 4  # columns of a column that had to give way
-READABLE: Final = 12
+READABLE: Final = 20
 """A column that would have to be cut below so many columns is better told in a paragraph."""
 TITLE: Final = 3
 """A paragraph begins with its first cells, up to one that names the thing, which is among so many."""
