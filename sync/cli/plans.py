@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from connectors.records import Crm
 from sync.cli.asking import agreed
 from sync.cli.errors import UsageFault
 from sync.cli.handing import NoWait, carried_out
@@ -73,6 +74,12 @@ def show_plan(session: Session, view: PlanView) -> None:
     show_problems(out, view.problems)
 
 
+def _by_person(change: Change) -> tuple[str, ...]:
+    """What is to happen to a person stands together, Salesforce first."""
+    place = "0" if change.crm == Crm.SALESFORCE else "1"
+    return change.person_id, place, change.object, change.id, change.field
+
+
 def _table(out: Output, changes: Sequence[Change], names: OwnerNames) -> None:
     rows = [
         (
@@ -84,7 +91,7 @@ def _table(out: Output, changes: Sequence[Change], names: OwnerNames) -> None:
             names(one.crm, one.field, one.after),
             one.reason,
         )
-        for one in changes
+        for one in sorted(changes, key=_by_person)
     ]
     out.table(("crm", "object", "id", "field", "before", "after", "reason"), rows)
 
