@@ -15,7 +15,7 @@ from typing import Final
 
 from sync.context import App, Context, Progress
 from sync.mirror.runs import set_meta
-from sync.pipeline import run_of, sign_in, write
+from sync.pipeline import doubts_our_clock, run_of, sign_in, write
 from sync.reports import RunProblem, RunReport
 from sync.stages import retention
 from sync.stages.decide import decide
@@ -25,6 +25,8 @@ from sync.stages.recheck import sample
 from sync.stages.reconcile import LAST, Class, reconcile
 from sync.stages.repair import repair, unmended
 
+ALONE: Final = ("sample", "retention")
+"""Chores that ask no CRM for anything but the time."""
 BY_MODEL: Final = ("reconcile", "sample")
 """Chores that cannot be done while the model cannot be read."""
 
@@ -35,20 +37,32 @@ def chore(
     """Do one of `CHORES`, as a run. `problems` with the model files were met on the way to it."""
     with run_of(app, progress, lease_epoch, f"daemon:{name}") as (ctx, report):
         report.problems += problems
-        if not (problems and name in BY_MODEL):
+        if not (problems and name in BY_MODEL) and not (name in ALONE and _wrong_time(ctx, report)):
             _CHORES[name](ctx, report)
     return report
+
+
+def _wrong_time(ctx: Context, report: RunReport) -> bool:
+    """Whether the CRMs contradict our clock; whatever else they say is not this chore's business."""
+    asked = RunReport(report.run_id)
+    if not doubts_our_clock(asked, sign_in(ctx, asked, None)):
+        return False
+    report.problems += asked.problems
+    return True
 
 
 def _sweep(ctx: Context, report: RunReport) -> None:
     reached = replace(ctx, connectors=sign_in(ctx, report, None))
     for crm in reached.connectors:
         report.pull[crm] = sweep_only(reached, crm, report.problems.append)
-    report.match = match(reached)
+    if not doubts_our_clock(report, reached.connectors):
+        report.match = match(reached)
 
 
 def _reconcile(ctx: Context, report: RunReport) -> None:
     reached = replace(ctx, connectors=sign_in(ctx, report, None))
+    if doubts_our_clock(report, reached.connectors):
+        return
     found = reconcile(reached)
     report.problems += found.problems
     report.reconcile = {kind.value: found.classes[kind] for kind in Class}

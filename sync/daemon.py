@@ -16,6 +16,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from datetime import timedelta
 from functools import partial
 from typing import Any, Final, NamedTuple
 
@@ -23,7 +24,7 @@ from config.errors import ConfigError
 from config.world import epoch
 from sync.chores import chore
 from sync.context import App, Interrupted, Progress
-from sync.jobs import covered_by, mark_begun, overdue, request_of, schedules
+from sync.jobs import covered_by, mark_begun, move_begun, overdue, request_of, schedules
 from sync.mirror import requests
 from sync.mirror.engine import DatabaseDamaged, DatabaseNewer, DatabaseUnusable
 from sync.mirror.lease import DAEMON, Lease, LeaseLost
@@ -48,6 +49,8 @@ FAILED: Final = frozenset({1, 4, 5, 12, 13})
 """Exit codes of runs that did not do their work; the others wait for a person or for nobody."""
 PROGRESS_EVERY: Final = 2.0  # seconds between two notes of a request's progress
 LOOK_EVERY: Final = 10.0  # seconds between two looks at our own rows for what is overdue
+CLOCK_SET: Final = timedelta(seconds=5)
+"""A clock that is off by more than this from one second to the next was set, or the machine slept."""
 BREATH: Final = 5.0  # seconds before the lease, or a mirror that failed, is asked again
 LOST: Final = (LeaseLost, OutboxRaced)
 """Somebody else works on this database."""
@@ -115,6 +118,7 @@ class Service:
         self._retries: dict[str, float] = {}  # job → when, by the world's monotonic clock
         self._unsaid: list[Ended] = []
         self._looked_at = app.world.monotonic()
+        self._clock = app.world.now(), self._looked_at
 
     def serve(self) -> None:
         """Do one thing after the other until the clockwork stops."""
@@ -137,13 +141,31 @@ class Service:
                 self._finished(RunReport("", problems=[cut_short(self._app, error)]))
         if self._attempt("looking for requests", self._requests) is not None:
             self._app.world.sleep(BREATH)
+        set_by = self._clock_set_by()
+        if set_by is not None:
+            self._attempt("going by another clock", partial(self._follow_clock, set_by))
         now = self._app.world.monotonic()
-        if now - self._looked_at >= LOOK_EVERY:
+        if set_by is not None or now - self._looked_at >= LOOK_EVERY:
             self._looked_at = now
             self._attempt("looking for what is overdue", self._wake_overdue)
         for job in [job for job, at in self._retries.items() if at <= now]:
             del self._retries[job]
             self._clockwork.wake(job)
+
+    def _clock_set_by(self) -> timedelta | None:
+        """By how much the machine's clock was set since the last look; None: it just went on."""
+        before, beat = self._clock
+        self._clock = now, tick = self._app.world.now(), self._app.world.monotonic()
+        set_by = now - before - timedelta(seconds=tick - beat)
+        return set_by if abs(set_by) >= CLOCK_SET else None
+
+    def _follow_clock(self, set_by: timedelta) -> None:
+        """What is to come was reckoned by the other clock; of what has begun, nothing began in the future."""
+        log.warning(
+            "the clock of this machine was set by %s s: going on by it", f"{set_by.total_seconds():,.0f}"
+        )
+        self._clockwork.clock_was_set()
+        move_begun(self._app, set_by, self._app.world.now())
 
     def _wake_overdue(self) -> None:
         """The scheduler sleeps by a clock that may be set; our own rows say what is due all the same."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final, NamedTuple
 
 from config.running import NEVER, ScheduleSettings
@@ -115,6 +115,15 @@ def mark_begun(app: App, names: Sequence[str], at: datetime) -> None:
     with app.mirror.write() as conn:
         for name in names:
             set_meta(conn, f"job.{name}", str(epoch(at)))
+
+
+def move_begun(app: App, by: timedelta, now: datetime) -> None:
+    """The clock was set: jobs that would have begun in the future by it, began so much earlier."""
+    with app.mirror.write() as conn:
+        for name in schedules(app.settings.schedule):
+            began = _moment(get_meta(conn, f"job.{name}"))
+            if began is not None and began > now:
+                set_meta(conn, f"job.{name}", str(epoch(min(began + by, now))))
 
 
 def _moment(stored: str | None) -> datetime | None:

@@ -31,7 +31,7 @@ from sync.stages.match import match
 from sync.stages.plan import PlanView, make_plan
 from sync.stages.plan import approve as release_plan
 from sync.stages.plan import reject as drop_plan
-from sync.stages.pull import Which, misfit, pull
+from sync.stages.pull import CLOCK_SKEW, Which, misfit, pull
 from sync.stages.recheck import recheck
 from sync.stages.reconcile import LAST, Reconciled
 from sync.stages.reconcile import reconcile as compare
@@ -108,6 +108,8 @@ def run_under_lease(
     with run_of(app, progress, lease_epoch, kind, request) as (base, report):
         report.problems += problems
         reached = sign_in(base, report, request.crm)
+        if doubts_our_clock(report, reached):
+            return report
         ctx = replace(base, connectors=reached)
         if "pull" in request.only:
             for crm in reached:
@@ -118,6 +120,14 @@ def run_under_lease(
         if request.chores and not request.dry_run:
             retention.daily(base)
     return report
+
+
+def doubts_our_clock(report: RunReport, reached: Collection[str]) -> bool:
+    """Whether every CRM that said what time it is contradicts us: nothing is scored, decided or let go then.
+
+    A clock that was set forward by mistake would let scores fade, hand-offs be late, and history be over.
+    """
+    return not reached and any(problem.code.endswith(CLOCK_SKEW) for problem in report.problems)
 
 
 def settle(ctx: Context, report: RunReport, request: SyncRequest) -> None:

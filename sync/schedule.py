@@ -157,8 +157,14 @@ class Clockwork:
             timezone="UTC",
             job_defaults={"misfire_grace_time": None, "coalesce": True, "max_instances": 1},
         )
+        self._schedules, self._zone = dict(schedules), zone
         for name, text in schedules.items():
             self._scheduler.add_job(self.wake, trigger(text, zone), args=[name], id=name)
+
+    def clock_was_set(self) -> None:
+        """Count anew from now: what comes next was reckoned by another clock."""
+        for name, text in self._schedules.items():
+            self._scheduler.reschedule_job(name, trigger=trigger(text, self._zone))
 
     def start(self) -> None:
         """Begin to keep time."""

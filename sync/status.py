@@ -76,8 +76,8 @@ def status_of(mirror: Mirror, crms: Sequence[str], now: int, settings: Settings)
         unreadable = len(failures.unreadable(conn)) + len(tasks.failed(conn))
         pauses = failures.paused(conn)
         waiting_plans = plans.pending(conn)
-        past = runs(conn, limit=20)
-        latest = latest_of_each_kind(conn, now - WEEK)
+        past = [run for run in runs(conn, limit=20) if run.started_at <= now]  # a clock was set back since
+        latest = latest_of_each_kind(conn, now - WEEK, now)
         budgets = {crm: budget.view(conn, crm, now) for crm in crms}
         late = handoffs.count_overdue(conn, now)
         reconciled = json.loads(get_meta(conn, LAST) or "{}")

@@ -120,17 +120,18 @@ def runs(conn: Connection, limit: int = 50) -> list[RunView]:
     ]
 
 
-def latest_of_each_kind(conn: Connection, since: int) -> list[RunView]:
-    """Of each kind that ended since then the newest run that ended by itself, newest first."""
+def latest_of_each_kind(conn: Connection, since: int, until: int) -> list[RunView]:
+    """Of each kind the newest run that began between these moments and ended by itself, newest first."""
     rows = conn.execute(
         text(
             "SELECT id, kind, started_at, finished_at, outcome, report FROM run WHERE id IN ("
             "SELECT id FROM (SELECT id, row_number() "
             "OVER (PARTITION BY kind ORDER BY started_at DESC, id DESC) AS place FROM run "
-            "WHERE outcome IS NOT NULL AND outcome <> 'killed' AND started_at >= :since) "
+            "WHERE outcome IS NOT NULL AND outcome <> 'killed' "
+            "AND started_at BETWEEN :since AND :until) "
             "AS placed WHERE place = 1) ORDER BY started_at DESC, id DESC"
         ),
-        {"since": since},
+        {"since": since, "until": until},
     )
     return [
         RunView(row.id, row.kind, row.outcome, row.started_at, row.finished_at, json.loads(row.report))

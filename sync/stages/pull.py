@@ -38,6 +38,9 @@ FETCH_BATCH: Final = 100
 REPLACED_BY: Final = {"Task": "EmailMessage"}
 """Object → the one that tells the same e-mails in more detail, where that is pulled as well."""
 
+CLOCK_SKEW: Final = "CLOCK_SKEW"
+"""The code of a CRM whose clock and ours are too far apart."""
+
 LARGEST_SKEW: Final = 600.0
 """Seconds between the CRM's clock and ours beyond which times cannot be compared any more."""
 
@@ -188,7 +191,7 @@ def misfit(ctx: Context, crm: str, identity: Identity) -> RunProblem | None:
     if abs(identity.skew_seconds) > LARGEST_SKEW:
         message = f"the clocks of {crm} and this machine differ by {identity.skew_seconds:.0f} s"
         remedy = "set this machine's clock (NTP), then run again"
-        return RunProblem(prefixed(crm, "CLOCK_SKEW"), crm, message, remedy, 5)
+        return RunProblem(prefixed(crm, CLOCK_SKEW), crm, message, remedy, 5)
     return None
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -16,9 +17,13 @@ from config.running import ScheduleSettings
 from sync.app import build
 from sync.chores import CHORES
 from sync.cli.exits import ending
+from sync.context import Silent
+from sync.daemon import Service
 from sync.jobs import covered_by, mark_begun, overdue, request_of, schedules, timetable
 from sync.pipeline import STAGES, SyncRequest
+from sync.schedule import Clockwork
 from sync.status import status_of
+from sync.stopping import StopSwitch
 from sync.turns import due_now
 from tests.acceptance.site import made
 from tests.unit.test_daemon import Daemon, anna
@@ -297,3 +302,71 @@ def test_doctor_names_objects_that_nothing_pulls(daemon: Daemon) -> None:
             "did you mean salesforce.Lead?",
         )
     ]
+
+
+# --- a clock that is wrong ----------------------------------------------------------------------------
+
+
+def contradicted(daemon: Daemon, *crms: str) -> None:
+    """From now on these CRMs' clocks are days from ours."""
+    for crm in crms:
+        connector: Any = daemon.app.connectors[crm]
+        identity = replace(connector.sign_in(), skew_seconds=-3.0 * DAY)
+        connector.sign_in = lambda identity=identity: identity
+
+
+@pytest.mark.sqlite("about clocks")
+def test_history_is_not_let_go_by_a_clock_that_all_crms_contradict(
+    daemon: Daemon, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pruned: list[int] = []
+    monkeypatch.setattr("sync.stages.retention.prune", lambda ctx: pruned.append(ctx.run.now))
+    contradicted(daemon, "salesforce")
+    daemon.service.tick("retention")
+    assert len(pruned) == 1, "HubSpot says that ours is right"
+    contradicted(daemon, "hubspot")
+    for name in ("retention", "sample", "sweep", "reconcile"):
+        daemon.service.tick(name)
+        codes = {problem["code"] for problem in daemon.last.report["problems"]}
+        assert codes == {"SF-CLOCK_SKEW", "HS-CLOCK_SKEW"}, name
+        assert daemon.last.state == "deferred"
+    assert len(pruned) == 1
+    daemon.service.tick("pull")
+    assert daemon.last.report["score"]["people"] == 0, "nobody is scored by it either"
+
+
+class OwnClock(Clockwork):
+    """Notes when it is told to count anew."""
+
+    told = 0
+
+    def clock_was_set(self) -> None:
+        super().clock_was_set()
+        self.told += 1
+
+
+@pytest.mark.sqlite("about clocks")
+@pytest.mark.parametrize("minutes", [-8, -300, 8, 300])
+def test_a_clock_that_is_set_moves_what_has_begun(daemon: Daemon, minutes: int) -> None:
+    world = daemon.site.world
+    daemon.service.tick("full")
+    clockwork = OwnClock(schedules(daemon.app.settings.schedule))
+    switch, finished = StopSwitch(), daemon.reports.append
+    service = Service(daemon.app, daemon.lease, clockwork, daemon.vitals, Silent(), finished, switch)
+    world.advance(240)
+    service.tick(None)
+    assert clockwork.told == 0
+    world._seconds += 60 * minutes  # the clock on the wall alone
+    service.tick(None)
+    assert clockwork.told == 1
+    with daemon.app.mirror.read() as conn:
+        (pull,) = [
+            one
+            for one in timetable(conn, daemon.app.settings.schedule, int(world.clock()))
+            if one.job == "pull"
+        ]
+    assert pull.last is not None
+    if minutes < 0:
+        assert abs(world.clock() - pull.last - 240) < 5, "it began four minutes ago, by whatever clock"
+    else:
+        assert clockwork.wait(0) == "pull"
