@@ -16,6 +16,7 @@ from typing import Any, Final
 
 from sqlalchemy import Table, and_, bindparam, or_
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import DataError
 from sqlmodel import SQLModel
 
 from sync.mirror.engine import Connection
@@ -23,6 +24,9 @@ from sync.mirror.engine import Connection
 ESCAPED_NUL: Final = re.compile(r"(?<!\\)((?:\\\\)*)\\u0000")
 SIZES: Final = (200, 20)
 """Rows in one statement. More gain nothing, fewer leave much of the time to what is done once a statement."""
+
+LEAST_COPIED: Final = 400
+"""Rows from which on PostgreSQL gets them by COPY; for fewer the work table costs what that gains."""
 
 LARGEST_INTEGER: Final = 2**63 - 1
 """What a BIGINT holds."""
@@ -103,7 +107,7 @@ def _tried(conn: Connection, how: Upsert, rows: Sequence[tuple[Any, ...]]) -> in
     savepoint = conn.begin_nested()
     try:
         changed = _stored(conn, how, rows)
-    except (UnicodeEncodeError, OverflowError):
+    except (UnicodeEncodeError, OverflowError, DataError):  # the last one is PostgreSQL's of a large number
         savepoint.rollback()
         return None
     savepoint.commit()
@@ -114,9 +118,13 @@ def _stored(conn: Connection, how: Upsert, rows: Sequence[tuple[Any, ...]]) -> i
     """How many rows were inserted or changed.
 
     SQLite is given many rows a statement: that takes a seventh of the time less than one by one, and other
-    threads, which may run at every statement, disturb less. PostgreSQL gets one by one, pipelined: there
-    many in one are slower, and a row may not come twice in one.
+    threads, which may run at every statement, disturb less. PostgreSQL gets a few one by one, pipelined:
+    there many in one statement are slower. Many go by COPY, in half of the time and less.
     """
+    if conn.dialect.name == "postgresql" and len(rows) >= LEAST_COPIED and _each_once(how, rows):
+        copied = _copied(conn, how, rows)
+        if copied is not None:
+            return copied
     name, changed, start = conn.dialect.name, 0, 0
     for size in _sizes(conn, len(how.columns)):
         while start + size <= len(rows):
@@ -126,6 +134,35 @@ def _stored(conn: Connection, how: Upsert, rows: Sequence[tuple[Any, ...]]) -> i
     if start < len(rows):
         changed += conn.exec_driver_sql(_sql(name, how), list(rows[start:])).rowcount
     return changed
+
+
+def _each_once(how: Upsert, rows: Sequence[tuple[Any, ...]]) -> bool:
+    """Whether no record comes twice: one statement refuses to change a row again."""
+    places = [how.columns.index(column.name) for column in table_of(how.table).primary_key]
+    return len({tuple(row[place] for place in places) for row in rows}) == len(rows)
+
+
+def _copied(conn: Connection, how: Upsert, rows: Sequence[tuple[Any, ...]]) -> int | None:
+    """How many rows were inserted or changed, by way of a work table of this session.
+
+    None, and nothing done, when the server refuses one: rows one by one tell what it has against which.
+    """
+    from psycopg import Error  # an optional dependency
+
+    name, columns = table_of(how.table).name, ", ".join(how.columns)
+    driver: Any = conn.connection.driver_connection
+    copy = f"COPY upsert_{name} ({columns}) FROM STDIN"
+    try:
+        with conn.begin_nested():
+            conn.exec_driver_sql(_work_table(how))
+            with driver.cursor() as cursor, cursor.copy(copy) as stream:
+                for row in rows:
+                    stream.write_row(row)
+            changed = conn.exec_driver_sql(_sql_of_work_table(how)).rowcount
+            conn.exec_driver_sql(f"TRUNCATE upsert_{name}")
+            return changed
+    except Error:
+        return None
 
 
 def _sizes(conn: Connection, columns: int) -> list[int]:
@@ -153,6 +190,26 @@ def _why_unstorable(row: tuple[Any, ...]) -> str:
 def _sql(dialect_name: str, how: Upsert, count: int = 1) -> str:
     """`INSERT … ON CONFLICT DO UPDATE … WHERE newer AND different`, with positional parameters of so many
     rows."""
+    before, values, after = _parts(dialect_name, how)
+    return f"{before} VALUES {', '.join([values] * count)}{after}"
+
+
+def _work_table(how: Upsert) -> str:
+    """Made once in a session; its rows are gone with each page."""
+    columns, name = ", ".join(how.columns), table_of(how.table).name
+    return f"CREATE TEMPORARY TABLE IF NOT EXISTS upsert_{name} AS SELECT {columns} FROM {name} LIMIT 0"  # noqa: S608
+
+
+@functools.lru_cache(maxsize=64)
+def _sql_of_work_table(how: Upsert) -> str:
+    """The same for all rows of the work table."""
+    before, _, after = _parts("postgresql", how)
+    columns, name = ", ".join(how.columns), table_of(how.table).name
+    return f"{before} SELECT {columns} FROM upsert_{name}{after}"  # noqa: S608 (our own names)
+
+
+def _parts(dialect_name: str, how: Upsert) -> tuple[str, str, str]:
+    """The statement before its values, the values of one row, and the rest."""
     table = table_of(how.table)
     key = [column.name for column in table.primary_key]
     kind = sqlite if dialect_name == "sqlite" else postgresql
@@ -172,5 +229,5 @@ def _sql(dialect_name: str, how: Upsert, count: int = 1) -> str:
     order = tuple(compiled.positiontup or ())
     if order != how.columns:
         raise AssertionError(f"{table.name}: columns {how.columns} are compiled as {order}")
-    before, values, after = re.split(r"(?<= VALUES )(\([^()]*\))", str(compiled), maxsplit=1)
-    return before + ", ".join([values] * count) + after
+    before, values, after = re.split(r" VALUES (\([^()]*\))", str(compiled), maxsplit=1)
+    return before, values, after

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 from connectors.records import Cursor, Owner, Poison
 from sync.mirror import cursors, store
 from sync.mirror.engine import Mirror
-from sync.mirror.upserts import SIZES
+from sync.mirror.upserts import LEAST_COPIED, SIZES
 from sync.reports import FeedCounts
 from tests.databases import forget, mirror_url
 from tests.unit.mirror.rows import (
@@ -125,9 +126,39 @@ def test_many_rows_are_each_stored_as_one_would_be(mirror: Mirror) -> None:
     assert cities == [("new", 3), ("old", len(rows) - 3)]
 
 
-def test_among_many_rows_one_that_cannot_be_stored_is_parked_alone(mirror: Mirror) -> None:
-    rows = [person("contacts", f"{number:03}") for number in range(2 * max(SIZES))]
-    rows[150] = rows[150]._replace(last_name="\ud800")
+def test_as_many_rows_as_are_copied_are_each_stored_as_one_would_be(mirror: Mirror) -> None:
+    """New, unchanged, older and changed ones, with text that a copy has to escape."""
+    odd = ("tab\there", "back\\slash", "\\N", "line\nbreak", "zero\x00byte", "", None)
+    rows = []
+    for number in range(LEAST_COPIED + 50):
+        name = odd[number % len(odd)]
+        raw = json.dumps({"properties": {"lastname": name}})
+        rows.append(person("contacts", f"{number:04}", city="old", last_name=name, raw=raw))
+    for _ in range(2):  # the second time by the work table of the first
+        stored = len(select(mirror, "SELECT id FROM person_record WHERE city = 'old'"))
+        again = len(rows) - stored
+        assert fates(save(mirror, *rows)) == (len(rows), again, stored, 0, 0)
+    newer = [row._replace(city="new", opted_out=True, modified_ms=T0 + 1) for row in rows[:7]]
+    older = [row._replace(city="older", modified_ms=T0 - 1) for row in rows[7:20]]
+    assert fates(save(mirror, *newer, *older, *rows[20:])) == (len(rows), 7, len(rows) - 7, 0, 0)
+    found = select(mirror, "SELECT id, city, opted_out, last_name FROM person_record ORDER BY id")
+    assert [row[0] for row in found] == [row.id for row in rows]
+    assert [row[1] for row in found] == ["new"] * 7 + ["old"] * (len(rows) - 7)
+    assert [row[2] for row in found[:8]] == [True] * 7 + [None]
+    if not mirror.is_sqlite:
+        work = "SELECT count(*) FROM pg_class WHERE relname = 'upsert_person_record'"
+        assert select(mirror, work) == [(1,)], "by a copy"
+    expected = [None if name is None else name.replace("\x00", "\ufffd") for name in odd]
+    assert [row[3] for row in found[:7]] == expected
+
+
+@pytest.mark.parametrize("spoilt", [{"last_name": "\ud800"}, {"company_size": 2**63}], ids=("text", "number"))
+@pytest.mark.parametrize("count", [200, LEAST_COPIED + 1])
+def test_among_many_rows_one_that_cannot_be_stored_is_parked_alone(
+    mirror: Mirror, spoilt: dict[str, Any], count: int
+) -> None:
+    rows = [person("contacts", f"{number:03}") for number in range(count)]
+    rows[150] = rows[150]._replace(**spoilt)
     assert fates(save(mirror, *rows)) == (len(rows), len(rows) - 1, 0, 1, 0)
     assert select(mirror, "SELECT id FROM parked_record") == [("150",)]
 
