@@ -108,11 +108,15 @@ class Bulk:
         self._above = above
         self._refused: set[str] = set()
 
-    def worthwhile(self, plan: Plan) -> bool:
-        """Whether the object is large enough, and Bulk not known to refuse it. One call."""
+    def worthwhile(self, plan: Plan, rows: int | None) -> bool:
+        """Whether the object is large enough, and Bulk not known to refuse it. `rows`: how many there are;
+        None: not known yet, which costs one call.
+        """
         spec = plan.spec
         if self._refused & {spec.object, _EVERYTHING} or spec.stamp != windows.STAMP:
             return False
+        if rows is not None:
+            return rows > self._above
         text = soql.select((soql.COUNT,), spec.object, [spec.where])
         try:
             return read_page(self._api.query(text)).totalSize > self._above

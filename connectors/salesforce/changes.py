@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final, TypeVar
 from urllib.parse import quote
 
-from connectors.errors import Fatal, NotOffered, RecordRejected, RightMissing
+from connectors.errors import NotOffered
 from connectors.options import PullOptions
 from connectors.records import (
     CompanyRecord,
@@ -35,19 +35,14 @@ from connectors.records import (
 from connectors.salesforce import records, soql, windows
 from connectors.salesforce.api import LONGEST_URL, Api
 from connectors.salesforce.bulk import Bulk, Refused
+from connectors.salesforce.ends import Ends
 from connectors.salesforce.feeds import Plan, Spec, make_plan
 from connectors.salesforce.http import CRM
 from connectors.salesforce.links import Links
 from connectors.salesforce.people import people
 from connectors.salesforce.reader import Row, query_page
 from connectors.salesforce.schema import Schema
-from connectors.salesforce.values import parse_ms, soql_datetime
-
-LOOK_BACK_MS: Final = 3600 * 1000
-"""The span asked of getUpdated. Its ids are not used, so short is cheap; no transaction lives that long."""
-
-OLDEST_TRANSACTION_MS: Final = 24 * 3600 * 1000
-"""A latestDateCovered further back than this is no answer."""
+from connectors.salesforce.values import parse_ms
 
 AT_ONCE: Final = 100
 """People that are made into records together: as many as a processor has near it."""
@@ -101,7 +96,7 @@ class Changes:
         self._schema = schema
         self._options = options
         self._links = Links(api)
-        self._without_get_updated: set[str] = set()
+        self._ends = Ends(api, schema)
 
     def plan(self, spec: Spec) -> Plan:
         """The fields that are asked of an object now."""
@@ -126,7 +121,7 @@ class Changes:
         whole = plan.spec.kind is FeedKind.LINKS and cursor.since_ms is None
         return self._whole_links if whole else self._window
 
-    def _by_bulk(self, plan: Plan, cursor: Cursor, calls: int) -> Iterator[Page]:
+    def _by_bulk(self, plan: Plan, cursor: Cursor, calls: int, count: int | None = None) -> Iterator[Page]:
         """The whole object by a Bulk job; by queries, from the beginning, where that is refused."""
         try:
             for rows, after, last in self._bulk.parts(plan, cursor):
@@ -135,24 +130,29 @@ class Changes:
                 server_ms = self._api.server_ms()
                 yield found.page(plan.spec.feed, after, server_ms, complete=last, calls=spent)
         except Refused:
-            yield from self._window(plan, windows.by_job(cursor, None), calls)
+            yield from self._window(plan, windows.by_job(cursor, None), calls, count)
 
-    def _window(self, plan: Plan, cursor: Cursor, calls: int) -> Iterator[Page]:
+    def _window(self, plan: Plan, cursor: Cursor, calls: int, count: int | None = None) -> Iterator[Page]:
+        """By queries. `count`: how many rows the whole object has, where that is known."""
         first = cursor.since_ms is None
-        asked, cursor = self._aimed(plan, cursor, resumed=cursor.position is not None)
+        asked, cursor, counted = self._aimed(plan, cursor, resumed=cursor.position is not None)
+        count = count if counted is None else counted
+        read = 0
         newest: int | None = None
         while True:
             planned = plan
-            plan, rows, last_page = self._rows(plan, cursor)
+            plan, rows, last_page = self._rows(plan, cursor, _limit(count, read))
             if plan is not planned:
                 cursor = windows.read_with(cursor, plan.fields)
             if not last_page and not asked:
                 # Much has changed. The end must be proven before the first query, so begin again.
-                asked, cursor = True, windows.aim(cursor, self._covered(plan.spec.object, cursor.until_ms))
+                end = self._ends.proven(plan.spec, cursor.until_ms)
+                asked, cursor = True, windows.aim(cursor, end.covered_ms)
                 continue
-            if first and cursor.position is None and not last_page and self._bulk.worthwhile(plan):
-                yield from self._by_bulk(plan, cursor, calls)
+            if first and cursor.position is None and not last_page and self._bulk.worthwhile(plan, count):
+                yield from self._by_bulk(plan, cursor, calls, count)
                 return
+            read += len(rows)
             newest = max([newest or 0, *_stamps(rows)]) or None
             found = self.sort(plan, rows, first=first)
             if plan.spec.kind is FeedKind.LINKS:
@@ -166,18 +166,23 @@ class Changes:
             if last_page:
                 return
 
-    def _aimed(self, plan: Plan, cursor: Cursor, *, resumed: bool) -> tuple[bool, Cursor]:
-        """Ask for the window's proven end where that comes first; a resumed window has asked already."""
+    def _aimed(self, plan: Plan, cursor: Cursor, *, resumed: bool) -> tuple[bool, Cursor, int | None]:
+        """Ask for the window's proven end where that comes first; a resumed window has asked already.
+
+        Whether it was asked, the cursor, and before a first pass how many rows there are, if that is known.
+        """
         state = windows.State.of(cursor)
         if resumed or state.target_ms is not None:
-            return True, cursor
+            return True, cursor, None
         if cursor.since_ms is not None and state.covered and not state.hot:
-            return False, cursor
-        return True, windows.aim(cursor, self._covered(plan.spec.object, cursor.until_ms))
+            return False, cursor, None
+        counted = cursor.since_ms is None and plan.spec.kind is not FeedKind.LINKS
+        end = self._ends.proven(plan.spec, cursor.until_ms, counted=counted)
+        return True, windows.aim(cursor, end.covered_ms), end.rows
 
     def _whole_links(self, plan: Plan, cursor: Cursor, calls: int) -> Iterator[Page]:
         """The first pass over roles; a page's position is the last contact that was read whole."""
-        _, cursor = self._aimed(plan, cursor, resumed=cursor.position is not None)
+        _, cursor, _ = self._aimed(plan, cursor, resumed=cursor.position is not None)
         end, newest = False, 0
         while not end:
             whole = self._links.whole(cursor.position or "", plan.fields)
@@ -189,10 +194,10 @@ class Changes:
             found = Sorted(links=whole.sets)
             yield found.page(plan.spec.feed, after, self._api.server_ms(), complete=end, calls=spent)
 
-    def _rows(self, plan: Plan, cursor: Cursor) -> tuple[Plan, list[Row], bool]:
+    def _rows(self, plan: Plan, cursor: Cursor, limit: int) -> tuple[Plan, list[Row], bool]:
         """One page of rows, and whether it is the window's last; with a new plan if a field vanished."""
-        plan, (rows, done) = self.with_fields(plan, lambda plan: self._ask(plan, cursor))
-        return plan, rows, done and len(rows) < soql.PAGE_ROWS
+        plan, (rows, done) = self.with_fields(plan, lambda plan: self._ask(plan, cursor, limit))
+        return plan, rows, done and len(rows) < limit
 
     def with_fields(self, plan: Plan, ask: Callable[[Plan], T]) -> tuple[Plan, T]:
         """What `ask` says, and the plan that was asked with: a new one if a field of the first vanished."""
@@ -205,13 +210,13 @@ class Changes:
         plan = self.plan(plan.spec)
         return plan, ask(plan)
 
-    def _ask(self, plan: Plan, cursor: Cursor) -> tuple[list[Row], bool]:
+    def _ask(self, plan: Plan, cursor: Cursor, limit: int) -> tuple[list[Row], bool]:
         spec = plan.spec
         overlap = self._options.overlap.get(spec.feed.name)
         where = [spec.where, *windows.conditions(cursor, overlap, spec.stamp)]
 
         def text(fields: Sequence[str]) -> str:
-            return soql.select(fields, spec.object, where, (spec.stamp, "Id"), soql.PAGE_ROWS)
+            return soql.select(fields, spec.object, where, (spec.stamp, "Id"), limit)
 
         return self.query(plan, text)
 
@@ -248,23 +253,6 @@ class Changes:
             for entry in (answer if isinstance(answer, list) else [])
             if isinstance(entry, dict) and isinstance(entry.get("Id"), str)
         }
-
-    def _covered(self, object_name: str, until_ms: int | None) -> int | None:
-        """latestDateCovered for the present; None where it is not offered, or cannot be."""
-        if until_ms is None or object_name in self._without_get_updated:
-            return None
-        span = {"start": soql_datetime(until_ms - LOOK_BACK_MS), "end": soql_datetime(until_ms)}
-        try:
-            if not self._schema.describe(object_name).replicateable:
-                raise NotOffered(f"{object_name} is not replicated", what=object_name)
-            answer = self._api.replicated(object_name, "updated", span)
-        except (NotOffered, RightMissing, RecordRejected, Fatal):
-            self._without_get_updated.add(object_name)
-            return None
-        covered = parse_ms(answer.get("latestDateCovered")) if isinstance(answer, dict) else None
-        if covered is None or covered < until_ms - OLDEST_TRANSACTION_MS:
-            return None
-        return min(covered, until_ms)
 
     def sort(self, plan: Plan, rows: Sequence[Row], *, first: bool = False) -> Sorted:
         """Each row as what it is. `first`: rows that no engagement rule takes are not kept, not even as
@@ -309,6 +297,16 @@ class Changes:
                 found.engagements.append(record)
             else:
                 found.dismissed.append(Dismissed(CRM, spec.source, record.id))
+
+
+def _limit(count: int | None, read: int) -> int:
+    """The most rows of the next page, where so many of `count` are read: as many as an answer holds.
+
+    Where it will be the last one, by the count, it is asked for one more: only a page with fewer rows than
+    were asked for is known to be the last. Did the count mislead, a cursor is left open once.
+    """
+    ends = count is not None and read > 0 and 0 < count - read <= soql.PAGE_ROWS
+    return soql.PAGE_ROWS + 1 if ends else soql.PAGE_ROWS
 
 
 def _sort_people(

@@ -113,7 +113,9 @@ def error_details(body: Any) -> list[ErrorDetail]:
         fields = entry.get("fields")
         if isinstance(code, str):
             names = tuple(str(name) for name in fields) if isinstance(fields, list) else ()
-            found.append(ErrorDetail(code, scrub(message) if isinstance(message, str) else "", names))
+            found.append(
+                ErrorDetail(" ".join(code.split()), scrub(message) if isinstance(message, str) else "", names)
+            )
     return found
 
 

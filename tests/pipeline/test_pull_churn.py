@@ -25,7 +25,7 @@ from tests.unit.salesforce.helpers import sandbox_settings
 from tests.world import SimulatedWorld
 
 BY_QUERIES, BY_BULK = 10**9, 20
-REQUESTS = Match(crm="salesforce", path="/query|/jobs/|/updated|/deleted", count=None)
+REQUESTS = Match(crm="salesforce", path="/query|/jobs/|/updated|/deleted|/composite$", count=None)
 
 
 class Churn:

@@ -307,7 +307,8 @@ def test_a_cursor_that_reaches_too_far_back_still_gets_what_there_is(
 def test_a_late_commit_is_not_lost(sandbox: Sandbox, world: SimulatedWorld, offered: bool) -> None:
     connector = connect(sandbox, world)
     if not offered:
-        sandbox.faults.arm("status", path="/updated", status=404, body=error("NOT_FOUND", "no"), count=None)
+        body = error("NOT_FOUND", "no")
+        sandbox.faults.arm("status", path="/updated|/composite$", status=404, body=body, count=None)
     record_id = lead(sandbox)
     _, cursor = drain(connector, "Lead")
     world.advance(400)
