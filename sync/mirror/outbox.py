@@ -337,7 +337,7 @@ def scopes_of(crm: str, object_name: str, field: str) -> tuple[str, str, str, st
 REMEDIES: Final[Mapping[str, str]] = {
     "admin_rule": "a rule of the CRM's administrator refused it; change the record or the rule, then retry",
     "our_config": "the configuration asks for something the CRM does not accept; run `mqlsync doctor`",
-    "owner": "its owner, present or new, is inactive or has no licence; reassign it or mend the pool, then retry",
+    "owner": "its present or new owner is inactive or has no licence; mend that or the pool, then retry",
     "transient": "the CRM was busy with this record; retry",
     "innocent": "another record of the same request failed; retry",
     Why.SILENT.value: "the CRM accepted the write and kept the old value; look for a rule on that field",
