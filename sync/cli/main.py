@@ -175,7 +175,8 @@ def _failed(out: Output, error: Exception) -> int:
 @contextmanager
 def _signals() -> Iterator[None]:
     """SIGTERM ends a command like Ctrl-C does; a second Ctrl-C ends it on the spot, which is as safe."""
-    if signal.getsignal(signal.SIGINT) is not signal.default_int_handler:  # not the main program: leave it be
+    found = signal.getsignal(signal.SIGINT)
+    if found not in (signal.default_int_handler, signal.SIG_IGN):  # not the main program: leave it be
         yield
         return
 
@@ -187,10 +188,9 @@ def _signals() -> Iterator[None]:
         signal.signal(signal.SIGTERM, lambda *_: os._exit(143))
         raise Stopped(143)
 
-    before = {
-        signal.SIGINT: signal.signal(signal.SIGINT, on_interrupt),
-        signal.SIGTERM: signal.signal(signal.SIGTERM, on_terminate),
-    }
+    before = {signal.SIGTERM: signal.signal(signal.SIGTERM, on_terminate)}
+    if found is not signal.SIG_IGN:  # `mqlsync … &` in a script: the shell wants it left alone by Ctrl-C
+        before[signal.SIGINT] = signal.signal(signal.SIGINT, on_interrupt)
     try:
         yield
     finally:

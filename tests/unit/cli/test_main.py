@@ -247,6 +247,20 @@ def test_signals_end_the_real_process_cleanly(number: signal.Signals, code: int)
     assert "Traceback" not in err
 
 
+def test_in_the_background_of_a_script_ctrl_c_is_not_meant_and_sigterm_is() -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-c", f"import signal; signal.signal(signal.SIGINT, signal.SIG_IGN){SLEEPER}"],
+        cwd=ROOT, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    assert process.stderr is not None
+    assert process.stderr.readline() == "ready\n"
+    process.send_signal(signal.SIGINT)
+    process.send_signal(signal.SIGTERM)
+    _, err = process.communicate(timeout=20)
+    assert process.returncode == 143
+    assert "run the same command again" in err
+
+
 STUBBORN = """
 import sys, time
 from sync.cli import session, main
