@@ -1,5 +1,7 @@
 """Shared fixtures."""
 
+import signal
+
 from tests.databases import (
     database,
     pytest_configure,
@@ -20,3 +22,6 @@ __all__ = [
     "sandbox",
     "world",
 ]
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # started as `pytest … &` by a script
+    signal.signal(signal.SIGINT, signal.default_int_handler)

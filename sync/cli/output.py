@@ -13,8 +13,9 @@ from typing import Any, Final, TextIO
 from rich.console import Console
 from rich.progress import (
     BarColumn,
-    MofNCompleteColumn,
+    ProgressColumn,
     SpinnerColumn,
+    Task,
     TaskID,
     TextColumn,
     TimeRemainingColumn,
@@ -189,6 +190,25 @@ class Lines(Steps):
         self._out.say(f"{what}: {done:,}{of}{share}")
 
 
+class Counted(ProgressColumn):
+    """How many, and of how many where that is known."""
+
+    def render(self, task: Task) -> Text:
+        """`1,500 of 20,000`, or `1,500`."""
+        of = "" if task.total is None else f" of {task.total:,.0f}"
+        return Text(f"{task.completed:,.0f}{of}")
+
+
+class Left(TimeRemainingColumn):
+    """The time that is left; where nobody can know it, the pace."""
+
+    def render(self, task: Task) -> Text:
+        """`0:01:30`, or `420 a second`."""
+        if task.total is not None:
+            return super().render(task)
+        return Text(f"{task.speed:,.0f} a second" if task.speed else "")
+
+
 class Drawn(Steps):
     """One bar a thing, on a terminal; it vanishes when the work is done."""
 
@@ -197,8 +217,8 @@ class Drawn(Steps):
             SpinnerColumn(),
             TextColumn("{task.description}", markup=False),
             BarColumn(),
-            MofNCompleteColumn(),
-            TimeRemainingColumn(),
+            Counted(),
+            Left(),
             console=console,
             transient=True,
         )

@@ -13,10 +13,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from rich.cells import cell_len
+from rich.progress import Progress as Bars
 
 from sync.cli.clean import cell
 from sync.cli.given import Globals
-from sync.cli.output import PROGRESS_EVERY, Output
+from sync.cli.output import PROGRESS_EVERY, Counted, Left, Output
 from sync.cli.tables import GAP, fitting
 from tests.unit.cli.test_clean import HOSTILE, harmless
 from tests.world import SimulatedWorld
@@ -208,6 +209,21 @@ def test_a_paragraph_names_the_thing_and_then_every_filled_cell(monkeypatch: pyt
     assert lines[4:] == lines[:4]
 
 
+def test_bars_tell_the_time_left_or_else_the_pace() -> None:
+    now = [0.0]
+    bars = Bars(get_time=lambda: now[0])
+    for total in (2000, None):
+        bars.add_task("", total=total)
+    known, unknown = bars.tasks
+    for task in (known, unknown):
+        now[0] = 0.0
+        for second in range(1, 6):
+            now[0] = float(second)
+            bars.update(task.id, completed=100 * second)
+    assert (Counted().render(known).plain, Left().render(known).plain) == ("500 of 2,000", "0:00:15")
+    assert (Counted().render(unknown).plain, Left().render(unknown).plain) == ("500", "100 a second")
+
+
 def test_progress_on_a_terminal_is_drawn_and_vanishes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TERM", "xterm-256color")
     terminal = Terminal()
@@ -216,4 +232,5 @@ def test_progress_on_a_terminal_is_drawn_and_vanishes(monkeypatch: pytest.Monkey
         progress.step("pull \x1b[2J", 1, 2)
         progress.step("pull \x1b[2J", 2, 2)
     assert "pull [2J" in terminal.getvalue()
+    assert "2 of 2" in terminal.getvalue()
     assert "\x1b[2J" not in terminal.getvalue()
