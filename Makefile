@@ -6,7 +6,7 @@ COMPILE = $(BIN)/uv pip compile -q --upgrade --universal --generate-hashes --pyt
           --no-header --no-annotate
 
 .DEFAULT_GOAL := help
-.PHONY: help setup dev demo test test-clients lint lock prove prove-model mutants prove-score prove-scale bench-score bench-pull bench-scale clean
+.PHONY: help setup dev demo test test-clients lint lock prove prove-model mutants prove-score prove-scale bench-score fuzz-pull bench-pull bench-scale clean
 
 help:            ## show what can be made
 	@grep -E '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -53,6 +53,9 @@ prove-scale: dev ## three workers, twelve accounts, a minute of kills (about fiv
 
 bench-score: dev ## what scoring costs, as ratios
 	@$(BIN)/python -m benchmarks.bench_score --people 200000
+
+fuzz-pull: dev   ## pull from CRMs that talk nonsense, 200 seeds each (about ten minutes)
+	@$(BIN)/python -m tests.pipeline.nonsense 0 200
 
 bench-pull: setup ## what pulling from both CRMs costs, as ratios (about ten minutes)
 	@$(BIN)/python -m benchmarks.bench_pull

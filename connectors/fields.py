@@ -50,7 +50,7 @@ def epoch_ms(value: object) -> int | None:
         elif len(stripped) > _DIGITS:
             return None
         else:
-            value = int(stripped) if stripped.lstrip("+-").isdigit() else float(stripped)
+            value = int(stripped) if stripped.lstrip("+-").isdecimal() else float(stripped)
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
     if not _FIRST_MS <= value < _LAST_MS:  # also NaN and the infinities

@@ -330,7 +330,7 @@ def _lacks_endpoint(reply: Reply) -> bool:
 
 def _number(reply: Reply, name: str) -> int | None:
     value = reply.headers.get(f"x-hubspot-ratelimit-{name}", "")
-    return int(value) if value.isascii() and value.isdigit() else None
+    return int(value) if value.isascii() and value.isdecimal() else None
 
 
 def _what(name: str, parts: Mapping[str, str]) -> str:

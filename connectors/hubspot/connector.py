@@ -53,6 +53,8 @@ EMAIL_EVENTS: Final = "hubspot.email_events"
 LIST_MEMBERSHIPS: Final = "hubspot.list_memberships"
 ARCHIVED: Final = ".archived"
 CALCULATED: Final = ".calculated"
+HALF_A_DAY_MS: Final = 14 * 3_600_000
+"""No time zone is further from UTC."""
 ARCHIVED_EVERY: Final = 3600  # seconds between two looks at what was archived of activities
 
 
@@ -184,7 +186,10 @@ class HubSpotConnector:
         else:
             details: AccountDetails = answer.value
             portal = "" if details.portalId is None else str(details.portalId)
-            if details.utcOffsetMilliseconds is not None:
+            if (
+                details.utcOffsetMilliseconds is not None
+                and abs(details.utcOffsetMilliseconds) <= HALF_A_DAY_MS
+            ):
                 self._account.zone_offset = timedelta(milliseconds=details.utcOffsetMilliseconds)
         return Identity(
             crm=CRM,

@@ -98,7 +98,8 @@ class Memberships:
             page: ListPage = answer.value
             found |= {int(one.listId): one for one in page.lists if self._wanted(one)}
             others += [one for one in page.lists if not self._wanted(one)]
-            going_on = int(page.offset) if page.offset is not None else offset + len(page.lists)
+            named = fields.whole(page.offset)
+            going_on = named if named is not None else offset + len(page.lists)
             if not page.hasMore or not page.lists:
                 return [found[number] for number in sorted(found)], others
             if going_on <= offset:
@@ -106,7 +107,7 @@ class Memberships:
             offset = going_on
 
     def _wanted(self, one: ListRow) -> bool:
-        of_contacts = (one.objectTypeId or OF_CONTACTS) == OF_CONTACTS and str(one.listId).isdigit()
+        of_contacts = (one.objectTypeId or OF_CONTACTS) == OF_CONTACTS and str(one.listId).isdecimal()
         return of_contacts and any(self._mapped(one, action, 1) for action in (JOINED, LEFT))
 
     def _mapped(self, one: ListRow, action: str, at_ms: int | None) -> Mapped | None:
@@ -211,9 +212,12 @@ def _member(raw: msgspec.Raw) -> tuple[int, int] | Poison:
     """(record id, when it joined in epoch ms, 0 when that is not said)."""
     try:
         listed = fields.from_json(bytes(raw), ListedMember)
-        return int(listed.recordId), fields.epoch_ms(listed.membershipTimestamp) or 0
     except ValueError as error:
         return Poison(CRM, "list_memberships", "", f"unreadable member: {error}", raw_text(raw))
+    record_id = fields.whole(listed.recordId)
+    if record_id is None or record_id < 0:
+        return Poison(CRM, "list_memberships", "", "a member without an id", raw_text(raw))
+    return record_id, fields.epoch_ms(listed.membershipTimestamp) or 0
 
 
 def _id_of(one: ListRow, member: tuple[int, int]) -> str:

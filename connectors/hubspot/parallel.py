@@ -112,7 +112,7 @@ class Plan(NamedTuple):
 
 def ids_of(rows: Sequence[msgspec.Raw]) -> list[int]:
     """The ids of rows, those that can be read."""
-    return [int(found) for raw in rows if (found := id_of(raw)).isascii() and found.isdigit()]
+    return [int(found) for raw in rows if (found := id_of(raw)).isascii() and found.isdecimal()]
 
 
 def ascending(ids: Sequence[int], above: int) -> bool:
@@ -389,7 +389,7 @@ def _upto(rows: Sequence[msgspec.Raw], high: int, end: int) -> Sequence[msgspec.
     """Rows up to an id, of a page that ends at `end`; and those whose id cannot be read."""
     if high >= end:
         return rows
-    return [raw for raw in rows if not (found := id_of(raw)).isdigit() or int(found) <= high]
+    return [raw for raw in rows if not (found := id_of(raw)).isdecimal() or int(found) <= high]
 
 
 def _per_id(ids: Sequence[int]) -> float | None:

@@ -165,7 +165,7 @@ def merged_into(row: Row, object_name: str, at_ms: int) -> list[Tombstone]:
     return [
         Tombstone(CRM, object_name, loser, GoneReason.MERGED.value, when, object_name, own)
         for loser, when in times.items()
-        if loser.isdigit() and loser != own
+        if loser.isdecimal() and loser != own
     ]
 
 

@@ -302,7 +302,7 @@ class Walk:
             return BY_OFFSET
         if page.is_last:
             return None
-        ids = [int(found) for raw in page.results if (found := id_of(raw)).isdigit()]
+        ids = [int(found) for raw in page.results if (found := id_of(raw)).isdecimal()]
         above = int(position) if position is not None else -1
         if ids and ids[0] > above and all(one < other for one, other in pairwise(ids)):
             return str(ids[-1])
@@ -311,8 +311,8 @@ class Walk:
     def _next_offset(self, page: ObjectPage, position: str) -> str | None:
         """The same by offset: the server's token, as long as it gives one; the total counts what was read."""
         before = position.removeprefix(BY_OFFSET)
-        known = before.isdigit() or not before
-        read = (int(before) if before.isdigit() else 0) + len(page.results)
+        known = before.isdecimal() or not before
+        read = (int(before) if before.isdecimal() else 0) + len(page.results)
         if page.after is None and (page.total is None or not known or page.total <= read):
             return None
         if page.after is None or page.after == before:

@@ -7,7 +7,7 @@ from typing import Final
 
 from config.settings import SalesforceSettings
 from config.world import World
-from connectors.errors import Fatal, NotOffered, RightMissing
+from connectors.errors import Fatal, NotOffered, RecordRejected, RightMissing
 from connectors.options import PullOptions
 from connectors.records import (
     Capabilities,
@@ -34,18 +34,20 @@ from connectors.salesforce.bulk import BULK_ABOVE, Bulk
 from connectors.salesforce.changes import Changes
 from connectors.salesforce.client import Timeouts
 from connectors.salesforce.deletions import Deletions
-from connectors.salesforce.feeds import GROUP_FIELDS, USER_FIELDS, Spec, all_feeds, specs_of
+from connectors.salesforce.feeds import GROUP_FIELDS, USER_FIELDS, Plan, Spec, all_feeds, specs_of
 from connectors.salesforce.http import CRM
 from connectors.salesforce.live import READ_BATCH, LiveReader
-from connectors.salesforce.reader import fields_of, query_page
+from connectors.salesforce.reader import Row, fields_of, query_page
 from connectors.salesforce.refresh import Refresh
 from connectors.salesforce.schema import Schema
 from connectors.salesforce.tasks import Tasks, missing_right
-from connectors.salesforce.values import id18
+from connectors.salesforce.values import id18, is_id
 from connectors.salesforce.writer import WRITE_BATCH, Writer
 from connectors.throttle import Budget
 
 PEOPLE: Final = ("Lead", "Contact")
+OF_AN_ID: Final = frozenset({"INVALID_QUERY_FILTER_OPERATOR", "MALFORMED_ID", "INVALID_ID_FIELD"})
+"""What a query hears that looks for an id which cannot be one."""
 ARCHIVED: Final = ("Task", "Event")
 """Objects of which old rows are archived, where `query` does not see them (Object Reference, Task)."""
 
@@ -119,14 +121,9 @@ class SalesforceConnector:
         spec, calls = self._spec(object_name), self._api.calls
         plan = self._changes.plan(spec)
         wanted = list(dict.fromkeys(id18(known) for known in ids))
-        rows = []
+        rows: list[Row] = []
         for start in range(0, len(wanted), READ_BATCH):
-            where = [soql.is_in("Id", wanted[start : start + READ_BATCH])]
-            found, _ = self._changes.query(
-                plan,
-                lambda fields, where=where: soql.select(fields, object_name, where),  # type: ignore[misc]
-            )
-            rows += found
+            rows += self._rows(plan, wanted[start : start + READ_BATCH])
         sorted_rows = self._changes.sort(plan, rows)
         server_ms = self._api.server_ms()
         present = {row["Id"] for row in fields_of(rows) if isinstance(row.get("Id"), str)}
@@ -137,6 +134,18 @@ class SalesforceConnector:
         ]
         spent = self._api.calls - calls
         return sorted_rows.page(spec.feed, Cursor(), server_ms, complete=True, calls=spent)
+
+    def _rows(self, plan: Plan, ids: Sequence[str]) -> list[Row]:
+        """The rows of these ids. A refusal because of ids that cannot be any is one of these alone."""
+        where = [soql.is_in("Id", ids)]
+        try:
+            rows, _ = self._changes.query(plan, lambda fields: soql.select(fields, plan.spec.object, where))
+        except (NotOffered, RecordRejected) as error:
+            sound = [known for known in ids if is_id(known)]
+            if error.code not in OF_AN_ID or len(sound) == len(ids):
+                raise
+            return self._rows(plan, sound) if sound else []
+        return rows
 
     def find(self, email: str) -> Sequence[RecordRef]:
         found = []

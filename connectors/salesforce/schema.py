@@ -237,7 +237,7 @@ def _field(raw: Mapping[str, Any]) -> FieldInfo:
             for entry in raw["picklistValues"]
             if isinstance(entry, dict) and isinstance(entry.get("value"), str) and entry.get("active", True)
         )
-    refers_to = tuple(to for to in raw.get("referenceTo") or [] if isinstance(to, str))
+    refers_to = tuple(to for to in _listed(raw, "referenceTo") if isinstance(to, str))
     return FieldInfo(
         name=raw["name"],
         type=kind,
@@ -253,9 +253,15 @@ def _field(raw: Mapping[str, Any]) -> FieldInfo:
 
 def _record_types(body: Mapping[str, Any]) -> dict[str, str]:
     found = {}
-    for entry in body.get("recordTypeInfos") or []:
+    for entry in _listed(body, "recordTypeInfos"):
         if isinstance(entry, dict) and not entry.get("master") and entry.get("active", True):
             type_id, developer_name = entry.get("recordTypeId"), entry.get("developerName")
             if isinstance(type_id, str) and isinstance(developer_name, str):
                 found[type_id] = developer_name
     return found
+
+
+def _listed(body: Mapping[str, Any], name: str) -> list[Any]:
+    """A list in a describe; an empty one where it is left out."""
+    found = body.get(name)
+    return found if isinstance(found, list) else []

@@ -9,6 +9,7 @@ import msgspec
 import pytest
 import responses
 
+from config.settings import EngagementRule
 from connectors.errors import Fatal, NotOffered, RecordRejected
 from connectors.hubspot.account import Account
 from connectors.hubspot.associations import Associations
@@ -366,3 +367,29 @@ def test_forms_and_submissions_with_numbers_and_nulls(world: SimulatedWorld) -> 
     pages, _ = pull(connector(world), "form_submissions")
     found = [(one.person_email, one.kind) for page in pages for one in page.engagements]
     assert found == [("a@x.com", "demo_requested"), (None, "demo_requested")]
+
+
+@responses.activate
+@pytest.mark.parametrize("offset", ["\x00", "", None, "x"])
+def test_lists_whose_offset_is_no_number_are_counted(world: SimulatedWorld, offset: Any) -> None:
+    rules = [EngagementRule.model_validate({"source": "hubspot.list_membership", "kind": "joined"})]
+    one, two = ({"listId": n, "name": f"L{n}", "objectTypeId": "0-1"} for n in (1, 2))
+    path = f"{API}/crm/v3/lists"
+    responses.post(f"{path}/search", json={"lists": [one], "hasMore": True, "offset": offset})
+    responses.post(f"{path}/search", json={"lists": [two], "hasMore": False})
+    members = [{"recordId": "7"}, {"recordId": 10**30}, {"recordId": -4}, {"recordId": "²"}]
+    responses.get(f"{path}/1/memberships", json={"results": members})
+    responses.get(f"{path}/2/memberships", json={"results": []})
+    options = PullOptions(EngagementMapper(rules))
+    made = HubSpotConnector(settings(), options, world, UnlimitedBudget())
+    pages = list(made.changes(next(one for one in made.feeds() if one.object == "list_memberships"), None))
+    assert [one.person_id for page in pages for one in page.engagements] == ["7"]
+    assert sum(len(page.poison) for page in pages) == 3
+
+
+@responses.activate
+@pytest.mark.parametrize("offset", [10**30, -(10**9), 1e300])
+def test_a_time_zone_that_is_none(world: SimulatedWorld, offset: float) -> None:
+    details = {"portalId": 1, "utcOffsetMilliseconds": offset}
+    responses.get(f"{API}/account-info/v3/details", json=details)
+    assert connector(world).sign_in().account_id == "1"

@@ -168,6 +168,16 @@ def test_a_read_costs_three_calls_for_a_full_batch(connector: SalesforceConnecto
 # One-off look-ups
 
 
+def test_an_id_that_cannot_be_one_is_absent_and_no_obstacle(
+    connector: SalesforceConnector, sandbox: Sandbox
+) -> None:
+    record = sandbox.create("salesforce", "Lead", {"LastName": "L", "Company": "Acme"})
+    page = connector.fetch("Lead", [record, "9" * 30])
+    assert [person.id for person in page.people] == [record]
+    assert [(stone.id, stone.reason) for stone in page.tombstones] == [("9" * 30, "absent")]
+    assert [stone.id for stone in connector.fetch("Lead", ["x"]).tombstones] == ["x"]
+
+
 def test_fetch_brings_rows_tombstones_and_the_absent(
     connector: SalesforceConnector, sandbox: Sandbox
 ) -> None:
