@@ -1,12 +1,15 @@
-"""How it goes on PostgreSQL: `python -m benchmarks.bench_scale [--only score,layouts,copy] [--people N]`.
+"""How it goes on PostgreSQL: `python -m benchmarks.bench_scale [--only PARTS] [--people N] [--markdown]`.
 
-score    the default model over everybody, the same people and engagements on both databases in the same run
-layouts  the same on PostgreSQL with other indexes and with partitions, for a quarter of the people
 copy     `mqlsync db copy` of a SQLite mirror of so many rows, everything counted and compared
+upserts  ways to store pages of person records, beside what mqlsync does
+score    the default model over everybody, the same people and engagements on both databases in the same run
+workers  accounts a minute with 1, 2 and 4 workers, against CRMs that take their time to answer
+layouts  scoring on PostgreSQL with other indexes and with partitions
 
-PostgreSQL is the one of MQLSYNC_TEST_POSTGRES_URL, else one of the tests' own in a temporary folder, which
-does not wait for the disk. CPU is that of this process and of a server on this machine; a busy machine shows
-in the wall clock, and only figures of one run can be compared.
+All of it takes some ten minutes on two idle cores; layouts for 200,000 people as many by themselves
+(`--only layouts --layout-people 200000`). PostgreSQL is the one of MQLSYNC_TEST_POSTGRES_URL, else one of
+the tests' own in a temporary folder, which does not wait for the disk. CPU is that of this process and of a
+server on this machine; a busy machine shows in the wall clock, and only figures of one run can be compared.
 """
 
 from __future__ import annotations
@@ -15,9 +18,10 @@ import argparse
 import os
 import platform
 import resource
+import sqlite3
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -27,6 +31,9 @@ from sqlalchemy import make_url, select, text
 from benchmarks.bench_score import MODEL_FILE
 from benchmarks.layouts import LAYOUTS
 from benchmarks.population import fill
+from benchmarks.sheets import Sheets, ratio
+from benchmarks.upserts import PAGE, SMALL_PAGE
+from benchmarks.upserts import measure as measured_upserts
 from benchmarks.workers import measure_workers
 from config.settings import Settings
 from scoring.load import load_model
@@ -57,18 +64,27 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--only", default=",".join(PARTS), help="parts, with commas: " + ", ".join(PARTS))
     parser.add_argument("--people", type=int, default=200_000, help="of `score`, with ten engagements each")
+    parser.add_argument("--layout-people", type=int, default=20_000, help="of `layouts`, the same")
     parser.add_argument("--rows", type=int, default=1_000_000, help="of `copy`")
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--records", type=int, default=20_000, help="of `upserts`")
+    parser.add_argument("--rounds", type=int, default=2, help="the best of so many counts")
     parser.add_argument("--accounts", type=int, default=12, help="of `workers`")
     parser.add_argument("--latency", type=float, default=0.2, help="of `workers`, seconds before each answer")
-    parser.add_argument("--seconds", type=float, default=90, help="of `workers`, for each number of them")
+    parser.add_argument("--seconds", type=float, default=60, help="of `workers`, for each number of them")
+    parser.add_argument("--markdown", action="store_true", help="tables for docs/performance.md")
     told = parser.parse_args()
-    load, version = os.getloadavg()[0], platform.python_version()
-    print(f"{platform.machine()}, {os.cpu_count()} cores, load {load:.1f}, Python {version}")
+    sheets = Sheets(markdown=told.markdown)
     with server() as postgres, tempfile.TemporaryDirectory() as folder:
+        load, python = os.getloadavg()[0], platform.python_version()
+        place = f"{platform.machine()}, {os.cpu_count()} cores, load {load:.1f}, Python {python}"
+        print(f"{place}, SQLite {sqlite3.sqlite_version}, PostgreSQL {postgres.version}", flush=True)
         for name in told.only.split(","):
-            PARTS[name](told, postgres, Path(folder))
-    print(f"peak memory of this process {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:,.0f} MiB")
+            sheets.at(name)
+            PARTS[name](told, postgres, Path(folder), sheets)
+    peak, load = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, os.getloadavg()[0]
+    sheets.say(
+        f"{sheets.seconds / 60:.1f} min, load {load:.1f} at the end, peak of this process {peak:,.0f} MiB"
+    )
 
 
 @contextmanager
@@ -86,16 +102,19 @@ def server() -> Iterator[Postgres]:
         postgres.leave()
 
 
-def measure_copy(told: argparse.Namespace, postgres: Postgres, folder: Path) -> None:
+def measure_copy(told: argparse.Namespace, postgres: Postgres, folder: Path, sheets: Sheets) -> None:
     """Copy a mirror of so many rows and count both sides."""
     people = told.rows // (PER_PERSON + 1)
     source = filled(f"sqlite:///{folder}/copy.db", people, told.rows - people)
     url = postgres.new_mirror()
     target = Mirror(url, SimulatedWorld())
+    source.empty_log()
     before = copying.count(source)
-    begun = time.perf_counter()
+    cpu, begun = cpu_of(target), time.perf_counter()
     done = copying.copy(source, target, SimulatedWorld())
     took = time.perf_counter() - begun
+    target.close()  # a session that has ended is counted by its server
+    cpu = cpu_of(target) - cpu
     after = copying.count(target)
     counted = {one.table: one.rows for one in done}
     assert after == counted, "what the copy says is what is there"
@@ -104,13 +123,28 @@ def measure_copy(told: argparse.Namespace, postgres: Postgres, folder: Path) -> 
     }
     total = sum(counted.values())
     size = (folder / "copy.db").stat().st_size / 1024**2
-    print(f"copy: {total:,} rows, {size:,.0f} MiB, in {took:.1f} s: {total / took:,.0f} rows/s, compared")
+    row = [f"{total:,}", f"{size:,.0f} MiB", f"{took:.1f} s", f"{cpu:.1f} s", f"{total / took:,.0f}"]
+    sheets.table(
+        "`mqlsync db copy` from SQLite to PostgreSQL, each row read again and compared, all counted",
+        ("rows", "SQLite file", "by the clock", "CPU of both", "rows/s"), [row],
+    )  # fmt: skip
     source.close()
+    (folder / "copy.db").unlink()
     target.close()
     postgres.drop(url)
 
 
-def measure_score(told: argparse.Namespace, postgres: Postgres, folder: Path) -> None:
+def measure_upserts(told: argparse.Namespace, postgres: Postgres, _folder: Path, sheets: Sheets) -> None:
+    """Store the same records in every way."""
+    header = ("", "new", "unchanged", "changed", f"new, pages of {SMALL_PAGE}")
+    rows = measured_upserts(postgres, told.records, told.rounds)
+    title = (
+        f"Upserts of {told.records:,} person records, {PAGE:,} a transaction: rows/s (of what mqlsync does)"
+    )
+    sheets.table(title, header, rows)
+
+
+def measure_score(told: argparse.Namespace, postgres: Postgres, folder: Path, sheets: Sheets) -> None:
     """Score the same people on both: everybody, then one in a hundred."""
     url = postgres.new_mirror()
     mirrors = {
@@ -118,44 +152,73 @@ def measure_score(told: argparse.Namespace, postgres: Postgres, folder: Path) ->
         "PostgreSQL": filled(url, told.people, told.people * PER_PERSON),
     }
     whole: dict[str, Spent] = {}
+    some: dict[str, Spent] = {}
     for name, mirror in mirrors.items():
+        sheets.at(f"scoring on {name}")
         scored(mirror)  # there are scores to be replaced from now on
         vacuum(mirror)
         whole[name] = least(mirror, told.rounds, lambda mirror=mirror: scored(mirror))  # type: ignore[misc]
-        some = least(mirror, told.rounds, lambda mirror=mirror: scored(mirror, 100))  # type: ignore[misc]
-        print(f"score: {name}, {told.people:,} people: {whole[name]}; one in a hundred: {some}", flush=True)
-    for what in ("cpu", "wall"):
-        ratio = getattr(whole["PostgreSQL"], what) / getattr(whole["SQLite"], what)
-        print(f"score: PostgreSQL / SQLite, {what}: {ratio:.2f}")
+        some[name] = least(mirror, told.rounds, lambda mirror=mirror: scored(mirror, 100))  # type: ignore[misc]
+    sheets.table(
+        f"Scoring {told.people:,} people with {told.people * PER_PERSON:,} engagements",
+        ("", "SQLite", "PostgreSQL", "ratio"),
+        [
+            [f"{what}, {kind}", *(f"{getattr(spent[name], part):.2f} s" for name in mirrors),
+             ratio(getattr(spent["PostgreSQL"], part), getattr(spent["SQLite"], part))]
+            for what, spent in (("everybody", whole), ("one in a hundred", some))
+            for part, kind in (("cpu", "CPU"), ("wall", "by the clock"))
+        ],
+    )  # fmt: skip
     assert results(mirrors["SQLite"]) == results(mirrors["PostgreSQL"]), "both give the same scores"
+    sheets.say(f"Both made the same {told.people:,} scores.")
     for mirror in mirrors.values():
         mirror.close()
     postgres.drop(url)
 
 
-def measure_layouts(told: argparse.Namespace, postgres: Postgres, _folder: Path) -> None:
+def measure_layouts(told: argparse.Namespace, postgres: Postgres, _folder: Path, sheets: Sheets) -> None:
     """Score the same people on PostgreSQL with other indexes, and with partitions."""
-    people = told.people // 4
+    people = told.layout_people
     whole = postgres.new_mirror()
-    filled(whole, people, people * PER_PERSON).close()
+    mirror = filled(whole, people, people * PER_PERSON)
+    scored(mirror)  # there are scores to be replaced from now on
+    mirror.close()
+    found = {}
     for name, statements in LAYOUTS.items():
-        url = postgres.new_database(str(make_url(whole).database))
-        mirror = Mirror(url, SimulatedWorld())
-        with mirror.write() as conn:
-            for statement in statements:
-                conn.exec_driver_sql(statement)
-        vacuum(mirror)
-        scored(mirror)
-        vacuum(mirror)
-        full = least(mirror, told.rounds, lambda mirror=mirror: scored(mirror))  # type: ignore[misc]
-        some = least(mirror, told.rounds, lambda mirror=mirror: scored(mirror, 100))  # type: ignore[misc]
-        size = f"SELECT sum(pg_total_relation_size(c.oid)) / 1048576 FROM pg_class c WHERE {ENGAGEMENTS}"
-        with mirror.read() as conn:
-            megabytes = conn.exec_driver_sql(size).scalar_one()
-        print(f"layout: {name}: {full}; one in a hundred: {some}; {megabytes:.0f} MiB", flush=True)
-        mirror.close()
-        postgres.drop(url)
+        sheets.at(name)
+        found[name] = _laid_out(told, postgres, whole, statements)
     postgres.drop(whole)
+    base = found["as it is"]
+    sheets.table(
+        f"Scoring {people:,} people with {people * PER_PERSON:,} engagements on PostgreSQL, other layouts",
+        ("layout", "everybody, CPU", "ratio", "one in a hundred, CPU", "ratio", "size with indexes"),
+        [
+            [name, f"{full.cpu:.2f} s", ratio(full.cpu, base[0].cpu),
+             f"{some.cpu:.2f} s", ratio(some.cpu, base[1].cpu), f"{size:.0f} MiB"]
+            for name, (full, some, size) in found.items()
+        ],
+    )  # fmt: skip
+
+
+def _laid_out(
+    told: argparse.Namespace, postgres: Postgres, whole: str, statements: Sequence[str]
+) -> tuple[Spent, Spent, float]:
+    """What it takes to score everybody, and one in a hundred, and the size of the engagements."""
+    url = postgres.new_database(str(make_url(whole).database))
+    mirror = Mirror(url, SimulatedWorld())
+    with mirror.write() as conn:
+        for statement in statements:
+            conn.exec_driver_sql(statement)
+    vacuum(mirror)
+    full = least(mirror, told.rounds, lambda: scored(mirror))
+    vacuum(mirror)
+    some = least(mirror, told.rounds, lambda: scored(mirror, 100))
+    size = f"SELECT sum(pg_total_relation_size(c.oid)) / 1048576 FROM pg_class c WHERE {ENGAGEMENTS}"
+    with mirror.read() as conn:
+        megabytes: float = conn.exec_driver_sql(size).scalar_one()
+    mirror.close()
+    postgres.drop(url)
+    return full, some, megabytes
 
 
 def filled(url: str, people: int, engagements: int) -> Mirror:
@@ -182,9 +245,6 @@ class Spent(NamedTuple):
 
     cpu: float
     wall: float
-
-    def __str__(self) -> str:
-        return f"cpu {self.cpu:.2f} s, wall {self.wall:.2f} s"
 
 
 def least(mirror: Mirror, rounds: int, work: Callable[[], object]) -> Spent:
@@ -246,8 +306,9 @@ def results(mirror: Mirror) -> list[tuple[Any, ...]]:
         return [tuple(row) for row in conn.execute(select(*columns).order_by(catalog.SCORE.c.person_id))]
 
 
-PARTS: Final[Mapping[str, Callable[[argparse.Namespace, Postgres, Path], None]]] = {
+PARTS: Final[Mapping[str, Callable[[argparse.Namespace, Postgres, Path, Sheets], None]]] = {
     "copy": measure_copy,
+    "upserts": measure_upserts,
     "score": measure_score,
     "workers": measure_workers,
     "layouts": measure_layouts,

