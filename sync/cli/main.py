@@ -14,14 +14,13 @@ from types import FrameType
 from typing import Annotated, Any, Final
 
 import typer
-from typer.core import TyperGroup
 from typer.exceptions import TyperException
 from typer.main import get_command
 
 from config.world import RealWorld, World
 from sync.cli.errors import ReaderGone, Stopped
 from sync.cli.given import Globals
-from sync.cli.options import with_globals
+from sync.cli.options import Group, with_globals
 from sync.cli.output import Output, safe_streams
 from sync.cli.session import Session
 
@@ -66,7 +65,7 @@ def _commands_of(module: str) -> typer.Typer:
     return found
 
 
-class Root(TyperGroup):
+class Root(Group):
     """The commands of the table above, each loaded when it is asked for."""
 
     def __init__(self, **given: Any) -> None:
@@ -93,6 +92,7 @@ app = typer.Typer(
     help="Pulls Salesforce and HubSpot, decides who is an MQL, and writes it back safely.",
     epilog="Results go to stdout, messages to stderr. Exit codes: docs/reference.md.",
     no_args_is_help=True,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     rich_markup_mode=None,
 )
 

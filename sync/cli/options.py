@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any, Final
 
 import typer
+from typer.core import TyperGroup
 
 from sync.cli.errors import ReaderGone
 from sync.cli.given import Globals
@@ -26,6 +27,8 @@ Verbose = Annotated[
     bool, typer.Option("--verbose", "-v", help="More messages, and where an error came from.")
 ]
 
+
+SENTENCE: Final = 200  # characters of a command's first sentence in the help of its group
 
 _GLOBAL: Final = (
     ("config_dir", ConfigDir, None),
@@ -45,8 +48,20 @@ def command(app: typer.Typer, name: str) -> Callable[[Callable[..., int | None]]
     return register
 
 
+class Group(TyperGroup):
+    """Commands whose help says the whole first sentence of each, however many lines it takes."""
+
+    def format_commands(self, ctx: typer.Context, formatter: Any) -> None:  # type: ignore[override]
+        """The list under `Commands:`."""
+        found = ((name, self.get_command(ctx, name)) for name in self.list_commands(ctx))
+        rows = [(name, command.get_short_help_str(SENTENCE)) for name, command in found if command]
+        with formatter.section("Commands"):
+            formatter.write_dl(rows)
+
+
 def group(app: typer.Typer) -> None:
-    """Let the name of a group of commands be followed by global options."""
+    """Let the name of a group of commands be followed by global options; its help tells whole sentences."""
+    app.info.cls = Group
 
     def callback(session: Session) -> None:  # noqa: ARG001 (taking the options is all)
         return None

@@ -102,6 +102,27 @@ def test_every_command_has_help_with_the_global_options(name: str) -> None:
     assert len(ran.out.splitlines()) > 6
 
 
+def test_help_says_whole_sentences_and_h_is_short_for_it() -> None:
+    for words in ((), ("person",), ("db",)):
+        ran = run(*words, "-h")
+        assert (ran.code, ran.err) == (0, "")
+        assert "..." not in ran.out
+        assert ran.out == run(*words, "--help").out
+
+
+def test_an_error_is_no_result_with_json_either(environ: dict[str, str], tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    for argv, code in (
+        (("status", "--config-dir", str(tmp_path / "empty")), 10),
+        (("person", "show", "nobody@acme.example"), 7),
+        (("sync",), 2),
+        (("people", "--stage", "mqll"), 2),
+    ):
+        ran = run(*argv, "--json", environ=environ)
+        assert (ran.code, ran.out) == (code, "")
+        assert ran.err
+
+
 def test_version() -> None:
     ran = run("--version")
     assert ran.code == 0
