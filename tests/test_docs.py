@@ -13,6 +13,7 @@ from config.schema import variables
 from config.sources import FILE_SUFFIX, OTHER_VARIABLES
 from sync.cli.exits import EXIT_CODES
 from sync.cli.main import COMMANDS
+from sync.doctor.rights import SCOPES
 from sync.reports import EXIT_PRECEDENCE
 from tests import reference
 
@@ -111,6 +112,25 @@ def test_links_between_the_pages_lead_somewhere() -> None:
     for page in PAGES:
         for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8")):
             assert (page.parent / target).exists(), f"{page.name}: {target}"
+
+
+def test_the_scopes_that_doctor_names_are_those_of_the_page() -> None:
+    page = TEXTS["docs/how-to/connect-hubspot.md"]
+    for scope in SCOPES.values():
+        assert f"`{scope.partition(',')[0]}`" in page
+
+
+def slug(heading: str) -> str:
+    """The anchor that GitHub gives a heading."""
+    return re.sub(r"[^\w\- ]", "", heading.lower()).strip().replace(" ", "-")
+
+
+def test_links_to_a_heading_find_it() -> None:
+    for page in PAGES:
+        for target, anchor in re.findall(r"\]\(([^)#:]*)#([^)]+)\)", page.read_text(encoding="utf-8")):
+            other = page.parent / target if target else page
+            headings = re.findall(r"^#+ (.+)$", other.read_text(encoding="utf-8"), re.MULTILINE)
+            assert anchor in {slug(one) for one in headings}, f"{page.name}: {target}#{anchor}"
 
 
 def answer_keys(command: str) -> Any:

@@ -12,6 +12,7 @@ from connectors.errors import AuthFailed, ConnectorError, NotOffered, QuotaSpent
 from connectors.records import Crm, Cursor, Feed, Identity, Limits, Owner
 from sync.context import Context, RunClock
 from sync.doctor.findings import CrmCheck, Finding, Level, Patient
+from sync.doctor.rights import right_for
 from sync.mirror.routing import KnownOwner
 from sync.stages.detection import degraded
 from sync.stages.preflight import preflight
@@ -164,10 +165,11 @@ def _unread(feed: Feed, error: ConnectorError) -> Finding:
     message = f"{feed.name} cannot be read: {error.message}"
     if not (feed.optional and isinstance(error, NotOffered | RightMissing)):
         problem = judge(error, feed.crm, feed.name).problem
-        return Finding("feeds", Level.ERROR, message, problem.remedy, feed.crm, problem.exit_code)
+        remedy = right_for(feed) if isinstance(error, RightMissing) else problem.remedy
+        return Finding("feeds", Level.ERROR, message, remedy, feed.crm, problem.exit_code)
     if isinstance(error, NotOffered):
         return Finding("feeds", Level.NOTE, message, crm=feed.crm)
-    remedy = "give our user or app the right to read it, if the model uses that engagement"
+    remedy = f"{right_for(feed)}, if the model uses that engagement"
     return Finding("feeds", Level.WARNING, message, remedy, feed.crm)
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from connectors.base import Connector
-from connectors.errors import ConnectorError
+from connectors.errors import ConnectorError, Retriable
 from connectors.records import Crm
 from sync.doctor.crms import OF_CRM, both
 from sync.doctor.findings import Finding, Level, Patient
@@ -50,7 +50,11 @@ def _examine_crm(patient: Patient, connector: Connector) -> Iterator[Finding]:
 
 def _trouble(check: str, error: ConnectorError, crm: str) -> Finding:
     problem = judge(error, crm, check.replace("_", " ")).problem
-    remedy = _SIGN_IN_REMEDY[crm] if check == "sign_in" and problem.exit_code == 4 else problem.remedy
+    remedy = problem.remedy
+    if check == "sign_in" and problem.exit_code == 4:
+        remedy = _SIGN_IN_REMEDY[crm]
+    elif check == "sign_in" and isinstance(error, Retriable):
+        remedy = "check the address in the configuration and the way there: proxy, firewall, certificates"
     return Finding(check, Level.ERROR, f"{problem.message} ({problem.code})", remedy, crm, problem.exit_code)
 
 

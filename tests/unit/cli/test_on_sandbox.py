@@ -489,6 +489,7 @@ def test_doctor_when_a_crm_cannot_be_reached(site: Site) -> None:
     site.environ["MQLSYNC_HUBSPOT__BASE_URL"] = "http://127.0.0.1:9"
     (error,) = red(site, 5)
     assert error["crm"] == "hubspot"
+    assert "proxy, firewall" in error["remedy"]
 
 
 def test_doctor_asks_for_every_feed(site: Site) -> None:
@@ -510,7 +511,8 @@ def test_doctor_may_not_read_contacts(site: Site) -> None:
         "status", crm="hubspot", path="/objects/contacts", count=None, status=403, body=body
     )
     errors = red(site, 4)
-    assert any(one["message"].startswith("hubspot.contacts cannot be read") for one in errors)
+    (contacts,) = (one for one in errors if one["message"].startswith("hubspot.contacts cannot be read"))
+    assert "give the key or app the scope crm.objects.contacts.read" in contacts["remedy"]
 
 
 def test_doctor_where_owners_and_limits_are_not_offered(site: Site) -> None:
