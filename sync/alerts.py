@@ -16,6 +16,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from config.world import World, epoch, iso_z
+from sync.core.harmless import clean
 from sync.messengers import Deliver, Undelivered
 from sync.mirror.engine import DatabaseUnusable, Mirror
 from sync.mirror.runs import meta_like, set_meta
@@ -147,7 +148,8 @@ def _seen(key: str, alert: Alert | None, wrong: Mapping[str, str], now: int) -> 
 
 def _message(event: str, key: str, alert: Alert, at: int) -> dict[str, Any]:
     """`text` is what Slack and its like show."""
-    what = alert["text"] if event == "open" else f"over: {alert['text']}"
+    text = clean(alert["text"])
+    what = text if event == "open" else f"over: {text}"
     return {
         "schema_version": 1,
         "event": event,

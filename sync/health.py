@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Final, NamedTuple, Protocol
 
+from sync.core.harmless import clean
 from sync.metrics import CONTENT_TYPE
 from sync.vitals import Vitals
 
@@ -65,7 +66,7 @@ class Pages:
 
 
 def _said(text: str, well: bool) -> Page:
-    return Page(200 if well else 503, PLAIN, f"{text}\n".encode())
+    return Page(200 if well else 503, PLAIN, f"{clean(text)}\n".encode())
 
 
 @contextmanager

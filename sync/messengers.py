@@ -17,6 +17,7 @@ from http.client import HTTPException
 from typing import Any, Final
 
 from config.running import AlertsSettings, MailSettings
+from sync.core.harmless import clean
 
 PATIENCE: Final = 10.0  # seconds for the other side to answer
 Deliver = Callable[[Mapping[str, Any]], None]
@@ -69,7 +70,7 @@ def post_json(url: str, message: Mapping[str, Any], who: str = "the webhook") ->
 
 def tell_slack(url: str, message: Mapping[str, Any]) -> None:
     """Post to an incoming webhook of Slack, which takes `text` and has three characters of its own."""
-    text = str(message["text"])
+    text = clean(str(message["text"]))
     for character, escaped in (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;")):
         text = text.replace(character, escaped)
     sign = ":red_circle:" if message["event"] == "open" else ":white_check_mark:"
@@ -81,7 +82,7 @@ def send_mail(
 ) -> None:
     """Send one mail. `context`: whom to believe; the system's authorities unless given."""
     mail = EmailMessage()
-    mail["Subject"] = str(message["text"]).splitlines()[0]
+    mail["Subject"] = clean(str(message["text"]))  # a line break would begin another header
     mail["From"], mail["To"] = settings.sender, ", ".join(settings.to)
     mail["Auto-Submitted"] = "auto-generated"  # RFC 3834: nobody's absence is answered
     since = f"since {message['opened_at']}, told at {message['at']}; alert {message['alert']}"

@@ -6,6 +6,7 @@ Base units, `_total` on counters, and labels only of what is few and nobody's: C
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from typing import Final
@@ -22,6 +23,8 @@ from sync.vitals import Vitals
 log = logging.getLogger(__name__)
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
+NO_LABEL: Final = re.compile(r"[^A-Za-z0-9_.:-]+")
+LONGEST_LABEL: Final = 80
 STATES: Final = ("ok", "degraded", "paused", "blocked", "failed")
 FATES: Final = ("stored", "unchanged", "parked", "gone")
 ENDS: Final = ("verified", "waiting", "conflict", "parked", "superseded")
@@ -68,11 +71,16 @@ class Metrics:
         self._entered.inc(report.score.mql_entered)
         self._left.inc(report.score.mql_left)
         for problem in report.problems:
-            self._problems.labels(problem.crm, problem.code).inc()
+            self._problems.labels(problem.crm, label(problem.code)).inc()
 
     def text(self) -> bytes:
         """Everything, as Prometheus reads it (`CONTENT_TYPE`)."""
         return generate_latest(self._registry)
+
+
+def label(code: str) -> str:
+    """A code as a label. Codes come from CRMs, too, and may be anything of any length."""
+    return NO_LABEL.sub("_", code)[:LONGEST_LABEL]
 
 
 class WorkerMetrics:

@@ -13,12 +13,14 @@ LONG: Final = 8  # characters
 HIDDEN: Final = "[secret]"
 PERSON: Final = "[person]"
 
+# Each shape is tried once at the beginning of a run of its characters, and not at each of them: what a CRM
+# says may be very long, and must not keep the daemon busy for minutes.
 _SECRET_SHAPES: Final = (
     re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)", re.DOTALL),
     re.compile(r"\b(?:Bearer|Basic|OAuth)\s+[A-Za-z0-9._~+/!=-]{8,}", re.IGNORECASE),
     re.compile(r"\b00D[A-Za-z0-9]{12,15}![A-Za-z0-9._]{8,}"),  # a Salesforce session
     re.compile(r"\bpat-[a-z]{2,4}\d-[0-9a-fA-F-]{8,}"),  # a HubSpot private-app token
-    re.compile(r"\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}(?:\.[A-Za-z0-9_-]*)?"),  # a JWT
+    re.compile(r"(?<![A-Za-z0-9_-])eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}(?:\.[A-Za-z0-9_-]*)?"),  # a JWT
     re.compile(
         r"(?<=[:/&?;,{\s\"'])(?:access_token|refresh_token|client_secret|password|security_token|assertion"
         r"|sessionId|sid)[\"']?\s*[=:>]\s*[\"']?[^\s\"'&<>,;}]{4,}",
@@ -27,8 +29,8 @@ _SECRET_SHAPES: Final = (
     re.compile(r"(?<=://)[^/\s@:]+:[^/\s@]+(?=@)"),  # user and password in a URL
 )
 _PERSON_SHAPES: Final = (
-    re.compile(r"[\w.+%'-]+(?:@|%40)[\w-]+(?:\.[\w-]+)+"),
-    re.compile(r"(?<![\w.])(?:\+|00)\d[\d ()/.-]{6,}\d(?!\w)"),  # a telephone number
+    re.compile(r"(?<![\w.+%'-])[\w.+%'-]+(?:@|%40)[\w-]+(?:\.[\w-]+)+"),
+    re.compile(r"(?<![\w.])(?:\+|00)\d[\d ()/.-]{6,30}\d(?!\w)"),  # a telephone number
 )
 
 

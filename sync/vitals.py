@@ -12,6 +12,7 @@ from contextlib import suppress
 from typing import Final
 
 from config.world import World
+from sync.core.harmless import clean
 
 STUCK_AFTER: Final = 900.0  # seconds without progress until the health page says so
 MICROSECOND: Final = 1e-6
@@ -64,7 +65,7 @@ class Vitals:
 
     def status(self, text: str) -> None:
         """One line on what it is at, for `systemctl status`."""
-        self._notifier.send(f"STATUS={text}")
+        self._notifier.send(f"STATUS={clean(text)}")  # a line break would begin another assignment
 
     def stopping(self) -> None:
         """No more work is taken."""

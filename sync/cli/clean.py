@@ -6,21 +6,10 @@ import json
 import re
 from typing import Any, Final
 
-_CONTROLS: Final = (
-    "\x00-\x1f\x7f-\x9f"  # C0, DEL, C1: cursor movement, colours, bells, window titles
-    "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"  # writing direction: text that reads other than it is
-    "\u2028\u2029"  # line ends that no one expects
-    "\ufeff\ufff9-\ufffb"
-    "\ud800-\udfff"  # halves of characters, which no output can encode
-)
-_SPACING = re.compile(r"[\t\r\n\x0b\x0c\x85\u2028\u2029]+")
-_HARMFUL = re.compile(f"[{_CONTROLS}]")
+from sync.core.harmless import CONTROLS, HARMFUL
+from sync.core.harmless import clean as clean
+
 _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠", "|", "%")
-
-
-def clean(text: str) -> str:
-    """The text on one line without control characters; what is printable stays as it is."""
-    return _HARMFUL.sub("", _SPACING.sub(" ", text))
 
 
 def cell(value: object) -> str:
@@ -45,12 +34,12 @@ def csv_cell(value: object) -> str:
 def to_json(value: Any, *, indent: int | None = 2) -> str:
     """JSON in which no character can harm a terminal; nothing is lost, what is harmful is escaped."""
     text = json.dumps(value, ensure_ascii=False, indent=indent, allow_nan=False)
-    return re.sub(f"[{_CONTROLS}]", _escape, text) if indent is None else _escape_lines(text)
+    return re.sub(f"[{CONTROLS}]", _escape, text) if indent is None else _escape_lines(text)
 
 
 def _escape_lines(text: str) -> str:
     """Escape each line by itself: the line breaks between them are ours (json escapes those in text)."""
-    return "\n".join(_HARMFUL.sub(_escape, line) for line in text.split("\n"))
+    return "\n".join(HARMFUL.sub(_escape, line) for line in text.split("\n"))
 
 
 def _escape(found: re.Match[str]) -> str:

@@ -5,10 +5,13 @@ from __future__ import annotations
 import csv
 import io
 import json
+import sys
 from collections.abc import Iterator
 
 import pytest
 
+from sync.cli.main import main
+from tests.terminal import Terminal
 from tests.unit.cli.test_clean import HOSTILE, harmless
 from tests.unit.cli.test_on_sandbox import Site, made
 
@@ -186,3 +189,21 @@ def test_single_people_and_logs_are_harmless(synced: Site) -> None:
         ran = synced.run("person", "show", name) if not name.startswith("-") else synced.run("status")
         assert ran.code in (0, 2, 7)
         assert harmless((ran.out + ran.err).replace("\n", ""))
+
+
+@ONCE
+@pytest.mark.parametrize(
+    "argv", [("people",), ("person", "show", "contact7@x.example"), ("person", "timeline", "lead9@x.example")]
+)
+def test_a_terminal_gets_text_and_our_own_colours_alone(
+    synced: Site, monkeypatch: pytest.MonkeyPatch, argv: tuple[str, ...]
+) -> None:
+    out, err = Terminal(), Terminal()
+    monkeypatch.setattr(sys, "stdout", out)
+    monkeypatch.setattr(sys, "stderr", err)
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.setenv("COLUMNS", "120")
+    code = main(["--config-dir", str(synced.folder), *argv], world=synced.world, environ=synced.environ)
+    assert code == 0
+    assert (out.refused, err.refused) == ([], [])
+    assert len(out.lines) > (len(NAMES) if argv == ("people",) else 0)

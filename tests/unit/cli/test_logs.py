@@ -7,6 +7,7 @@ import io
 import json
 import logging
 import sqlite3
+import time
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -163,6 +164,32 @@ def test_a_known_secret_goes_in_every_coding(secret: str) -> None:
     for form in (secret, quote_plus(secret), json.dumps(secret)[1:-1], repr(secret)[1:-1], coded):
         assert redactor.secrets(f"<{form}>") in ("<[secret]>", f"<{redactor.secrets(form)}>")
         assert form not in redactor.secrets(f"\x00{form}\x00") or form in "[secret]"
+
+
+LONG = [
+    "x" * 300_000,
+    "a@" * 150_000,
+    "a%40" * 75_000,
+    "ab.cd@" * 50_000,
+    "00 " * 100_000,
+    "+1-" * 100_000,
+    "eyJ-" * 75_000,
+    "eyJaaaaaaaa." * 25_000,
+    "Bearer " * 40_000,
+    "-----BEGIN PRIVATE KEY-----" * 10_000,
+    "://a:" * 60_000,
+    " password" * 30_000,
+    " sid= " * 50_000,
+    "'" * 300_000,
+]
+
+
+@pytest.mark.parametrize("text", LONG, ids=[text[:12] for text in LONG])
+def test_no_text_keeps_the_redactor_busy(text: str) -> None:
+    """Time that grows with the square of the length would be minutes."""
+    begun = time.process_time()
+    Redactor([SECRET]).all(text)
+    assert time.process_time() - begun < 2.0
 
 
 # --- canaries through everything that can fail --------------------------------------------------------
