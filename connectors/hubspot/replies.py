@@ -151,7 +151,7 @@ def failure(reply: Reply, what: str, now: datetime, zone_offset: timedelta | Non
         return NotOffered(message, what=what, crm=CRM, code=code or str(status), status=status)
     if status == 409:
         return Conflict(message, crm=CRM, code=code or "409", status=status)
-    if status == 400:
+    if status in (400, 413, 415, 422):
         return RecordRejected(message, crm=CRM, code=code or "400", status=status)
     if status in (408, 423, 425, 477) or status >= 500:
         delay = retry_after(reply, now)

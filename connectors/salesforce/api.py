@@ -147,10 +147,10 @@ class Api:
         """The resources of our API version. Raises NotOffered when the org has other versions only."""
         try:
             return self.get(self.version_path)
-        except NotOffered as error:
+        except (NotOffered, RecordRejected) as error:
             try:
                 versions = self.get("/services/data")
-            except NotOffered:
+            except (NotOffered, RecordRejected):
                 return {}  # a server that tells nothing of its versions; what is asked of it next will show
             offered = [str(entry.get("version")) for entry in versions if isinstance(entry, dict)]
             if self._settings.api_version in offered:

@@ -36,6 +36,9 @@ CRM: Final = "salesforce"
 SESSION_CODES: Final = frozenset({"INVALID_SESSION_ID", "INVALID_AUTH_HEADER"})
 """401 with one of these: the token is dead, a new one helps."""
 
+WORDLESS: Final = (400, 402, 406, 409, 411, 413, 415, 422)
+"""Statuses that say no to this request alone, also where no word of Salesforce's goes with them."""
+
 LONG_CALL: Final = 20.0
 """Seconds. Too many calls that take this long at once: it is no use to ask again much sooner."""
 
@@ -174,8 +177,10 @@ def _refusal(reply: Reply, first: ErrorDetail, message: str) -> ConnectorError:
         return NotOffered(message, what="", status=reply.status, **known)
     if reply.status == 403 or first.code in _RIGHTS:
         return RightMissing(message, status=reply.status, **known)
-    if reply.status in (400, 300, 409, 422) and first.code:
+    if first.code and reply.status in (400, 300, 409, 422):
         return RecordRejected(message, status=reply.status, **known)
+    if reply.status in WORDLESS:
+        return RecordRejected(message, status=reply.status, crm=CRM, code=f"HTTP_{reply.status}")
     return Fatal(message, status=reply.status, **known)
 
 

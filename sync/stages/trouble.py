@@ -8,7 +8,9 @@ from typing import Final
 from connectors.errors import (
     AuthFailed,
     BrokenReply,
+    Conflict,
     ConnectorError,
+    Fatal,
     NotOffered,
     QuotaSpent,
     RecordRejected,
@@ -85,7 +87,8 @@ FAMILIES: Final[tuple[tuple[type[Exception], _Family], ...]] = (
 
 def judge(error: ConnectorError | PagesInCircles, crm: str, where: str) -> Trouble:
     """The trouble that an error is; `where` is the feed or the act that met it."""
-    family = next(family for kind, family in FAMILIES if isinstance(error, kind))
+    kind = RecordRejected if _is_a_no(error) else type(error)
+    family = next(family for known, family in FAMILIES if issubclass(kind, known))
     code = error.code if isinstance(error, ConnectorError) and error.code else family.code
     message = error.message if isinstance(error, ConnectorError) else str(error)
     if isinstance(error, QuotaSpent) and error.until is not None:
@@ -93,6 +96,12 @@ def judge(error: ConnectorError | PagesInCircles, crm: str, where: str) -> Troub
     problem = RunProblem(prefixed(crm, code), crm, f"{where}: {message}", family.remedy, family.exit_code)
     answered = isinstance(error, Retriable) and error.status is not None and error.status >= 500
     return Trouble(problem, family.stops_crm, answered)
+
+
+def _is_a_no(error: ConnectorError | PagesInCircles) -> bool:
+    """A definite answer to this one request that no other family explains."""
+    status = error.status if isinstance(error, (Conflict, Fatal)) else None
+    return status is not None and 400 <= status < 500
 
 
 def prefixed(crm: str, code: str) -> str:

@@ -14,6 +14,7 @@ from config.settings import Settings
 from connectors.errors import (
     AuthFailed,
     BrokenReply,
+    Conflict,
     ConnectorError,
     Fatal,
     NotOffered,
@@ -122,6 +123,8 @@ def test_poison_is_parked_and_the_rest_go_on(here: Small) -> None:
         (NotOffered("no such field", what="x"), "HS-NOT_OFFERED", 2, True),
         (RecordRejected("400"), "HS-REFUSED", 3, True),
         (Fatal("what"), "HS-UNEXPECTED", 1, False),
+        (Fatal("402", status=402), "HS-REFUSED", 3, True),
+        (Conflict("409", status=409), "HS-REFUSED", 3, True),
     ],
 )
 def test_each_error_family_is_a_problem_with_its_exit_code(

@@ -73,7 +73,11 @@ CASES: list[tuple[int, Any, type[ConnectorError]]] = [
     (301, b"", Fatal),
     (302, error("INVALID_FIELD", "x"), Fatal),
     (300, [{"url": "/services/data"}], Fatal),
-    (400, b"not json", Fatal),
+    (400, b"not json", RecordRejected),
+    (402, b"", RecordRejected),
+    (409, b"<html>", RecordRejected),
+    (413, b"", RecordRejected),
+    (415, b"", RecordRejected),
     (418, {"a": 1}, Fatal),
 ]
 
