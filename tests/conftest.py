@@ -1,6 +1,8 @@
-"""Shared fixtures."""
+"""Shared fixtures, and the patience that a busy machine needs."""
 
 import signal
+
+from hypothesis import HealthCheck, settings
 
 from tests.databases import (
     database,
@@ -26,3 +28,6 @@ __all__ = [
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # started as `pytest … &` by a script
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("patient")

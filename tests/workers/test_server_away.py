@@ -118,7 +118,6 @@ def daemon_there(server: OwnServer, daemons: Daemons) -> Daemons:
     url = server.new_database().replace("postgresql", "postgresql+psycopg", 1)
     daemons.site.environ |= {
         "MQLSYNC_DATABASE_URL": url,
-        "MQLSYNC_DAEMON__LEASE": "5s",
         "MQLSYNC_DAEMON__LEASE_WAIT": "20s",
     }
     return daemons
