@@ -23,6 +23,7 @@ _FIRST_MS: Final = -62_135_596_800_000  # the year 1, the first that a datetime 
 _LAST_MS: Final = 253_402_300_800_000  # the year 10000, the first that it does not
 _DIGITS: Final = 25  # more of them make no time, and int() refuses thousands
 _FLAGS: Final = {"true": True, "1": True, "false": False, "0": False}
+LARGEST_REPLY: Final = 256 * 1024**2  # bytes, unpacked; the largest page of a CRM is a tenth of it
 _MAX_INT: Final = 2**63 - 1  # what a database column holds
 
 
@@ -142,13 +143,19 @@ def from_json(body: bytes, shape: type[T]) -> T:
         raise  # JSON of another shape; msgspec's errors are ValueErrors
     except msgspec.DecodeError:
         return _from_odd_json(body, shape)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
 
 
 def _from_odd_json(body: bytes, shape: type[T]) -> T:
     """For JSON that escapes half a surrogate pair, which msgspec rightly calls broken and CRMs send."""
     if b"\\ud" not in body.lower():
         raise ValueError("not JSON")
-    return msgspec.json.decode(msgspec.json.encode(_mended(json.loads(body))), type=shape)
+    try:
+        value = json.loads(body)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+    return msgspec.json.decode(msgspec.json.encode(_mended(value)), type=shape)
 
 
 def _mended(value: Any) -> Any:

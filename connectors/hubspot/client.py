@@ -26,6 +26,7 @@ from config.errors import ConfigError, Problem
 from config.urls import is_loopback
 from config.world import World
 from connectors.errors import BrokenReply, ConnectorError, Fatal, Retriable
+from connectors.fields import LARGEST_REPLY
 from connectors.hubspot.replies import CRM, Reply
 from connectors.retry import NOT_SENT
 from connectors.tls import authorities
@@ -186,9 +187,12 @@ class Transport:
             **options,
         )
         with response:
-            pieces = []
+            pieces, size = [], 0
             while piece := response.raw.read1(CHUNK, decode_content=True):
                 pieces.append(piece)
+                size += len(piece)
+                if size > LARGEST_REPLY:
+                    raise requests.exceptions.ContentDecodingError  # it unpacks to more than there can be
                 if self._world.monotonic() > deadline:
                     raise requests.exceptions.ReadTimeout
             headers = {name.lower(): value for name, value in response.headers.items()}

@@ -41,6 +41,7 @@ from connectors.errors import (
     Retriable,
     RightMissing,
 )
+from connectors.fields import LARGEST_REPLY
 from connectors.retry import NOT_SENT
 from connectors.salesforce.auth import (
     Flow,
@@ -231,8 +232,12 @@ class Transport:
         deadline = self._world.monotonic() + self._timeouts.total
         chunks: list[bytes] = []
         keep = chunks.append if into is None else into.write
+        size = 0
         while chunk := response.raw.read1(_CHUNK, decode_content=True):
             keep(chunk)
+            size += len(chunk)
+            if into is None and size > LARGEST_REPLY:
+                raise BrokenReply("the reply is larger than any can be", crm=CRM, code="TOO_LARGE")
             if self._world.monotonic() > deadline:
                 raise Retriable("the reply takes too long", crm=CRM, code="TIMEOUT")
         return b"".join(chunks)
