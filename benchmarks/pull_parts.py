@@ -72,17 +72,20 @@ class Stamp:
 
 
 def serve(records: Mapping[str, int], latency: float) -> None:
-    """The sandbox with people a day old, so many of each CRM, until stdin closes."""
+    """The sandbox with people, so many of each CRM, until stdin closes.
+
+    One was made each second until a day ago: no two share their times, as if by a slow import.
+    """
     with Sandbox(latency=latency) as sandbox:
-        born = time.time() - 86_400
-        halves = {
-            "hubspot": lambda n: sandbox.hubspot.create("contacts", hubspot_contact(n), at=born),
-            "salesforce": lambda n: sandbox.salesforce.create("Contact", salesforce_contact(n), at=born),
+        made = {
+            "hubspot": lambda n, at: sandbox.hubspot.create("contacts", hubspot_contact(n), at=at),
+            "salesforce": lambda n, at: sandbox.salesforce.create("Contact", salesforce_contact(n), at=at),
         }
         with sandbox.store.lock:
             for crm, count in records.items():
+                first = time.time() - 86_400 - count
                 for n in range(count):
-                    halves[crm](n)
+                    made[crm](n, first + n)
         told = {
             "hubspot": {"url": sandbox.hubspot_url, **sandbox.credentials["hubspot"]},
             "salesforce": {"url": sandbox.salesforce_url, **sandbox.credentials["salesforce"]},
