@@ -66,7 +66,7 @@ def main() -> None:
     parser.add_argument("--people", type=int, default=200_000, help="of `score`, with ten engagements each")
     parser.add_argument("--layout-people", type=int, default=20_000, help="of `layouts`, the same")
     parser.add_argument("--rows", type=int, default=1_000_000, help="of `copy`")
-    parser.add_argument("--records", type=int, default=20_000, help="of `upserts`")
+    parser.add_argument("--records", type=int, default=10_000, help="of `upserts`")
     parser.add_argument("--rounds", type=int, default=2, help="the best of so many counts")
     parser.add_argument("--accounts", type=int, default=12, help="of `workers`")
     parser.add_argument("--latency", type=float, default=0.2, help="of `workers`, seconds before each answer")

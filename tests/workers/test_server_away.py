@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import json
 import signal
+import socket
 import threading
 import time
+import urllib.error
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -95,21 +98,37 @@ def test_workers_whose_sessions_are_cut_again_and_again(server: OwnServer, accou
     check_and_drain(accounts)
 
 
-def test_a_worker_is_told_to_stop_while_the_server_is_away(server: OwnServer, accounts: Fleet) -> None:
-    worker = accounts.start()
-    accounts.until(lambda: at_work(accounts), "a turn")
-    server.stop()
+def test_a_worker_is_told_to_stop_while_the_server_is_away(server: OwnServer, tmp_path: Path) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        listen = f"127.0.0.1:{free.getsockname()[1]}"
+    with fleet(tmp_path, server.new_database(), ["acme"], listen=listen) as accounts:
+        worker = accounts.start()
+        accounts.until(lambda: at_work(accounts), "a turn")
+        assert page(listen, "readyz") == (200, "ok\n")
+        server.stop()
+        try:
+            accounts.until(lambda: said(accounts, "the queue cannot be used") == 1, "it says so")
+            assert page(listen, "readyz") == (503, "does not reach the queue\n")
+            assert page(listen, "healthz") == (200, "ok\n"), "nothing that a restart would mend"
+            assert accounts.drain(worker) < DRAINED_WITHIN
+            late = accounts.start()
+            late.join(PATIENCE)
+            assert late.exitcode == 5, accounts.log(2).read_text()
+            accounts.workers.remove(late)
+        finally:
+            server.start()
+        assert "The database server does not answer" in accounts.log(2).read_text()
+        assert "Traceback" not in accounts.logs()
+
+
+def page(listen: str, name: str) -> tuple[int, str]:
     try:
-        accounts.until(lambda: said(accounts, "the queue cannot be used") == 1, "it says so")
-        assert accounts.drain(worker) < DRAINED_WITHIN
-        late = accounts.start()
-        late.join(PATIENCE)
-        assert late.exitcode == 5, accounts.log(2).read_text()
-        accounts.workers.remove(late)
-    finally:
-        server.start()
-    assert "The database server does not answer" in accounts.log(2).read_text()
-    assert "Traceback" not in accounts.logs()
+        with urllib.request.urlopen(f"http://{listen}/{name}") as answer:
+            return answer.status, answer.read().decode()
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, error.read().decode()
 
 
 @pytest.fixture
