@@ -26,7 +26,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import make_url, select, text
+from sqlalchemy import Integer, cast, make_url, select
 
 from benchmarks.bench_score import MODEL_FILE
 from benchmarks.layouts import LAYOUTS
@@ -294,8 +294,7 @@ def scored(mirror: Mirror, one_in: int = 1) -> None:
     context = Context(Settings(), world, mirror, {}, [model], RunClock("bench", now, now, now))
     if one_in > 1:
         with mirror.write() as conn:
-            touched = "UPDATE person SET touched = TRUE WHERE CAST(founding_id AS INTEGER) % :n = 0"
-            conn.execute(text(touched), {"n": one_in})
+            catalog.touch(conn, cast(catalog.PERSON.c.founding_id, Integer) % one_in == 0)
     score(context, full=one_in == 1)
 
 

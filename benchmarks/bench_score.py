@@ -22,7 +22,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import select, text
+from sqlalchemy import Integer, cast, select, text
 
 from benchmarks.population import fill, person_id
 from config.settings import Settings
@@ -131,9 +131,7 @@ class Bench:
         for number in range(rounds):
             self.world.advance(60)
             with self.mirror.write() as conn:
-                conn.exec_driver_sql(
-                    "UPDATE person SET touched = 1 WHERE CAST(founding_id AS INTEGER) % 100 = ?", (number,)
-                )
+                catalog.touch(conn, cast(catalog.PERSON.c.founding_id, Integer) % 100 == number)
             people = timer.run(lambda: self.score(full=False)).recomputed
         return timer, people
 

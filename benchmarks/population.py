@@ -78,7 +78,7 @@ def _people(count: int, draw: random.Random) -> Iterator[dict[str, Any]]:
             "crm_stage": stage,
             "crm_mql": False,
             "stage": stage,
-            "touched": True,
+            "score_round": 1,
         }
 
 

@@ -130,8 +130,7 @@ Action = Enter | Leave | NoteReturned | Wait | Stay
 def decide(person: Candidate, rules: SpellRules, now: int) -> Action:
     """What to do about a person's spell at a moment."""
     if person.open_spell is not None:
-        why = _why_leave(person, person.open_spell, rules, now)
-        return Leave(why) if why else Stay()
+        return _of_open(person, person.open_spell, rules, now)
     # an administrator has decided
     if person.override == NOT_MQL:
         return Stay()
@@ -166,19 +165,21 @@ def _entered_by(person: Candidate) -> str | None:
     return f"fast_track:{person.fast_track}" if person.fast_track else None
 
 
-def _why_leave(person: Candidate, spell: OpenSpell, rules: SpellRules, now: int) -> str | None:
+def _of_open(person: Candidate, spell: OpenSpell, rules: SpellRules, now: int) -> Action:
+    """Whether an open spell ends."""
     if person.override == NOT_MQL:
-        return "override"
+        return Leave("override")
     if person.crm_stage in ENDS_SPELL and person.crm_stage != spell.stage_before:
-        return person.crm_stage
+        return Leave(person.crm_stage)
     if person.override == MQL:
-        return None
+        return Stay()
     if rules.leave_after is None or person.crm_stage in WORKED:
-        return None
-    decayed = now - spell.entered_at >= rules.leave_after and below_all_along(
-        person.readings, rules.leave_after, now
-    )
-    return "decayed" if decayed else None
+        return Stay()
+    if not below_all_along(person.readings, rules.leave_after, now):
+        return Stay()
+    # it has to have lasted as long, which may come to pass between two readings
+    lasted = spell.entered_at + rules.leave_after
+    return Leave("decayed") if now >= lasted else Wait(lasted)
 
 
 def below_all_along(readings: tuple[Reading, ...], after: int, now: int) -> bool:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from sqlalchemy import ColumnElement, Select, Subquery, Table, and_, case, select
+from sqlalchemy import ColumnElement, Select, Subquery, Table, and_, case, select, update
 
 from sync.core.stage import EARLY
+from sync.mirror.engine import Connection
+from sync.mirror.runs import scoring_round
 from sync.mirror.tables import EngagementRow, Person, PersonOverride, Score, ScoreHit, Spell, SpellReading
 
 PERSON: Table = Person.metadata.tables["person"]
@@ -14,6 +16,11 @@ HIT: Table = ScoreHit.metadata.tables["score_hit"]
 SPELL: Table = Spell.metadata.tables["spell"]
 READING: Table = SpellReading.metadata.tables["spell_reading"]
 OVERRIDE: Table = PersonOverride.metadata.tables["person_override"]
+
+
+def touch(conn: Connection, whom: ColumnElement[bool]) -> None:
+    """Something happened to these people: the next round of scoring looks at them."""
+    conn.execute(update(PERSON).where(whom).values(score_round=scoring_round(conn)))
 
 
 def in_spell() -> ColumnElement[bool]:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from sync.mirror.engine import Connection
 from sync.mirror.matching import run
+from sync.mirror.runs import PEOPLE_WENT, scoring_round, set_meta
 
 SKIP = "ON CONFLICT DO NOTHING"
 
@@ -29,11 +30,13 @@ def _absorb(conn: Connection) -> None:
     for table in ("person_alias", "person_former", "engagement", "intent", "turn"):
         target = now_part_of.format(table)
         run(conn, f"UPDATE {table} SET person_id = {target} WHERE person_id {in_absorbed}")
-    run(
+    absorbed = run(
         conn,
         "INSERT INTO person_alias (alias, person_id) SELECT alias, person_id FROM w_absorbed WHERE 1 = 1 "
         "ON CONFLICT (alias) DO UPDATE SET person_id = excluded.person_id",
     )
+    if absorbed:
+        set_meta(conn, PEOPLE_WENT, "yes")
     run(conn, "DELETE FROM person_alias WHERE alias IN (SELECT person_id FROM w_group)")
 
 
@@ -112,12 +115,13 @@ def _write_people(conn: Connection) -> None:
         conn,
         "INSERT INTO person (person_id, founding_crm, founding_object, founding_id, ambiguous, "
         "ambiguous_why, emails, student_domain, free_mail, disposable, fields, crm_stage, crm_mql, stage, "
-        "touched) SELECT g.person_id, r.crm, r.object, r.id, g.ambiguous, g.why, '[]', :no, :no, :no, '{}', "
-        "'lead', :no, 'lead', :yes FROM w_group g [[then]] w_record r ON r.n = g.label WHERE 1 = 1 "
+        "score_round) SELECT g.person_id, r.crm, r.object, r.id, g.ambiguous, g.why, '[]', :no, :no, :no, "
+        "'{}', 'lead', :no, 'lead', :scoring FROM w_group g [[then]] w_record r ON r.n = g.label WHERE 1 = 1 "
         "ON CONFLICT (person_id) DO UPDATE SET ambiguous = excluded.ambiguous, "
-        "ambiguous_why = excluded.ambiguous_why, touched = :yes WHERE person.ambiguous <> excluded.ambiguous "
+        "ambiguous_why = excluded.ambiguous_why, score_round = :scoring "
+        "WHERE person.ambiguous <> excluded.ambiguous "
         "OR COALESCE(person.ambiguous_why, '') <> COALESCE(excluded.ambiguous_why, '')",
-        yes=True,
+        scoring=scoring_round(conn),
         no=False,
     )
 
@@ -158,5 +162,7 @@ def _remove_vanished(conn: Connection) -> None:
     )
     vanished = "WHERE person_id IN (SELECT person_id FROM w_met)"
     run(conn, f"UPDATE engagement SET person_id = NULL {vanished}")
-    for table in ("score", "score_hit", "person"):
+    for table in ("score", "score_hit"):
         run(conn, f"DELETE FROM {table} {vanished}")
+    if run(conn, f"DELETE FROM person {vanished}"):
+        set_meta(conn, PEOPLE_WENT, "yes")

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Select, and_, insert, select, update
 
 from config.world import iso_z
-from sync.mirror.catalog import OVERRIDE, PERSON
+from sync.mirror.catalog import OVERRIDE, PERSON, touch
 from sync.mirror.engine import Connection
 from sync.mirror.tables import PersonAlias
 
@@ -47,7 +47,7 @@ def place(conn: Connection, override: Override) -> None:
     """Let this hold from the next scoring on, instead of what held before."""
     end(conn, override.person_id, override.at, "replaced")
     conn.execute(insert(OVERRIDE).values(**override._asdict()))
-    _touch(conn, override.person_id)
+    touch(conn, PERSON.c.person_id == override.person_id)
 
 
 def end(conn: Connection, person_id: str, now: int, why: str) -> Override | None:
@@ -55,7 +55,7 @@ def end(conn: Connection, person_id: str, now: int, why: str) -> Override | None
     held = current(conn, person_id)
     if held is not None:
         conn.execute(update(OVERRIDE).where(OVERRIDE.c.id == held.id).values(ended_at=now, ended_why=why))
-        _touch(conn, person_id)
+        touch(conn, PERSON.c.person_id == person_id)
     return held
 
 
@@ -63,7 +63,7 @@ def expire(conn: Connection, now: int) -> int:
     """End what was to hold until now; how many. The people are scored again."""
     over = and_(OVERRIDE.c.ended_at.is_(None), OVERRIDE.c.until <= now)
     whose = select(OVERRIDE.c.person_id).where(over)
-    conn.execute(update(PERSON).where(PERSON.c.person_id.in_(whose)).values(touched=True))
+    touch(conn, PERSON.c.person_id.in_(whose))
     return conn.execute(
         update(OVERRIDE).where(over).values(ended_at=OVERRIDE.c.until, ended_why="expired")
     ).rowcount
@@ -85,7 +85,7 @@ def adopt_merged(conn: Connection, now: int) -> None:
         elif held is not None:
             end(conn, row.person_id, now, "merged")
         conn.execute(update(OVERRIDE).where(OVERRIDE.c.id == row.id).values(**values))
-        _touch(conn, row.person_id)
+        touch(conn, PERSON.c.person_id == row.person_id)
 
 
 def current(conn: Connection, person_id: str) -> Override | None:
@@ -103,7 +103,3 @@ def of_person(conn: Connection, person_id: str) -> list[Override]:
 def _of(person_id: str) -> Select[Any]:
     columns = [OVERRIDE.c[name] for name in Override._fields]
     return select(*columns).where(OVERRIDE.c.person_id == person_id)
-
-
-def _touch(conn: Connection, person_id: str) -> None:
-    conn.execute(update(PERSON).where(PERSON.c.person_id == person_id).values(touched=True))

@@ -19,6 +19,7 @@ from config.settings import MappingSettings
 from sync.mirror import evidence
 from sync.mirror.engine import Connection
 from sync.mirror.matching import NO_DATE, drop_tables, make_tables, run
+from sync.mirror.runs import scoring_round
 
 CHUNK: Final = 20_000
 """People whose facts are put together at once; bounds the memory of the work tables."""
@@ -107,9 +108,9 @@ def touch(conn: Connection) -> None:
     """People whose engagements or members changed are to be scored again."""
     run(
         conn,
-        "UPDATE person SET touched = :yes WHERE NOT touched "
+        "UPDATE person SET score_round = :scoring WHERE score_round < :scoring "
         "AND person_id IN (SELECT person_id FROM w_touched)",
-        yes=True,
+        scoring=scoring_round(conn),
     )
 
 
@@ -244,15 +245,15 @@ def _write(conn: Connection) -> None:
         "domain AS (SELECT person_id, substr(email, length(rtrim(email, replace(email, '@', ''))) + 1) "
         "AS name FROM mail) "
         "INSERT INTO person "
-        "(person_id, founding_crm, founding_object, founding_id, ambiguous, stage, touched, "
+        "(person_id, founding_crm, founding_object, founding_id, ambiguous, stage, score_round, "
         f"{', '.join(COLUMNS)}) SELECT p.person_id, p.founding_crm, p.founding_object, p.founding_id, "
-        f"p.ambiguous, p.stage, p.touched, {selected} FROM facts f "
+        f"p.ambiguous, p.stage, p.score_round, {selected} FROM facts f "
         "[[then]] person p ON p.person_id = f.person_id JOIN w_evidence v ON v.person_id = f.person_id "
         "LEFT JOIN mail m ON m.person_id = f.person_id LEFT JOIN domain d ON d.person_id = f.person_id "
         "LEFT JOIN email_domain e ON e.domain = d.name LEFT JOIN custom c ON c.person_id = f.person_id "
-        f"WHERE 1 = 1 ON CONFLICT (person_id) DO UPDATE SET {replaced}, touched = :yes, "
+        f"WHERE 1 = 1 ON CONFLICT (person_id) DO UPDATE SET {replaced}, score_round = :scoring, "
         "stage = CASE WHEN person.crm_stage = excluded.crm_stage THEN person.stage "
         f"ELSE excluded.crm_stage END WHERE {differs}",
-        yes=True,
+        scoring=scoring_round(conn),
         no=False,
     )

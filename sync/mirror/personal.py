@@ -78,6 +78,7 @@ HOLDS: Final[Mapping[str, str]] = {
     "spell": _person(),
     "score_hit": _person(),
     "score": _person(),
+    "unshown": _person(),
     "turn": _person(),
     "unrouted_record": f"({_person()} OR {_record(record_id='record_id')})",
     "hand_off": _person(),

@@ -24,11 +24,13 @@ SCOPE: Final = Table(
     Column("first_sight", Boolean, nullable=False),
     Column("in_spell", Boolean, nullable=False),
     Column("stage_read", String, nullable=False),
+    Column("stage_shown", String, nullable=False),
     prefixes=["TEMPORARY"],
     sqlite_with_rowid=False,
 )
-"""Whom a run scores. `first_sight`: never scored by a live model and never in a spell; `in_spell` and
-`stage_read` (the stage that models read; blank when everybody is scored) are as they were before this run."""
+"""Whom a run scores. `first_sight`: never scored by a live model and never in a spell; `in_spell`,
+`stage_read` (the stage that models read; blank when everybody is scored) and `stage_shown` (the stored one)
+are as they were before this run."""
 
 
 @contextmanager

@@ -9,13 +9,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import ColumnElement, and_, exists, literal, not_, or_, select, update
+from sqlalchemy import ColumnElement, and_, exists, literal, not_, or_, select
 
 from scoring.evaluate import Evaluation, evaluate
 from scoring.model import Model
 from sync.mirror import catalog
 from sync.mirror.catalog import HIT, PERSON, SCORE, SPELL
 from sync.mirror.engine import Connection
+from sync.mirror.runs import scoring_round
 
 POINTS: Final = ("total", "fit", "engagement")
 DECIDED: Final = ("grade", "suppressed", "eligible", "over_enter", "fast_track", "under_leave")
@@ -57,7 +58,7 @@ def _settled(conn: Connection, where: ColumnElement[bool], size: int, now: int) 
     query = (
         select(SCORE)
         .join(PERSON, PERSON.c.person_id == SCORE.c.person_id)
-        .where(PERSON.c.touched.is_(False), not_(exists(select(SPELL.c.id).where(moved))))
+        .where(PERSON.c.score_round < scoring_round(conn), not_(exists(select(SPELL.c.id).where(moved))))
         .where(where, SCORE.c.as_of <= now)
         .order_by(SCORE.c.person_id, SCORE.c.model)
         .limit(size)
@@ -89,4 +90,4 @@ def _parts(conn: Connection, row: Mapping[str, Any]) -> dict[str, int]:
 
 def score_again(conn: Connection, person_ids: Sequence[str]) -> None:
     """Have these people scored by the next run."""
-    conn.execute(update(PERSON).where(PERSON.c.person_id.in_(person_ids)).values(touched=True))
+    catalog.touch(conn, PERSON.c.person_id.in_(person_ids))

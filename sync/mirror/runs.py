@@ -11,6 +11,9 @@ from sqlalchemy import text
 from sqlalchemy.engine import Connection
 
 MATCHED_ROUND = "matched_round"
+SCORED_ROUND = "scored_round"
+PEOPLE_WENT = "people_went"
+"""Set when people went, or became part of others: what hangs on them has to follow."""
 
 
 class RunStamp(Protocol):
@@ -71,6 +74,11 @@ def meta_like(conn: Connection, prefix: str) -> dict[str, str]:
 def current_round(conn: Connection) -> int:
     """The round of matching that will look at what is stored now."""
     return int(get_meta(conn, MATCHED_ROUND) or 0) + 1
+
+
+def scoring_round(conn: Connection) -> int:
+    """The round of scoring that will look at the people whom something happens to now (`score_round`)."""
+    return int(get_meta(conn, SCORED_ROUND) or 0) + 1
 
 
 def begin_run(conn: Connection, run: RunStamp, kind: str) -> None:

@@ -1,8 +1,8 @@
 """Scores and their parts, for exactly the people in the scope of a run.
 
-A run scores whom something happened to (`touched`) and whose score time alone may have changed (`due_at`);
-everybody after a change of model, of its lists or of the clock. How is always the same: the program of
-`scoring.compile` over the scope, whose rows replace the stored ones.
+A run scores whom something happened to since the last one (`person.score_round`) and whose score time alone
+may have changed (`score.due_at`); everybody after a change of model, of its lists or of the clock. How is
+always the same: the program of `scoring.compile` over the scope, whose rows replace the stored ones.
 """
 
 from __future__ import annotations
@@ -10,16 +10,13 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from sqlalchemy import (
     BigInteger,
-    Column,
     ColumnElement,
     FromClause,
-    MetaData,
     Select,
-    String,
     Table,
     and_,
     delete,
@@ -32,6 +29,7 @@ from sqlalchemy import (
     select,
     true,
     tuple_,
+    union,
     update,
 )
 from sqlalchemy.dialects import postgresql, sqlite
@@ -39,27 +37,16 @@ from sqlalchemy.dialects import postgresql, sqlite
 from scoring.compile import Program
 from scoring.model import Model
 from sync.core.stage import DAY
-from sync.mirror.catalog import HIT, OVERRIDE, PERSON, READING, SCORE, SPELL, in_spell, stage_now
+from sync.mirror.catalog import HIT, PERSON, SCORE, SPELL, in_spell, stage_now
 from sync.mirror.engine import Connection
 from sync.mirror.programs import SCOPE
-from sync.mirror.runs import get_meta, set_meta
+from sync.mirror.runs import SCORED_ROUND, get_meta, scoring_round, set_meta
 
 BASIS: Final = "score_basis"
 """What the stored scores rest on: models, lists, code, and whether their clock was moved."""
 
 CODE: Final = 2
 """Grows when the same model over the same rows gives other rows than before."""
-
-DUE: Final = Table(
-    "scoring_due",
-    MetaData(),
-    Column("person_id", String, primary_key=True),
-    Column("model", String, primary_key=True),
-    Column("due_at", BigInteger, nullable=False),
-    prefixes=["TEMPORARY"],
-    sqlite_with_rowid=False,
-)
-"""When each model wants to look at a person of the scope again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,25 +70,40 @@ class ScoreMismatch(AssertionError):
         super().__init__(f"{person_id}: {model} says {total} thousandths, its parts sum to {parts}")
 
 
-def needs_everybody(conn: Connection, models: Sequence[Model], clock: Clock) -> bool:
-    """Whether the stored scores rest on something else than what this run would use."""
-    stored = json.loads(get_meta(conn, BASIS) or "{}")
-    went_back = int(stored.get("as_of", 0)) > clock.as_of
-    return bool(clock.moved or stored.get("moved", True) or went_back or stored["models"] != _basis(models))
+class Basis(NamedTuple):
+    """What stored scores rest on: the models, and the moment. `read`: the day of which every spell that was
+    open has its reading; None when that is not known."""
+
+    models: list[list[Any]]
+    moved: bool
+    as_of: int
+    read: int | None = None
+
+    def suffices(self, models: Sequence[Model], clock: Clock) -> bool:
+        """Whether a run with these would leave the scores of everybody as they are, whom nothing happens."""
+        return not (
+            clock.moved or self.moved or self.as_of > clock.as_of or self.models != _models_basis(models)
+        )
 
 
-def remember_basis(conn: Connection, models: Sequence[Model], clock: Clock) -> None:
-    """Write down what the scores now rest on."""
-    basis = {"models": _basis(models), "moved": clock.moved, "as_of": clock.as_of}
-    set_meta(conn, BASIS, json.dumps(basis, sort_keys=True))
+def stored_basis(conn: Connection) -> Basis:
+    """What the stored scores rest on."""
+    return Basis(**{"models": [], "moved": True, "as_of": 0, **json.loads(get_meta(conn, BASIS) or "{}")})
 
 
-def _basis(models: Sequence[Model]) -> list[list[Any]]:
+def finish_round(conn: Connection, models: Sequence[Model], clock: Clock) -> None:
+    """Everybody who was touched is scored. Write down what the scores now rest on."""
+    basis = Basis(_models_basis(models), clock.moved, clock.as_of, None if clock.moved else clock.now // DAY)
+    set_meta(conn, BASIS, json.dumps(basis._asdict(), sort_keys=True))
+    set_meta(conn, SCORED_ROUND, str(scoring_round(conn)))
+
+
+def _models_basis(models: Sequence[Model]) -> list[list[Any]]:
     return [[CODE], *([m.name, m.version, m.status, m.hash, m.lists_hash] for m in models)]
 
 
-def fill_scope(conn: Connection, clock: Clock, *, everybody: bool) -> int:
-    """Choose whom to score; how many. People in a spell are looked at once a day, for their reading."""
+def fill_scope(conn: Connection, clock: Clock, *, everybody: bool, new_day: bool) -> int:
+    """Choose whom to score; how many. `new_day`: everybody in a spell among them, for their reading."""
     known = or_(
         exists(
             select(SCORE.c.person_id).where(SCORE.c.person_id == PERSON.c.person_id, SCORE.c.shown.is_(True))
@@ -110,22 +112,18 @@ def fill_scope(conn: Connection, clock: Clock, *, everybody: bool) -> int:
     )
     # a run over everybody reads the stage where it needs it: here it would cost a look at every row
     stage = literal("") if everybody else stage_now()
-    query = select(PERSON.c.person_id, not_(known), in_spell(), stage)
+    query = select(PERSON.c.person_id, not_(known), in_spell(), stage, PERSON.c.stage)
     if not everybody:
-        unread = select(SPELL.c.person_id).where(SPELL.c.left_at.is_(None), not_(_has_reading(clock.now)))
-        # a union of three index look-ups: an OR over them would read every person
-        chosen = (
-            select(PERSON.c.person_id)
-            .where(PERSON.c.touched.is_(True))
-            .union(select(PERSON.c.person_id).where(PERSON.c.due_at <= clock.as_of), unread)
-        )
-        query = query.where(PERSON.c.person_id.in_(chosen))
+        # a union of index look-ups: an OR over them would read every person
+        chosen = [
+            select(PERSON.c.person_id).where(PERSON.c.score_round >= scoring_round(conn)),
+            select(SCORE.c.person_id).where(SCORE.c.due_at <= clock.as_of),
+        ]
+        if new_day:
+            chosen.append(select(SPELL.c.person_id).where(SPELL.c.left_at.is_(None)))
+        query = query.where(PERSON.c.person_id.in_(union(*chosen)))
     columns = [column.name for column in SCOPE.columns]
     return conn.execute(insert(SCOPE).from_select(columns, query)).rowcount
-
-
-def _has_reading(now: int) -> ColumnElement[bool]:
-    return exists(select(READING.c.day).where(READING.c.spell_id == SPELL.c.id, READING.c.day == now // DAY))
 
 
 def scope() -> Select[tuple[str]]:
@@ -154,13 +152,6 @@ def replace_scores(
     scores = _score_values(program, clock, live)
     _store(conn, SCORE, scores, program.decision, everybody=everybody)
     _check_sums(conn, model.name, everybody=everybody)
-    due = program.decision.c
-    conn.execute(
-        insert(DUE).from_select(
-            ["person_id", "model", "due_at"],
-            select(due.person_id, literal(model.name), due.due_at).where(due.due_at.is_not(None)),
-        )
-    )
 
 
 def _drop_former_parts(conn: Connection, model: str, now: Select[Any]) -> None:
@@ -225,6 +216,7 @@ def _score_values(program: Program, clock: Clock, live: Sequence[str]) -> dict[s
         "under_leave": row.under_leave,
         "as_of": literal(clock.as_of, BigInteger),
         "known_at": literal(clock.known_at, BigInteger),
+        "due_at": row.due_at,
     }
 
 
@@ -262,43 +254,31 @@ def show_first(conn: Connection, live: Sequence[Model], *, everybody: bool) -> N
     conn.execute(update(SCORE).where(*not_shown).values(shown=True))
 
 
-def forget_others(conn: Connection, expected: int) -> None:
-    """Drop the scores of people who are no more, unless there are as many scores as `expected`."""
-    if conn.execute(select(func.count()).select_from(SCORE)).scalar_one() != expected:
-        living = select(PERSON.c.person_id)
-        for table in (HIT, SCORE):
-            conn.execute(delete(table).where(table.c.person_id.not_in(living)))
+def forget_gone(conn: Connection) -> None:
+    """Drop the scores of people who are no more."""
+    living = select(PERSON.c.person_id)
+    for table in (HIT, SCORE):
+        conn.execute(delete(table).where(table.c.person_id.not_in(living)))
 
 
 def look_again(conn: Connection, person_id: str, model: str, moment: int) -> None:
-    """Have a person of the scope scored again at a moment, or earlier if something else asks for it."""
-    where = (DUE.c.person_id == person_id, DUE.c.model == f"{model}:spell")
-    conn.execute(delete(DUE).where(*where))
-    conn.execute(insert(DUE).values(person_id=person_id, model=f"{model}:spell", due_at=moment))
+    """Have a person who was just scored scored again at a moment, or earlier if time alone asks for it."""
+    later = or_(SCORE.c.due_at.is_(None), SCORE.c.due_at > moment)
+    mine = (SCORE.c.person_id == person_id, SCORE.c.model == model)
+    conn.execute(update(SCORE).where(*mine, later).values(due_at=moment))
 
 
-def look_again_after_overrides(conn: Connection) -> None:
-    """Have the people of the scope for whom an administrator's word holds scored again when it ends."""
-    ends = select(OVERRIDE.c.person_id, literal(":override"), OVERRIDE.c.until).where(
-        OVERRIDE.c.ended_at.is_(None), OVERRIDE.c.person_id.in_(scope())
-    )
-    conn.execute(insert(DUE).from_select(["person_id", "model", "due_at"], ends))
+def show_stages(conn: Connection, *, everybody: bool) -> None:
+    """The people of the scope show the stage that their facts and spells make.
 
-
-def finish_scope(conn: Connection, *, everybody: bool) -> None:
-    """The people of the scope are no longer touched, show their stage and when to be looked at again.
-
-    The stage may be the one before this run: `spells.show_stages` follows for those whose spell changed.
+    It may be the one before this run: `spells.show_stages` follows for those whose spell changed.
     """
-    due = select(func.min(DUE.c.due_at)).where(DUE.c.person_id == PERSON.c.person_id).scalar_subquery()
-    stage: ColumnElement[str] = (
-        select(SCOPE.c.stage_read).where(SCOPE.c.person_id == PERSON.c.person_id).scalar_subquery()
-    )
-    whom: ColumnElement[bool] = PERSON.c.person_id.in_(scope())
-    if everybody:  # nothing is written for those of whom all is as it was
-        stage = stage_now()
-        whom = or_(PERSON.c.touched.is_(True), PERSON.c.due_at.is_distinct_from(due), PERSON.c.stage != stage)
-    conn.execute(update(PERSON).where(whom).values(touched=False, due_at=due, stage=stage))
+    if everybody:
+        whom, stage = PERSON.c.stage != stage_now(), stage_now()
+    else:
+        whom = PERSON.c.person_id.in_(scope().where(SCOPE.c.stage_shown != SCOPE.c.stage_read))
+        stage = select(SCOPE.c.stage_read).where(SCOPE.c.person_id == PERSON.c.person_id).scalar_subquery()
+    conn.execute(update(PERSON).where(whom).values(stage=stage))
 
 
 def count_people(conn: Connection) -> int:

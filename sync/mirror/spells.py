@@ -43,6 +43,7 @@ from sync.mirror.catalog import (
 )
 from sync.mirror.engine import Connection
 from sync.mirror.programs import SCOPE
+from sync.mirror.runs import scoring_round
 from sync.mirror.scores import Clock
 from sync.mirror.tables import PersonAlias
 
@@ -50,6 +51,7 @@ ALIAS: Final = PersonAlias.metadata.tables["person_alias"]
 FORMER: Final = PersonAlias.metadata.tables["person_former"]
 GRAVE: Final = PersonAlias.metadata.tables["tombstone"]
 RECORD: Final = PersonAlias.metadata.tables["person_record"]
+CHUNK: Final = 400  # ids in one statement
 
 
 def adopt_merged(conn: Connection, now: int) -> int:
@@ -114,18 +116,29 @@ def close_gone(conn: Connection, now: int) -> int:
     return conn.execute(update(SPELL).where(*over).values(left_at=now, left_why="gone")).rowcount
 
 
+def any_orphan(conn: Connection) -> bool:
+    """Whether an open spell is left whose person is not there."""
+    living = exists(select(PERSON.c.person_id).where(PERSON.c.person_id == SPELL.c.person_id))
+    orphans = select(SPELL.c.id).where(SPELL.c.left_at.is_(None), not_(living))
+    return conn.execute(orphans.limit(1)).first() is not None
+
+
 def hear_again(conn: Connection) -> None:
     """What the CRMs said before a spell is forgotten once they say something else: if they say the first
     again, they mean it."""
     said = select(evidence()).where(PERSON.c.person_id == SPELL.c.person_id).scalar_subquery()
     waiting = (SPELL.c.left_at.is_(None), SPELL.c.stage_before.is_not(None))
+    # whatever the CRMs say anew touches the person
+    touched = select(PERSON.c.person_id).where(PERSON.c.score_round >= scoring_round(conn))
     conn.execute(
-        update(SPELL).where(*waiting, SPELL.c.stage_before.is_distinct_from(said)).values(stage_before=None)
+        update(SPELL)
+        .where(*waiting, SPELL.c.person_id.in_(touched), SPELL.c.stage_before.is_distinct_from(said))
+        .values(stage_before=None)
     )
 
 
-def note_readings(conn: Connection, now: int) -> int:
-    """One reading for every open spell, by the first scoring of the day."""
+def note_readings(conn: Connection, now: int, *, new_day: bool) -> int:
+    """One reading a day for every open spell, by the first scoring of the day, or that it was opened by."""
     today = now // DAY
     read = exists(select(READING.c.day).where(READING.c.spell_id == SPELL.c.id, READING.c.day == today))
     query = (
@@ -133,6 +146,8 @@ def note_readings(conn: Connection, now: int) -> int:
         .join(SCORE, and_(SCORE.c.person_id == SPELL.c.person_id, SCORE.c.model == SPELL.c.model))
         .where(SPELL.c.left_at.is_(None), not_(read))
     )
+    if not new_day:
+        query = query.where(SPELL.c.person_id.in_(select(SCOPE.c.person_id)))
     return conn.execute(insert(READING).from_select(["spell_id", "day", "below"], query)).rowcount
 
 
@@ -216,7 +231,12 @@ def _person_columns() -> list[ColumnElement[Any]]:
 
 
 def leaving(conn: Connection, model: Model, now: int) -> list[Candidate]:
-    """People in a spell of this model that the CRMs' evidence, a low score or an administrator may end."""
+    """People of the scope in a spell of this model that the CRMs' evidence, a low score or an administrator
+    may end.
+
+    For nobody else anything of that can have changed: evidence, scores and words bring people into the
+    scope, and the first run of a day everybody in a spell.
+    """
     said = and_(evidence().in_(ENDS_SPELL), SPELL.c.stage_before.is_(None))
     query = (
         select(*_person_columns(), SPELL.c.id, SPELL.c.entered_at, SPELL.c.stage_before, _override())
@@ -226,13 +246,14 @@ def leaving(conn: Connection, model: Model, now: int) -> list[Candidate]:
         .where(
             SPELL.c.model == model.name,
             SPELL.c.left_at.is_(None),
+            SPELL.c.person_id.in_(select(SCOPE.c.person_id)),
             or_(said, SCORE.c.under_leave.is_(True), overridden(NOT_MQL)),
         )
         .order_by(PERSON.c.person_id)
     )
     rows = conn.execute(query).all()
     after = model.mql.leave.after if model.mql.leave else 0
-    readings = _readings(conn, model.name, now // DAY - after // DAY)
+    readings = _readings(conn, [row.id for row in rows], now // DAY - after // DAY)
     return [
         Candidate(
             *row[:8],
@@ -246,15 +267,14 @@ def leaving(conn: Connection, model: Model, now: int) -> list[Candidate]:
     ]
 
 
-def _readings(conn: Connection, model: str, after_day: int) -> Mapping[str, tuple[Reading, ...]]:
+def _readings(
+    conn: Connection, spell_ids: Sequence[str], after_day: int
+) -> Mapping[str, tuple[Reading, ...]]:
     found: dict[str, list[Reading]] = defaultdict(list)
-    query = (
-        select(READING)
-        .join(SPELL, SPELL.c.id == READING.c.spell_id)
-        .where(SPELL.c.model == model, SPELL.c.left_at.is_(None), READING.c.day > after_day)
-    )
-    for row in conn.execute(query):
-        found[row.spell_id].append(Reading(row.day, row.below))
+    for start in range(0, len(spell_ids), CHUNK):
+        these = READING.c.spell_id.in_(spell_ids[start : start + CHUNK])
+        for row in conn.execute(select(READING).where(these, READING.c.day > after_day)):
+            found[row.spell_id].append(Reading(row.day, row.below))
     return {spell_id: tuple(readings) for spell_id, readings in found.items()}
 
 
@@ -308,10 +328,10 @@ def snapshot(conn: Connection, person_id: str, model: Model) -> dict[str, Any]:
     hits = conn.execute(
         select(HIT).where(HIT.c.person_id == person_id, HIT.c.model == model.name).order_by(HIT.c.rule)
     ).mappings()
-    left_out = ("touched", "due_at", "stage")
+    left_out = ("score_round", "stage", "due_at")
     return {
         "facts": {key: value for key, value in person.items() if key not in left_out},
-        "score": dict(score),
+        "score": {key: value for key, value in score.items() if key not in left_out},
         "hits": [dict(hit) for hit in hits],
     }
 
@@ -331,7 +351,8 @@ def show_stages(conn: Connection, changed: Collection[str], *, read: bool) -> No
     `read`: a model reads the stage, so the next run scores them again.
     """
     stage = stage_now()
-    values = {"stage": stage, "touched": True} if read else {"stage": stage}
+    # this run has not ended its round yet
+    values = {"stage": stage, "score_round": scoring_round(conn) + 1} if read else {"stage": stage}
     statement = update(PERSON).values(values)
     for person_id in sorted(changed):
         conn.execute(statement.where(PERSON.c.person_id == person_id))

@@ -17,10 +17,11 @@ from collections.abc import Sequence
 from scoring.evaluate import reads_spells
 from scoring.model import Model
 from sync.context import Context
-from sync.core.stage import Candidate, Enter, Leave, NoteReturned, SpellRules, Wait, decide
+from sync.core.stage import DAY, Candidate, Enter, Leave, NoteReturned, SpellRules, Wait, decide
 from sync.mirror import models, overrides, scores, spells
 from sync.mirror.engine import Connection
 from sync.mirror.programs import SCOPE, program_for, run_program, temporary
+from sync.mirror.runs import PEOPLE_WENT, get_meta, set_meta
 from sync.mirror.scores import Clock
 from sync.reports import ScoreCounts
 
@@ -53,34 +54,43 @@ class _Scorer:
 
     def run(self, full: bool) -> ScoreCounts:
         conn, clock = self._conn, self._clock
-        self._counts.mql_left += spells.adopt_merged(conn, clock.now)
-        self._counts.mql_left += spells.close_gone(conn, clock.now)
-        spells.take_over(conn, self._live)
-        overrides.adopt_merged(conn, clock.now)
+        basis = scores.stored_basis(conn)
+        everybody = full or not basis.suffices(self._models, clock)
+        new_day = everybody or basis.read != clock.now // DAY
+        if everybody:
+            spells.take_over(conn, self._live)
+        if everybody or get_meta(conn, PEOPLE_WENT):
+            self._follow_people()
         overrides.expire(conn, clock.now)
         spells.hear_again(conn)
-        everybody = full or scores.needs_everybody(conn, self._models, clock)
-        with temporary(conn, (SCOPE, scores.DUE)):
-            self._counts.recomputed = scores.fill_scope(conn, clock, everybody=everybody)
+        with temporary(conn, (SCOPE,)):
+            self._counts.recomputed = scores.fill_scope(conn, clock, everybody=everybody, new_day=new_day)
             self._counts.people = scores.count_people(conn)
             if everybody:
                 scores.forget_all(conn)
             entering = [(model, self._score_by(model, everybody)) for model in self._models]
             scores.show_first(conn, self._live, everybody=everybody)
-            scores.forget_others(conn, self._counts.people * len(self._models))
             for model, candidates in entering:
                 self._enter(model, candidates)
             for model in self._live:
                 self._enter(model, spells.ordered_in(conn, model))
             if not clock.moved:
-                spells.note_readings(conn, clock.now)
+                spells.note_readings(conn, clock.now, new_day=new_day)
             self._leave()
-            scores.look_again_after_overrides(conn)
-            scores.finish_scope(conn, everybody=everybody)
+            scores.show_stages(conn, everybody=everybody)
             read = any(reads_spells(model) for model in self._models)
             spells.show_stages(conn, self._changed, read=read)
-        scores.remember_basis(conn, self._models, clock)
+        scores.finish_round(conn, self._models, clock)
         return self._counts
+
+    def _follow_people(self) -> None:
+        """People went, or became part of others: their spells, scores and overrides end or go along."""
+        conn, now = self._conn, self._clock.now
+        self._counts.mql_left += spells.adopt_merged(conn, now)
+        self._counts.mql_left += spells.close_gone(conn, now)
+        overrides.adopt_merged(conn, now)
+        scores.forget_gone(conn)
+        set_meta(conn, PEOPLE_WENT, "yes" if spells.any_orphan(conn) else None)
 
     def _score_by(self, model: Model, everybody: bool) -> list[Candidate]:
         """Replace this model's scores of the scope; whom it, if live, would have enter."""
@@ -101,7 +111,9 @@ class _Scorer:
         for model in self._live:
             for person in spells.leaving(self._conn, model, self._clock.now):
                 action = decide(person, self._rules(model), self._clock.now)
-                if isinstance(action, Leave) and person.open_spell is not None:
+                if isinstance(action, Wait):
+                    scores.look_again(self._conn, person.person_id, model.name, action.until)
+                elif isinstance(action, Leave) and person.open_spell is not None:
                     spells.close(self._conn, person.open_spell.id, self._clock.now, action.why)
                     self._changed.add(person.person_id)
                     self._counts.mql_left += 1

@@ -14,6 +14,7 @@ from config.settings import Settings
 from connectors.records import GoneReason, RecordRef
 from sync.core import identity
 from sync.core.identity import founder_id
+from sync.mirror.runs import SCORED_ROUND, scoring_round, set_meta
 from sync.stages import match as match_module
 from tests.pipeline.small import Small, small
 from tests.unit.mirror.rows import company, deal, engagement, links
@@ -296,7 +297,7 @@ def test_a_changed_company_reaches_its_people(here: Small, hs: Any) -> None:
     scored(here)
     hs.add_company(company("companies", "c1", name="New", modified_ms=1_800_000_000_000))
     here.sync()
-    assert here.select("SELECT company, touched FROM person") == [("New", 1), ("New", 1)]
+    assert here.select("SELECT company, score_round FROM person") == [("New", 2), ("New", 2)]
 
 
 def test_custom_facts_merge_by_precedence(here: Small, sf: Any, hs: Any) -> None:
@@ -412,11 +413,13 @@ def test_a_subscriber_who_does_anything_else_is_a_lead(here: Small, hs: Any) -> 
 
 def scored(here: Small) -> None:
     with here.mirror.write() as conn:
-        conn.exec_driver_sql("UPDATE person SET touched = false")
+        set_meta(conn, SCORED_ROUND, str(scoring_round(conn)))
 
 
 def touched(here: Small) -> list[str]:
-    return [row[0] for row in here.select("SELECT email FROM person WHERE touched ORDER BY 1")]
+    with here.mirror.read() as conn:
+        due = scoring_round(conn)
+    return [row[0] for row in here.select(f"SELECT email FROM person WHERE score_round = {due} ORDER BY 1")]
 
 
 def test_exactly_those_whose_inputs_changed_are_touched(here: Small, sf: Any, hs: Any) -> None:

@@ -34,7 +34,7 @@ def test_an_mql_by_override_whatever_the_points_until_it_ends(loop: Loop) -> Non
     said = say(loop, "mql", days=20)
     assert loop.score().mql_entered == 1
     assert spells(loop) == [("p1", "override", None)]
-    assert (loop.stage(), loop.one(catalog.PERSON)["due_at"]) == ("mql", said.until)
+    assert loop.stage() == "mql"
     for _ in range(19):  # far longer below the line than the model has patience
         loop.world.advance(DAY)
         assert loop.score().mql_left == 0

@@ -165,7 +165,7 @@ def assert_equal(some: Loop, everybody: Loop) -> None:
         assert abs(mine["total"] - full["total"]) <= 1_010
         if mine["as_of"] == full["as_of"]:
             assert {**mine} == {**full}
-    for table, names in ((catalog.SPELL, SPELL), (catalog.PERSON, ("person_id", "stage", "touched"))):
+    for table, names in ((catalog.SPELL, SPELL), (catalog.PERSON, ("person_id", "stage", "score_round"))):
         assert _rows(some, table, names) == _rows(everybody, table, names)
 
 

@@ -22,6 +22,7 @@ from sync.mirror import catalog, models, scores
 from sync.mirror.engine import Mirror
 from sync.mirror.explain import explain_person
 from sync.mirror.programs import SCOPE, program_for, run_program, temporary
+from sync.mirror.runs import PEOPLE_WENT, scoring_round, set_meta
 from sync.mirror.tables import PersonAlias
 from sync.reports import ScoreCounts
 from sync.stages.score import score
@@ -57,19 +58,21 @@ class Loop:
         """Store people (touched) and engagements."""
         with self.mirror.write() as conn:
             if people:
-                conn.execute(insert(catalog.PERSON), list(people))
+                touched = {"score_round": scoring_round(conn)}
+                conn.execute(insert(catalog.PERSON), [{**one, **touched} for one in people])
             if engagements:
                 conn.execute(insert(catalog.ENGAGEMENT), list(engagements))
-                touched = {row["person_id"] for row in engagements}
-                conn.execute(
-                    update(catalog.PERSON).where(catalog.PERSON.c.person_id.in_(touched)).values(touched=True)
-                )
+                whom = {row["person_id"] for row in engagements}
+                catalog.touch(conn, catalog.PERSON.c.person_id.in_(whom))
 
     def change(self, person_id: str = "p1", **facts: Any) -> None:
         """The CRM shows something else about a person."""
         with self.mirror.write() as conn:
             table = catalog.PERSON
-            conn.execute(update(table).where(table.c.person_id == person_id).values(touched=True, **facts))
+            mine = table.c.person_id == person_id
+            if facts:
+                conn.execute(update(table).where(mine).values(**facts))
+            catalog.touch(conn, mine)
 
     def score(self, *, full: bool = False, as_of: int | None = None) -> ScoreCounts:
         self.runs += 1
@@ -161,7 +164,7 @@ def test_time_alone_makes_a_person_due(loop: Loop) -> None:
     loop.put(person(), engagements=[webinar])
     loop.score()
     assert loop.one(catalog.SCORE)["total"] == 10_000
-    assert loop.one(catalog.PERSON)["due_at"] == webinar["occurred_at"] + 30 * DAY
+    assert loop.one(catalog.SCORE)["due_at"] == webinar["occurred_at"] + 30 * DAY
     loop.world.advance(30 * DAY - 11)
     assert loop.score().recomputed == 0
     loop.world.advance(1)
@@ -241,7 +244,7 @@ def test_returned_by_sales_then_a_new_high_intent_event_after_the_cooldown(loop:
     loop.world.advance(DAY)  # new, but within the cooldown
     loop.put(engagements=[engagement("demo_requested", loop.now)])
     assert loop.score().mql_entered == 0
-    due = loop.one(catalog.PERSON)["due_at"]
+    due = loop.one(catalog.SCORE)["due_at"]
     left_at = loop.one(catalog.SPELL)["left_at"]
     assert due <= left_at + 30 * DAY
     loop.world.advance(29 * DAY - 1)
@@ -327,6 +330,7 @@ def test_two_people_become_one_and_the_older_spell_stays(loop: Loop) -> None:
         conn.execute(catalog.PERSON.delete().where(catalog.PERSON.c.person_id == "p1"))
         conn.execute(update(catalog.ENGAGEMENT).values(person_id="p2"))
         conn.execute(insert(PersonAlias.metadata.tables["person_alias"]).values(alias="p1", person_id="p2"))
+        set_meta(conn, PEOPLE_WENT, "yes")
     loop.change("p2")
     assert loop.score().mql_left == 1
     spells = sorted(loop.rows(catalog.SPELL), key=lambda spell: spell["entered_at"])
@@ -339,6 +343,7 @@ def test_all_records_gone(loop: Loop) -> None:
     loop.score()
     with loop.mirror.write() as conn:
         conn.execute(catalog.PERSON.delete())
+        set_meta(conn, PEOPLE_WENT, "yes")
     assert loop.score() == ScoreCounts(people=0, recomputed=0, mql_entered=0, mql_left=1)
     assert loop.one(catalog.SPELL)["left_why"] == "gone"
     assert loop.rows(catalog.SCORE) == []
@@ -491,8 +496,8 @@ def test_parts_that_do_not_add_up_stop_the_run(loop: Loop) -> None:
     def wrong() -> None:
         clock = scores.Clock(loop.now, loop.now, loop.now)
         program = program_for(default_model(), scoped=False)
-        with loop.mirror.write() as conn, temporary(conn, (SCOPE, scores.DUE, *program.tables)):
-            scores.fill_scope(conn, clock, everybody=True)
+        with loop.mirror.write() as conn, temporary(conn, (SCOPE, *program.tables)):
+            scores.fill_scope(conn, clock, everybody=True, new_day=True)
             run_program(conn, program, as_of=loop.now, known_at=loop.now)
             hits = program.stages[2].steps[0].table
             conn.execute(update(hits).where(hits.c.rule == "size_50_250").values(points=9_999))

@@ -36,7 +36,7 @@ PERSON: Mapping[str, Any] = {
     "crm_stage": "lead",
     "crm_mql": False,
     "stage": "lead",
-    "touched": True,
+    "score_round": 1,
 }
 
 

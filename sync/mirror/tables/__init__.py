@@ -27,7 +27,15 @@ from sync.mirror.tables.runs import (
     RequestRow,
     Run,
 )
-from sync.mirror.tables.scores import ModelVersion, PersonOverride, Score, ScoreHit, Spell, SpellReading
+from sync.mirror.tables.scores import (
+    ModelVersion,
+    PersonOverride,
+    Score,
+    ScoreHit,
+    Spell,
+    SpellReading,
+    Unshown,
+)
 
 __all__ = [
     "Approval",
@@ -73,5 +81,6 @@ __all__ = [
     "TombstoneRow",
     "Turn",
     "UnroutedRecord",
+    "Unshown",
     "VerifiedValue",
 ]

@@ -15,12 +15,6 @@ class Person(SQLModel, table=True):
             sqlite_where=text("ambiguous"),
             postgresql_where=text("ambiguous"),
         ),
-        Index(
-            "person_touched",
-            "person_id",
-            sqlite_where=text("touched IS 1"),
-            postgresql_where=text("touched"),
-        ),
     )
 
     person_id: str = Field(primary_key=True)  # made from the founding record
@@ -52,10 +46,7 @@ class Person(SQLModel, table=True):
     crm_mql: bool = False  # the CRMs call this person an MQL
     rejected_reason: str | None = None
     stage: str = "lead"  # CRM evidence plus open spell
-    touched: bool = True  # to be scored again
-    due_at: int | None = Field(
-        default=None, sa_type=BigInteger, index=True
-    )  # score changes by time alone then
+    score_round: int = Field(default=1, index=True)  # the round of scoring that has to look at the person
 
 
 class PersonMember(SQLModel, table=True):

@@ -21,6 +21,14 @@ class Score(SQLModel, table=True):
     """A person's score under one model."""
 
     __tablename__ = "score"
+    __table_args__ = (
+        Index(
+            "score_due",
+            "due_at",
+            sqlite_where=text("due_at IS NOT NULL"),
+            postgresql_where=text("due_at IS NOT NULL"),
+        ),
+    )
 
     person_id: str = Field(primary_key=True)
     model: str = Field(primary_key=True)
@@ -38,6 +46,15 @@ class Score(SQLModel, table=True):
     under_leave: bool = False
     as_of: int = Field(sa_type=BigInteger)
     known_at: int = Field(sa_type=BigInteger)
+    due_at: int | None = Field(default=None, sa_type=BigInteger)  # time alone may change the score then
+
+
+class Unshown(SQLModel, table=True):
+    """A person of whom some record may show another score or grade than their own."""
+
+    __tablename__ = "unshown"
+
+    person_id: str = Field(primary_key=True)
 
 
 class ScoreHit(SQLModel, table=True):
