@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import ColumnElement, Select, Subquery, Table, and_, case, select, update
+from sqlalchemy import ColumnElement, Select, Subquery, Table, and_, case, exists, select, update
 
 from sync.core.stage import EARLY
 from sync.mirror.engine import Connection
@@ -23,9 +23,19 @@ def touch(conn: Connection, whom: ColumnElement[bool]) -> None:
     conn.execute(update(PERSON).where(whom).values(score_round=scoring_round(conn)))
 
 
-def in_spell() -> ColumnElement[bool]:
-    """Whether a person has an open spell; few have, so they are listed once and looked up."""
-    return PERSON.c.person_id.in_(select(SPELL.c.person_id).where(SPELL.c.left_at.is_(None)))
+def in_spell(*, few: bool = False) -> ColumnElement[bool]:
+    """Whether a person has an open spell.
+
+    Few have, so they are listed once and looked up; the other way round where it is asked of few people.
+    """
+    return _has_spell(few, SPELL.c.left_at.is_(None))
+
+
+def _has_spell(few: bool, *where: ColumnElement[bool]) -> ColumnElement[bool]:
+    found = select(SPELL.c.person_id).where(*where)
+    if few:
+        return exists(found.where(SPELL.c.person_id == PERSON.c.person_id))
+    return PERSON.c.person_id.in_(found)
 
 
 def evidence() -> ColumnElement[str]:
@@ -42,21 +52,19 @@ def overridden(verdict: str) -> ColumnElement[bool]:
     return PERSON.c.person_id.in_(select(OVERRIDE.c.person_id).where(*holds))
 
 
-def stage_now() -> ColumnElement[str]:
-    """The evidence plus the open spell, which goes before evidence that is older than it."""
-    newer = (SPELL.c.left_at.is_(None), SPELL.c.stage_before.is_not(None))
-    come_back = PERSON.c.person_id.in_(select(SPELL.c.person_id).where(*newer))
+def stage_now(*, few: bool = False) -> ColumnElement[str]:
+    """The evidence plus the open spell, which goes before evidence that is older than it. `few`: as above."""
+    come_back = _has_spell(few, SPELL.c.left_at.is_(None), SPELL.c.stage_before.is_not(None))
     said = evidence()
-    return case((come_back, "mql"), (and_(said.in_(EARLY), in_spell()), "mql"), else_=said)
+    return case((come_back, "mql"), (and_(said.in_(EARLY), in_spell(few=few)), "mql"), else_=said)
 
 
-def people(scope: Select[tuple[str]] | None = None, stage_read: ColumnElement[str] | None = None) -> Subquery:
+def people(scope: Select[tuple[str]] | None = None) -> Subquery:
     """People with the facts that models read. `scope` selects the ids; None: everybody.
 
-    `stage_read` is the stage as the model reads it: the CRMs' evidence plus the open spell of before; give it
-    when it is known already.
+    `stage_read` is the stage as the model reads it: the CRMs' evidence plus the open spell of before.
     """
-    query = select(PERSON, (stage_now() if stage_read is None else stage_read).label("stage_read"))
+    query = select(PERSON, stage_now().label("stage_read"))
     if scope is not None:
         query = query.where(PERSON.c.person_id.in_(scope))
     return query.subquery("people")

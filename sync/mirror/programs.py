@@ -12,25 +12,44 @@ from sqlalchemy.schema import CreateTable, DropTable
 from sqlalchemy.sql.compiler import SQLCompiler
 
 from scoring.compile import Program, Step, compile_model, moments
+from scoring.fields import CUSTOM, DOMAIN_LISTS, FIELDS
 from scoring.model import Model
 from sync.mirror import catalog
 from sync.mirror.dialect import by_bytes
 from sync.mirror.engine import Connection
 
-SCOPE: Final = Table(
-    "scoring_scope",
-    MetaData(),
-    Column("person_id", String, primary_key=True),
-    Column("first_sight", Boolean, nullable=False),
-    Column("in_spell", Boolean, nullable=False),
-    Column("stage_read", String, nullable=False),
-    Column("stage_shown", String, nullable=False),
-    prefixes=["TEMPORARY"],
-    sqlite_with_rowid=False,
+
+def _scope(*facts: str) -> Table:
+    return Table(
+        "scoring_scope",
+        MetaData(),
+        Column("person_id", String, primary_key=True),
+        Column("first_sight", Boolean, nullable=False),
+        Column("in_spell", Boolean, nullable=False),
+        Column("stage_read", String, nullable=False),
+        Column("stage_shown", String, nullable=False),
+        *(Column(name, catalog.PERSON.c[name].type) for name in facts),
+        prefixes=["TEMPORARY"],
+        sqlite_with_rowid=False,
+    )
+
+
+FACTS: Final = (
+    *(kind.column for kind in FIELDS.values() if kind.column in catalog.PERSON.c),
+    *DOMAIN_LISTS.values(),
+    CUSTOM,
+    "seniority",
+    "ambiguous",
 )
-"""Whom a run scores. `first_sight`: never scored by a live model and never in a spell; `in_spell`,
-`stage_read` (the stage that models read; blank when everybody is scored) and `stage_shown` (the stored one)
-are as they were before this run."""
+"""What models read of a person."""
+
+SCOPE: Final = _scope()
+"""Whom a run scores. `first_sight`: never scored by a live model and never in a spell; `in_spell`: in one
+now, or when the run began; `stage_read` (the stage that models read; blank when everybody is scored) and
+`stage_shown` (the stored one) are as they were before this run."""
+
+SCOPE_WITH_FACTS: Final = _scope(*FACTS)
+"""The same table when only some are scored: their rows lie anywhere in the mirror, and are read once."""
 
 
 @contextmanager
@@ -79,10 +98,7 @@ class _Key:
 def _compiled(key: _Key) -> Program:
     if not key.scoped:
         return compile_model(key.model, catalog.people(), catalog.engagements())
-    scope = select(SCOPE.c.person_id)
-    read = select(SCOPE.c.stage_read).where(SCOPE.c.person_id == catalog.PERSON.c.person_id)
-    people = catalog.people(scope, stage_read=read.scalar_subquery())
-    return compile_model(key.model, people, catalog.engagements(scope))
+    return compile_model(key.model, SCOPE_WITH_FACTS, catalog.engagements(select(SCOPE.c.person_id)))
 
 
 def run_program(conn: Connection, program: Program, *, as_of: int, known_at: int) -> dict[str, int]:

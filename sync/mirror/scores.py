@@ -39,7 +39,7 @@ from scoring.model import Model
 from sync.core.stage import DAY
 from sync.mirror.catalog import HIT, PERSON, SCORE, SPELL, in_spell, stage_now
 from sync.mirror.engine import Connection
-from sync.mirror.programs import SCOPE
+from sync.mirror.programs import FACTS, SCOPE, SCOPE_WITH_FACTS
 from sync.mirror.runs import SCORED_ROUND, get_meta, scoring_round, set_meta
 
 BASIS: Final = "score_basis"
@@ -47,6 +47,10 @@ BASIS: Final = "score_basis"
 
 CODE: Final = 2
 """Grows when the same model over the same rows gives other rows than before."""
+
+
+MANY: Final = 50_000
+"""Up to so many touched people are scored by themselves, whatever the population."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,10 +114,13 @@ def fill_scope(conn: Connection, clock: Clock, *, everybody: bool, new_day: bool
         ),
         exists(select(SPELL.c.id).where(SPELL.c.person_id == PERSON.c.person_id)),
     )
+    few = not everybody
     # a run over everybody reads the stage where it needs it: here it would cost a look at every row
-    stage = literal("") if everybody else stage_now()
-    query = select(PERSON.c.person_id, not_(known), in_spell(), stage, PERSON.c.stage)
-    if not everybody:
+    stage = stage_now(few=True) if few else literal("")
+    query = select(PERSON.c.person_id, not_(known), in_spell(few=few), stage, PERSON.c.stage)
+    table = SCOPE_WITH_FACTS if few else SCOPE
+    if few:
+        query = query.add_columns(*(PERSON.c[name] for name in FACTS))
         # a union of index look-ups: an OR over them would read every person
         chosen = [
             select(PERSON.c.person_id).where(PERSON.c.score_round >= scoring_round(conn)),
@@ -122,8 +129,14 @@ def fill_scope(conn: Connection, clock: Clock, *, everybody: bool, new_day: bool
         if new_day:
             chosen.append(select(SPELL.c.person_id).where(SPELL.c.left_at.is_(None)))
         query = query.where(PERSON.c.person_id.in_(union(*chosen)))
-    columns = [column.name for column in SCOPE.columns]
-    return conn.execute(insert(SCOPE).from_select(columns, query)).rowcount
+    return conn.execute(insert(table).from_select(list(table.columns), query)).rowcount
+
+
+def much_touched(conn: Connection) -> bool:
+    """Whether so many are touched that scoring everybody costs less."""
+    query = select(func.count()).select_from(PERSON).where(PERSON.c.score_round >= scoring_round(conn))
+    touched: int = conn.execute(query).scalar_one()
+    return touched > MANY and touched > count_people(conn) / 2
 
 
 def scope() -> Select[tuple[str]]:

@@ -11,6 +11,7 @@ from sqlalchemy import (
     BigInteger,
     ColumnElement,
     FromClause,
+    Select,
     and_,
     case,
     exists,
@@ -123,6 +124,11 @@ def any_orphan(conn: Connection) -> bool:
     return conn.execute(orphans.limit(1)).first() is not None
 
 
+def _in_spell() -> Select[tuple[str]]:
+    """The people of the scope who are in a spell."""
+    return select(SCOPE.c.person_id).where(SCOPE.c.in_spell.is_(True))
+
+
 def hear_again(conn: Connection) -> None:
     """What the CRMs said before a spell is forgotten once they say something else: if they say the first
     again, they mean it."""
@@ -137,17 +143,15 @@ def hear_again(conn: Connection) -> None:
     )
 
 
-def note_readings(conn: Connection, now: int, *, new_day: bool) -> int:
-    """One reading a day for every open spell, by the first scoring of the day, or that it was opened by."""
+def note_readings(conn: Connection, now: int) -> int:
+    """One reading a day for every open spell, whose people the first scoring of the day has in its scope."""
     today = now // DAY
     read = exists(select(READING.c.day).where(READING.c.spell_id == SPELL.c.id, READING.c.day == today))
     query = (
         select(SPELL.c.id, literal(today), SCORE.c.under_leave)
         .join(SCORE, and_(SCORE.c.person_id == SPELL.c.person_id, SCORE.c.model == SPELL.c.model))
-        .where(SPELL.c.left_at.is_(None), not_(read))
+        .where(SPELL.c.left_at.is_(None), SPELL.c.person_id.in_(_in_spell()), not_(read))
     )
-    if not new_day:
-        query = query.where(SPELL.c.person_id.in_(select(SCOPE.c.person_id)))
     return conn.execute(insert(READING).from_select(["spell_id", "day", "below"], query)).rowcount
 
 
@@ -246,7 +250,7 @@ def leaving(conn: Connection, model: Model, now: int) -> list[Candidate]:
         .where(
             SPELL.c.model == model.name,
             SPELL.c.left_at.is_(None),
-            SPELL.c.person_id.in_(select(SCOPE.c.person_id)),
+            SPELL.c.person_id.in_(_in_spell()),
             or_(said, SCORE.c.under_leave.is_(True), overridden(NOT_MQL)),
         )
         .order_by(PERSON.c.person_id)
@@ -282,6 +286,7 @@ def enter(conn: Connection, spell_id: str, person: Candidate, model: Model, by: 
     """Open a spell, with a snapshot of what it was decided on."""
     before = person.crm_stage if person.crm_stage in ENDS_SPELL else None
     _insert(conn, spell_id, person.person_id, model, by, clock, stage_before=before)
+    conn.execute(update(SCOPE).where(SCOPE.c.person_id == person.person_id).values(in_spell=True))
 
 
 def note_returned(

@@ -20,7 +20,7 @@ from sync.context import Context
 from sync.core.stage import DAY, Candidate, Enter, Leave, NoteReturned, SpellRules, Wait, decide
 from sync.mirror import models, overrides, scores, spells
 from sync.mirror.engine import Connection
-from sync.mirror.programs import SCOPE, program_for, run_program, temporary
+from sync.mirror.programs import SCOPE, SCOPE_WITH_FACTS, program_for, run_program, temporary
 from sync.mirror.runs import PEOPLE_WENT, get_meta, set_meta
 from sync.mirror.scores import Clock
 from sync.reports import ScoreCounts
@@ -55,7 +55,7 @@ class _Scorer:
     def run(self, full: bool) -> ScoreCounts:
         conn, clock = self._conn, self._clock
         basis = scores.stored_basis(conn)
-        everybody = full or not basis.suffices(self._models, clock)
+        everybody = full or not basis.suffices(self._models, clock) or scores.much_touched(conn)
         new_day = everybody or basis.read != clock.now // DAY
         if everybody:
             spells.take_over(conn, self._live)
@@ -63,7 +63,7 @@ class _Scorer:
             self._follow_people()
         overrides.expire(conn, clock.now)
         spells.hear_again(conn)
-        with temporary(conn, (SCOPE,)):
+        with temporary(conn, (SCOPE if everybody else SCOPE_WITH_FACTS,)):
             self._counts.recomputed = scores.fill_scope(conn, clock, everybody=everybody, new_day=new_day)
             self._counts.people = scores.count_people(conn)
             if everybody:
@@ -75,7 +75,7 @@ class _Scorer:
             for model in self._live:
                 self._enter(model, spells.ordered_in(conn, model))
             if not clock.moved:
-                spells.note_readings(conn, clock.now, new_day=new_day)
+                spells.note_readings(conn, clock.now)
             self._leave()
             scores.show_stages(conn, everybody=everybody)
             read = any(reads_spells(model) for model in self._models)
