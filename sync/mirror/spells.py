@@ -203,7 +203,7 @@ def ordered_in(conn: Connection, model: Model) -> list[Candidate]:
         .join(PERSON, PERSON.c.person_id == word.c.person_id)
         .join(SCORE, and_(SCORE.c.person_id == PERSON.c.person_id, SCORE.c.model == model.name))
         .where(word.c.ended_at.is_(None), word.c.verdict == MQL, SCORE.c.shown.is_(True))
-        .where(PERSON.c.person_id.in_(select(SCOPE.c.person_id)), not_(in_spell()))
+        .where(PERSON.c.person_id.in_(select(SCOPE.c.person_id)), not_(in_spell(few=True)))
         .order_by(PERSON.c.person_id)
     )
     return [

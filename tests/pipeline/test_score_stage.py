@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -10,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import insert, select, update
+from sqlalchemy import event, insert, select, update
 
 from config.errors import ConfigError
 from config.settings import Settings
@@ -21,7 +22,7 @@ from sync.core.stage import Action, Candidate, decide
 from sync.mirror import catalog, models, scores
 from sync.mirror.engine import Mirror
 from sync.mirror.explain import explain_person
-from sync.mirror.programs import SCOPE, program_for, run_program, temporary
+from sync.mirror.programs import SCOPE, SCOPE_WITH_FACTS, program_for, run_program, temporary
 from sync.mirror.runs import PEOPLE_WENT, scoring_round, set_meta
 from sync.mirror.tables import PersonAlias
 from sync.reports import ScoreCounts
@@ -172,6 +173,17 @@ def test_time_alone_makes_a_person_due(loop: Loop) -> None:
     assert loop.one(catalog.SCORE)["total"] == 7_500
 
 
+def test_where_most_are_touched_everybody_is_scored(loop: Loop, monkeypatch: pytest.MonkeyPatch) -> None:
+    loop.put(*(person(f"p{number}") for number in range(5)))
+    loop.score()
+    monkeypatch.setattr(scores, "MANY", 1)
+    for touched, scored in (((0,), 1), ((0, 1), 2), ((0, 1, 2), 5), ((), 0)):
+        loop.world.advance(60)
+        for number in touched:
+            loop.change(f"p{number}", company_size=100 + loop.runs)
+        assert loop.score().recomputed == scored
+
+
 def test_a_future_engagement_waits(loop: Loop) -> None:
     loop.put(person(), engagements=[engagement("webinar_attended", loop.now + 100, first_seen=loop.now)])
     loop.score()
@@ -272,6 +284,43 @@ def test_a_low_score_ends_a_spell_only_after_a_fortnight_of_readings(loop: Loop)
         assert loop.stage() == ("lead" if sum(left) else "mql"), day
     assert left.index(1) == 13  # fourteen days after it was opened, not before
     assert loop.one(catalog.SPELL)["left_why"] == "decayed"
+
+
+def test_a_spell_ends_the_moment_that_it_is_old_enough(loop: Loop) -> None:
+    loop.put(person(crm_mql=True))  # at noon
+    loop.score()
+    for _ in range(13):
+        loop.world.advance(DAY)
+        assert loop.score().mql_left == 0
+    looked = []
+    for wait in (DAY // 2 + 60, DAY // 2 - 61, 1):  # the first reading of the day, a second too early, noon
+        loop.world.advance(wait)
+        looked.append((loop.score(), loop.now))
+    assert [(counts.recomputed, counts.mql_left) for counts, _ in looked] == [(1, 0), (0, 0), (1, 1)]
+    assert loop.one(catalog.SPELL)["left_at"] == loop.one(catalog.SPELL)["entered_at"] + 14 * DAY
+
+
+@pytest.mark.sqlite("the plans of SQLite")
+def test_a_run_with_nothing_new_looks_at_no_spell_and_no_score(loop: Loop) -> None:
+    loop.put(*(person(f"p{number}", **FIT) for number in range(3)), engagements=hot(loop, "p0"))
+    loop.score()
+    loop.world.advance(60)
+    asked: list[tuple[str, Any]] = []
+
+    def note(_conn: Any, _cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
+        asked.append((statement, parameters))
+
+    event.listen(loop.mirror.engine, "before_cursor_execute", note)
+    assert loop.score().recomputed == 0
+    event.remove(loop.mirror.engine, "before_cursor_execute", note)
+    tables = program_for(loop.models[0], scoped=True).tables
+    with loop.mirror.write() as conn, temporary(conn, (SCOPE_WITH_FACTS, *tables)):
+        for statement, parameters in asked:
+            if "count(*)" in statement or not re.match("INSERT|UPDATE|DELETE|SELECT", statement):
+                continue
+            plan = conn.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters)
+            for step in [row.detail for row in plan]:
+                assert not re.match(r"SCAN (person|score|score_hit|spell|spell_reading)\b", step), statement
 
 
 def test_an_outage_evicts_nobody(loop: Loop) -> None:
