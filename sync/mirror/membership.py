@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from sync.mirror import unshown
 from sync.mirror.engine import Connection
 from sync.mirror.matching import run
 from sync.mirror.runs import PEOPLE_WENT, scoring_round, set_meta
@@ -20,6 +21,7 @@ def apply(conn: Connection) -> None:
     _write_members(conn)
     _write_evidence(conn)
     _remove_vanished(conn)
+    unshown.note_group(conn)
 
 
 def _absorb(conn: Connection) -> None:

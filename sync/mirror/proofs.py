@@ -11,6 +11,7 @@ from connectors.records import RecordRef
 from sync.core.authors import OurWrite
 from sync.core.cases import ORDERED, RESTORING, UNDO, Verified, Why
 from sync.core.steps import sent_value
+from sync.mirror import unshown
 from sync.mirror.engine import Connection
 from sync.mirror.outbox import COLUMNS, INTENT, Row, of_records
 from sync.mirror.tables import VerifiedValue
@@ -79,6 +80,7 @@ def put_verified(conn: Connection, proved: Sequence[tuple[Row, str, int]]) -> No
         if row.policy not in RESTORING
     ]
     upsert(conn, VERIFIED_ROWS, values)
+    unshown.note_records(conn, {row.ref for row, _, _ in proved if row.purpose in unshown.SCORED})
     undone = [row for row, _, _ in proved if row.policy == UNDO]
     if undone:
         keys = [{"b_id": row.parent_id} for row in undone]

@@ -10,14 +10,12 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from sqlalchemy import (
-    BigInteger,
     ColumnElement,
     Select,
     Table,
     Text,
     and_,
     case,
-    cast,
     exists,
     func,
     literal,
@@ -30,13 +28,11 @@ from sqlalchemy import (
 from connectors.records import RecordRef, RefusalClass
 from scoring.dialect import json_text
 from sync.core.cases import RESTORING, Why
-from sync.mirror.dialect import in_batches
 from sync.mirror.engine import Connection
 from sync.mirror.outbox import INTENT, UNSENT
 from sync.mirror.proofs import VERIFIED
 from sync.mirror.routing import OWNER
 from sync.mirror.tables import Person, PersonMember, PersonRow, Score, ScoreHit, Spell
-from sync.mirror.tables.outbox import WAITING_STATES
 
 PERSON: Final[Table] = Person.metadata.tables["person"]
 MEMBER: Final[Table] = PersonMember.metadata.tables["person_member"]
@@ -56,10 +52,6 @@ DECIDABLE_AGAIN: Final = (
 
 POINT: Final = 1000
 """Points are stored in thousandths."""
-
-
-AT_ONCE: Final = 5000
-"""Wants in memory at once, where everybody may have one."""
 
 
 class Want(NamedTuple):
@@ -145,7 +137,7 @@ def spell_wants(
     wanted = _by_record_type(desired)
     current = current_value(crm, purpose, field)
     query = (
-        _of_records(_spell_columns(), current, wanted, crm, object_name, field)
+        records_showing(_spell_columns(), current, wanted, crm, object_name, field)
         .join(SPELL, SPELL.c.person_id == PERSON.c.person_id)
         .outerjoin(SCORE, and_(SCORE.c.person_id == SPELL.c.person_id, SCORE.c.model == SPELL.c.model))
         .where(*open_spells(models), wanted.is_not(None))
@@ -161,55 +153,13 @@ def once_per_spell(
     """Records of open spells that have not yet been given this text (reason, date)."""
     current = current_value(crm, purpose, field)
     query = (
-        _of_records(_spell_columns(), current, literal(None, Text()), crm, object_name, field)
+        records_showing(_spell_columns(), current, literal(None, Text()), crm, object_name, field)
         .join(SPELL, SPELL.c.person_id == PERSON.c.person_id)
         .outerjoin(SCORE, and_(SCORE.c.person_id == SPELL.c.person_id, SCORE.c.model == SPELL.c.model))
         .where(*open_spells(models), not_(_decided(field)))
         .order_by(SPELL.c.entered_at, PERSON.c.person_id, RECORD.c.id)
     )
     return [Want(*row) for row in conn.execute(query)]
-
-
-def score_wants(
-    conn: Connection, crm: str, object_name: str, purpose: str, field: str
-) -> Iterator[list[Want]]:
-    """Records that show another score (in whole points, half up) or grade than the person's own, so many at
-    a time; what is decided about them may be stored meanwhile."""
-    current = current_value(crm, purpose, field)
-    if purpose == "score":
-        # integer division truncates in both databases: shift into the positive first
-        shift = 10**6
-        whole = (SCORE.c.total + 500 + shift * POINT) // POINT - shift
-        wanted: ColumnElement[Any] = cast(cast(whole, BigInteger), Text)
-        # as text: what somebody typed into the field need not be a number
-        differs: ColumnElement[bool] = func.coalesce(current, "").not_in([wanted, wanted + ".0"])
-    else:
-        wanted = SCORE.c.grade
-        differs = func.coalesce(current, "") != wanted
-    blocked = exists(
-        select(INTENT.c.id).where(
-            *_same_field(field),
-            or_(
-                INTENT.c.state.in_(("sent", "unsure")),
-                and_(
-                    INTENT.c.desired_value == wanted,
-                    or_(
-                        INTENT.c.state.in_((*WAITING_STATES, "parked", "conflict")),
-                        and_(INTENT.c.state == "superseded", INTENT.c.why == Why.OVERRIDDEN.value),
-                        and_(INTENT.c.state == "verified", INTENT.c.why == Why.UNDONE.value),
-                    ),
-                ),
-            ),
-        )
-    )
-    query = (
-        _of_records(_score_columns(), current, wanted, crm, object_name, field, of_all=True)
-        .join(SCORE, and_(SCORE.c.person_id == PERSON.c.person_id, SCORE.c.shown))
-        .where(differs, not_(blocked))
-        .order_by(PERSON.c.person_id, RECORD.c.id)
-    )
-    for rows in in_batches(conn, query, AT_ONCE):
-        yield [Want._make(row) for row in rows]
 
 
 def owner_wants(
@@ -368,20 +318,7 @@ def _spell_columns() -> list[ColumnElement[Any]]:
     ]
 
 
-def _score_columns() -> list[ColumnElement[Any]]:
-    nothing = literal(None, Text())
-    return [
-        PERSON.c.person_id,
-        nothing,
-        SCORE.c.model_hash,
-        nothing,
-        nothing,
-        SCORE.c.total,
-        SCORE.c.grade,
-    ]
-
-
-def _of_records(
+def records_showing(
     first: Sequence[ColumnElement[Any]],
     current: ColumnElement[Any],
     wanted: ColumnElement[Any],
@@ -443,7 +380,7 @@ def _is_member() -> ColumnElement[bool]:
     return and_(RECORD.c.crm == MEMBER.c.crm, RECORD.c.object == MEMBER.c.object, RECORD.c.id == MEMBER.c.id)
 
 
-def _same_field(field: str) -> tuple[ColumnElement[bool], ...]:
+def same_field(field: str) -> tuple[ColumnElement[bool], ...]:
     return (
         INTENT.c.crm == RECORD.c.crm,
         INTENT.c.object == RECORD.c.object,
@@ -455,9 +392,7 @@ def _same_field(field: str) -> tuple[ColumnElement[bool], ...]:
 def _decided(field: str) -> ColumnElement[bool]:
     """The spell already has an intent for this field of this record that settles it."""
     again = and_(INTENT.c.state == "superseded", INTENT.c.why.in_(DECIDABLE_AGAIN))
-    return exists(
-        select(INTENT.c.id).where(INTENT.c.spell_id == SPELL.c.id, *_same_field(field), not_(again))
-    )
+    return exists(select(INTENT.c.id).where(INTENT.c.spell_id == SPELL.c.id, *same_field(field), not_(again)))
 
 
 def _by_record_type(desired: Mapping[str, str | None]) -> ColumnElement[Any]:

@@ -17,15 +17,16 @@ from sync.context import Context
 from sync.core.cases import AskPerson, Known, SetField, Target
 from sync.core.reason import LONGEST, SHORT, Did, HandOffFacts, hand_off_text
 from sync.core.writes import decide as decide_field
-from sync.mirror import handoffs, outbox, pins, plans, proofs, routing, wants
+from sync.mirror import handoffs, outbox, pins, plans, proofs, routing, scored, wants
 from sync.mirror.engine import Connection
 from sync.mirror.outbox import NewIntent
 from sync.mirror.runs import get_meta, set_meta
+from sync.mirror.unshown import SCORED
 from sync.mirror.wants import Held, Want
 from sync.stages.assign import Assigner
 from sync.stages.passing import pass_on
 from sync.stages.sla import keep_clocks
-from sync.stages.targets import SCORED, Place, Targets, live_models, our_users, places
+from sync.stages.targets import Place, Targets, live_models, our_users, places, scored_fields
 
 DECIDED_UNDER = "writeback.mapping"
 """The mapping that the last decisions were made under."""
@@ -105,10 +106,11 @@ class _Decider:
 
     def of_scores(self) -> Iterator[list[NewIntent]]:
         """New intents that follow from the scores of everybody, so many at a time."""
+        scored.compare(self._conn, scored_fields(self._ctx.settings))
         for place in self._places:
             if place.purpose in SCORED:
-                kind = (self._conn, place.crm, place.object, place.purpose, place.policy.field)
-                for found in wants.score_wants(*kind):
+                field = scored.ScoredField(place.crm, place.object, place.purpose, place.policy.field)
+                for found in scored.score_wants(self._conn, field):
                     self._add_all(place, found, _desired, _score_reason)
                     yield self._taken()
 

@@ -20,10 +20,11 @@ from sync.mirror.engine import Connection
 from sync.mirror.outbox import Row
 from sync.mirror.plans import Item
 from sync.mirror.runs import get_meta, set_meta
+from sync.mirror.unshown import SCORED
 from sync.reports import SCHEMA_VERSION, RunProblem, exit_code_of
 from sync.stages.late import decide_late, load_facts, read_live
 from sync.stages.preflight import preflight
-from sync.stages.targets import SCORED, Targets, approval_keys, our_users
+from sync.stages.targets import Targets, approval_keys, our_users
 
 DAY = 86_400
 LIVE_BEFORE = "writeback.live_records"

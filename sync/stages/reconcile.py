@@ -22,10 +22,11 @@ from sync.mirror import reconciling, routing
 from sync.mirror.outbox import Row
 from sync.mirror.reconciling import Linked
 from sync.mirror.tables.outbox import WAITING_STATES
+from sync.mirror.unshown import SCORED
 from sync.mirror.wants import POINT
 from sync.reports import SCHEMA_VERSION, RunProblem, exit_code_of
 from sync.stages.late import Facts, decide_late, load_facts, read_live
-from sync.stages.targets import SCORED, Place, Targets, live_models, objects_of, our_users, places
+from sync.stages.targets import Place, Targets, live_models, objects_of, our_users, places
 from sync.stages.trouble import judge
 
 CHUNK: Final = 1_000

@@ -14,10 +14,10 @@ from connectors.errors import ConnectorError
 from sync.context import Context
 from sync.mirror import outbox
 from sync.mirror.outbox import NewIntent, Row
+from sync.mirror.unshown import SCORED
 from sync.reports import RunProblem
 from sync.stages.pull import refetch
 from sync.stages.reconcile import WORRYING, Reconciled
-from sync.stages.targets import SCORED
 from sync.stages.trouble import judge
 
 

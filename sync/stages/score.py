@@ -18,7 +18,7 @@ from scoring.evaluate import reads_spells
 from scoring.model import Model
 from sync.context import Context
 from sync.core.stage import DAY, Candidate, Enter, Leave, NoteReturned, SpellRules, Wait, decide
-from sync.mirror import models, overrides, scores, spells
+from sync.mirror import models, overrides, scores, spells, unshown
 from sync.mirror.engine import Connection
 from sync.mirror.programs import SCOPE, SCOPE_WITH_FACTS, program_for, run_program, temporary
 from sync.mirror.runs import PEOPLE_WENT, get_meta, set_meta
@@ -68,6 +68,9 @@ class _Scorer:
             self._counts.people = scores.count_people(conn)
             if everybody:
                 scores.forget_all(conn)
+                unshown.forget(conn)
+            else:
+                unshown.note(conn, scores.scope())
             entering = [(model, self._score_by(model, everybody)) for model in self._models]
             scores.show_first(conn, self._live, everybody=everybody)
             for model, candidates in entering:

@@ -15,12 +15,11 @@ from sync.mirror.engine import Connection
 from sync.mirror.outbox import Row
 from sync.mirror.routing import KnownOwner
 from sync.mirror.runs import get_meta
+from sync.mirror.scored import ScoredField
+from sync.mirror.unshown import SCORED
 
 OBJECTS: Mapping[str, tuple[str, ...]] = {Crm.SALESFORCE: ("Lead", "Contact"), Crm.HUBSPOT: ("contacts",)}
 """What write-back may touch, per CRM."""
-
-SCORED = ("score", "grade")
-"""Purposes that follow the score of everybody; the others follow the spells."""
 
 MAPPED = ("status", "stage")
 """Purposes whose value the configuration maps, per record type."""
@@ -69,6 +68,15 @@ def places(settings: Settings, crms: Iterable[str]) -> list[Place]:
                 if policy.via_native in (None, crm):
                     found.append(Place(crm, object_name, purpose, policy))
     return found
+
+
+def scored_fields(settings: Settings) -> list[ScoredField]:
+    """Every configured field that follows the score of everybody, of the CRMs that are not reached too."""
+    return [
+        ScoredField(place.crm, place.object, place.purpose, place.policy.field)
+        for place in places(settings, OBJECTS)
+        if place.purpose in SCORED
+    ]
 
 
 def carried(settings: Settings, crms: Collection[str]) -> list[tuple[Place, str]]:

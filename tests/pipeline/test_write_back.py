@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from connectors.records import Author, GoneReason, Outcome, OutcomeKind, Write
+from sync.mirror import unshown
 from tests.pipeline.write_bench import POOLS, Bench, both, scored
 from tests.world import SimulatedWorld
 
@@ -280,6 +281,7 @@ def test_the_score_is_shown_as_a_whole_number_and_only_when_it_changed(bench: Be
     assert bench.sync().decided == 0
     with bench.mirror.write() as conn:
         conn.exec_driver_sql("UPDATE score SET total = -3600")
+        unshown.note_records(conn, [lead, contact])  # as scoring does
     assert bench.sync().verified == 1
     assert bench.value(lead, "MQL_Score__c") == "-4"
     assert all(write.guarded is False for write in bench.all_writes())

@@ -17,7 +17,7 @@ from connectors.memory import MemoryConnector
 from connectors.records import Author, Owner, PersonRecord, RecordRef
 from scoring.model import Model
 from sync.context import Context, RunClock
-from sync.mirror import outbox
+from sync.mirror import outbox, unshown
 from sync.mirror.engine import Mirror
 from sync.reports import RunProblem, WriteCounts
 from sync.stages.decide import decide
@@ -156,6 +156,7 @@ class Bench:
             found = conn.execute(select(table.c.id).where(*key)).first()
             values = row._asdict()
             conn.execute(update(table).where(*key).values(values) if found else insert(table).values(values))
+            unshown.note_records(conn, [ref])
 
     def person(
         self, name: str, *refs: RecordRef, total: int = 105_000, mql: bool = True, **facts: Any
@@ -179,6 +180,8 @@ class Bench:
             known_at=now,
             shown=True,
         )
+        with self.mirror.write() as conn:
+            unshown.note_records(conn, refs)
         if mql:
             self.spell(name)
         return name
