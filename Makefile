@@ -46,7 +46,8 @@ mutants: dev     ## make known mistakes in a copy of the source, one at a time; 
 	@$(BIN)/python -m tests.mutants
 
 prove-score: dev ## SQL on SQLite and PostgreSQL against the Python oracle, on many more drawn models
-	SCORE_EXAMPLES=500 $(BIN)/pytest -n auto tests/scoring/test_agreement.py tests/pipeline/test_score_incremental.py
+	SCORE_EXAMPLES=500 $(BIN)/pytest -n auto tests/scoring/test_agreement.py tests/pipeline/test_score_incremental.py \
+	  tests/pipeline/test_unshown.py
 
 prove-scale: dev ## three workers, twelve accounts, a minute of kills (about five minutes)
 	WORKERS=3 WORKER_ACCOUNTS=12 WORKER_SECONDS=60 WORKER_RESCUE_AFTER=40 $(BIN)/pytest tests/workers

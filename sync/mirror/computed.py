@@ -46,6 +46,14 @@ def person_columns(rows: Sequence[PersonRecord]) -> Iterator[tuple[Any, ...]]:
     )
 
 
+def domains_of(computed: Iterable[tuple[Any, ...]]) -> Iterator[str | None]:
+    """The domains of all addresses in rows of `person_columns`: an additional one may be a person's only one."""
+    for own in computed:
+        yield own[2]
+        if own[1] is not None:
+            yield from (key.rpartition("@")[2] for key in json.loads(own[1]))
+
+
 def engagement_columns(row: EngagementRecord) -> tuple[Any, ...]:
     """asset_key, email_key, rules_version of an engagement."""
     return (asset_key(row.asset), email_key(row.person_email), ASSETS)

@@ -19,7 +19,7 @@ from connectors.records import (
 )
 from sync.core.identity import email_key
 from sync.mirror import cursors, erased, graves, links, listing, optout
-from sync.mirror.computed import engagement_columns, person_columns, store_domains
+from sync.mirror.computed import domains_of, engagement_columns, person_columns, store_domains
 from sync.mirror.dialect import id_list, sql
 from sync.mirror.engine import Connection
 from sync.mirror.runs import RunStamp, current_round
@@ -115,7 +115,7 @@ def _save_people(
         return
     flags = optout.turned(conn, rows)
     computed = list(person_columns(rows))
-    store_domains(conn, {own[2] for own in computed})
+    store_domains(conn, set(domains_of(computed)))
     ours = (False, round_, run.now)
     full = [(*row, *own, *ours) for row, own in zip(rows, computed, strict=True)]
     changed, bad = upsert(conn, PEOPLE, full)

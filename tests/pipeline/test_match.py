@@ -440,6 +440,12 @@ def test_exactly_those_whose_inputs_changed_are_touched(here: Small, sf: Any, hs
     assert touched(here) == ["d@x.com"]
 
 
+def test_the_domain_of_an_additional_address_is_known_too(here: Small, hs: Any) -> None:
+    hs.put("contacts", "1", email=None, additional_emails='["ann@mit.edu"]')
+    here.sync()
+    assert here.select("SELECT email, student_domain FROM person") == [("ann@mit.edu", True)]
+
+
 def test_only_candidates_pass_through_python(
     here: Small, sf: Any, hs: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

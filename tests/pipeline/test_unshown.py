@@ -160,7 +160,7 @@ def make_settings() -> Settings:
     return Settings.model_validate({"writeback": WRITEBACK, "limits": {"first_run_needs_approval": False}})
 
 
-EXAMPLES = int(os.environ.get("UNSHOWN_EXAMPLES", "12"))
+EXAMPLES = int(os.environ.get("SCORE_EXAMPLES", "5"))
 
 
 @settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
