@@ -47,7 +47,7 @@ def person_columns(rows: Sequence[PersonRecord]) -> Iterator[tuple[Any, ...]]:
 
 
 def domains_of(computed: Iterable[tuple[Any, ...]]) -> Iterator[str | None]:
-    """The domains of all addresses in rows of `person_columns`: an additional one may be a person's only one."""
+    """The domains of all addresses in rows of `person_columns`; an additional one may be the only one."""
     for own in computed:
         yield own[2]
         if own[1] is not None:

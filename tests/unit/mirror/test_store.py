@@ -234,7 +234,10 @@ def test_computed_columns(mirror: Mirror) -> None:
     assert select(mirror, "SELECT asset_key, email_key FROM engagement") == [
         ("example.com/pricing", "ann@example.com")
     ]
-    assert select(mirror, "SELECT domain, student FROM email_domain") == [("xn--bcher-kva.example", 0)]
+    assert select(mirror, "SELECT domain, student FROM email_domain ORDER BY domain") == [
+        ("x.com", 0),  # of an additional address, which may be all that a person has
+        ("xn--bcher-kva.example", 0),
+    ]
 
 
 def test_first_seen_stays(mirror: Mirror) -> None:
