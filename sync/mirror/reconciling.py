@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from typing import NamedTuple
+from collections.abc import Collection, Iterator, Mapping
+from typing import Final, NamedTuple
 
-from sqlalchemy import ColumnElement, and_, exists, func, not_, select
+from sqlalchemy import ColumnElement, and_, exists, false, func, not_, or_, select
 
 from connectors.records import RecordRef
+from sync.mirror.dialect import in_batches
 from sync.mirror.engine import Connection
 from sync.mirror.outbox import COLUMNS, INTENT, Row, of_records
 from sync.mirror.wants import MEMBER, PERSON, RECORD, SCORE, SPELL, open_spells
+
+BATCH: Final = 5_000
+SAME_RECORD: Final = and_(*(MEMBER.c[name] == RECORD.c[name] for name in ("crm", "object", "id")))
 
 
 class Linked(NamedTuple):
@@ -33,8 +37,23 @@ class Linked(NamedTuple):
         return RecordRef(self.crm, self.object, self.id)
 
 
-def linked(conn: Connection, crm: str, objects: Collection[str], models: Collection[str]) -> list[Linked]:
-    """Every live record of these objects, by record; of several open spells the oldest counts."""
+def people(conn: Connection, objects: Mapping[str, Collection[str]]) -> Iterator[str]:
+    """Every person who has a live record of one of these objects (by CRM), some thousands in memory."""
+    wanted = (and_(MEMBER.c.crm == crm, MEMBER.c.object.in_(sorted(names))) for crm, names in objects.items())
+    alive = exists(select(RECORD.c.id).where(SAME_RECORD, not_(RECORD.c.gone)))
+    theirs = (
+        select(MEMBER.c.id)
+        .where(MEMBER.c.person_id == PERSON.c.person_id, or_(false(), *wanted))
+        .where(alive.correlate(MEMBER))  # from the person outwards: a join might begin at all records
+    )
+    for rows in in_batches(conn, select(PERSON.c.person_id).where(exists(theirs)), BATCH):
+        yield from (row.person_id for row in rows)
+
+
+def linked(
+    conn: Connection, crm: str, object_name: str, models: Collection[str], after: str, limit: int
+) -> list[Linked]:
+    """The next live records of an object, by id; of several open spells the oldest counts."""
     older = SPELL.alias("older")
     first: ColumnElement[bool] = not_(
         exists(
@@ -48,7 +67,6 @@ def linked(conn: Connection, crm: str, objects: Collection[str], models: Collect
             )
         )
     )
-    member = and_(*(MEMBER.c[name] == RECORD.c[name] for name in ("crm", "object", "id")))
     query = (
         select(
             PERSON.c.person_id,
@@ -62,13 +80,15 @@ def linked(conn: Connection, crm: str, objects: Collection[str], models: Collect
             func.coalesce(SPELL.c.model_hash, SCORE.c.model_hash),
             SPELL.c.id,
         )
-        .select_from(PERSON)
-        .join(MEMBER, MEMBER.c.person_id == PERSON.c.person_id)
-        .join(RECORD, member)
+        .select_from(RECORD)
+        .join(MEMBER, SAME_RECORD)
+        .join(PERSON, PERSON.c.person_id == MEMBER.c.person_id)
         .outerjoin(SCORE, and_(SCORE.c.person_id == PERSON.c.person_id, SCORE.c.shown))
         .outerjoin(SPELL, and_(SPELL.c.person_id == PERSON.c.person_id, *open_spells(models), first))
-        .where(RECORD.c.crm == crm, RECORD.c.object.in_(sorted(objects)), not_(RECORD.c.gone))
-        .order_by(RECORD.c.object, RECORD.c.id)
+        .where(RECORD.c.crm == crm, RECORD.c.object == object_name, RECORD.c.id > after)
+        .where(not_(RECORD.c.gone))
+        .order_by(RECORD.c.id)
+        .limit(limit)
     )
     return [Linked._make(row) for row in conn.execute(query)]
 

@@ -7,8 +7,10 @@ class, and the classes add up to all of them. Nothing is written.
 from __future__ import annotations
 
 import hashlib
+import heapq
+import itertools
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final
@@ -124,39 +126,54 @@ def reconcile(ctx: Context, sample: int | None = None) -> Reconciled:
     """Compare everything, or the records of `sample` people, chosen anew each time."""
     found = Reconciled()
     models = [model.name for model in live_models(ctx.models)]
-    by_crm: dict[str, list[Linked]] = {}
+    objects = {crm: objects_of(crm) for crm in ctx.connectors}
     with ctx.mirror.read() as conn:
         targets = Targets(ctx.settings, routing.owners(conn), our_users(conn))
-        for crm in ctx.connectors:
-            by_crm[crm] = reconciling.linked(conn, crm, objects_of(crm), models)
-    people = {one.person_id for records in by_crm.values() for one in records}
-    chosen = _sample(people, sample, ctx.run.run_id)
-    found.people = len(chosen)
-    for crm, records in by_crm.items():
-        mine = [one for one in records if one.person_id in chosen]
+        everybody = reconciling.people(conn, objects)
+        chosen = None if sample is None else _sample(everybody, sample, ctx.run.run_id)
+        found.people = sum(1 for _ in everybody) if chosen is None else len(chosen)
+    for crm in ctx.connectors:
+        records = (
+            one
+            for one in _records(ctx, crm, objects[crm], models)
+            if chosen is None or one.person_id in chosen
+        )
         try:
-            _compare_all(ctx, ctx.connectors[crm], targets, mine, found)
+            _compare_all(ctx, ctx.connectors[crm], targets, records, found)
         except ConnectorError as error:
             found.problems.append(judge(error, crm, "reading what stands there").problem)
     return found
 
 
-def _sample(people: set[str], size: int | None, salt: str) -> set[str]:
+def _records(ctx: Context, crm: str, objects: Collection[str], models: Sequence[str]) -> Iterator[Linked]:
+    """Every linked record of a CRM, of which so many at a time are in memory. No transaction stays open: what
+    stands in the CRM is read in between."""
+    for name in sorted(objects):
+        after = ""
+        while True:
+            with ctx.mirror.read() as conn:
+                page = reconciling.linked(conn, crm, name, models, after, CHUNK)
+            yield from page
+            if len(page) < CHUNK:
+                break
+            after = page[-1].id
+
+
+def _sample(people: Iterable[str], size: int, salt: str) -> set[str]:
     """So many of these people, other ones for another salt."""
-    if size is None or size >= len(people):
-        return people
-    shuffled = sorted(people, key=lambda one: hashlib.sha256(f"{salt}|{one}".encode()).digest())
-    return set(shuffled[:size])
+    return set(
+        heapq.nsmallest(size, people, key=lambda one: hashlib.sha256(f"{salt}|{one}".encode()).digest())
+    )
 
 
 def _compare_all(
-    ctx: Context, connector: Connector, targets: Targets, records: Sequence[Linked], found: Reconciled
+    ctx: Context, connector: Connector, targets: Targets, records: Iterator[Linked], found: Reconciled
 ) -> None:
     configured: dict[str, list[Place]] = {}
     for place in places(ctx.settings, [connector.crm]):
         configured.setdefault(place.object, []).append(place)
-    for start in range(0, len(records), CHUNK):
-        part = records[start : start + CHUNK]
+    done = 0
+    while part := list(itertools.islice(records, CHUNK)):
         with ctx.mirror.read() as conn:
             changes = reconciling.newest_changes(conn, [one.ref for one in part])
             items = [
@@ -176,7 +193,8 @@ def _compare_all(
             elif kind is Class.DRIFT:
                 found.asking.append(item.row)
             _count(found, item, live, kind, reason)
-        ctx.progress.step(f"compare {connector.crm}", start + len(part), len(records))
+        done += len(part)
+        ctx.progress.step(f"compare {connector.crm}", done)
 
 
 def _wanted(one: Linked, place: Place, changes: Sequence[Row]) -> Iterator[_Item]:

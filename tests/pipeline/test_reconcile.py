@@ -47,6 +47,21 @@ def test_after_a_sync_everything_is_equal(bench: Bench) -> None:
     assert (found.people, found.values, found.classes, found.exit_code) == (1, 7, {Class.EQUAL: 7}, 0)
 
 
+@pytest.mark.parametrize("chunk", [1, 2, 3])
+def test_records_are_read_a_few_at_a_time(bench: Bench, monkeypatch: pytest.MonkeyPatch, chunk: int) -> None:
+    scored(bench)
+    for number in range(3):
+        lead = bench.lead(str(number), MQL_Score__c="0")
+        bench.person(f"p{number}", lead, bench.contact(f"10{number}", mql_grade="D4"))
+    bench.sync()
+    whole = look(bench)
+    monkeypatch.setattr("sync.stages.reconcile.CHUNK", chunk)
+    found = look(bench)
+    assert (found.people, found.values, found.classes) == (3, 21, {Class.EQUAL: 21})
+    assert found.to_json() == whole.to_json()
+    assert (look(bench, sample=2).people, look(bench, sample=2).values) == (2, 14)
+
+
 def test_who_is_no_mql_has_only_a_score(bench: Bench) -> None:
     scored(bench)
     lead = bench.lead(MQL_Score__c="0")
