@@ -39,7 +39,7 @@ ELSEWHERE = {
 
 GONE = {"archived", "merged_into", "converted_into"}
 
-WORK_TABLES = {"sweep_id"}
+WORK_TABLES = {"sweep_id", "unshown"}
 """Hold rows only while something is under way."""
 
 
