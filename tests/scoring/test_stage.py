@@ -107,7 +107,8 @@ def test_leaving(person: Candidate, action: Action) -> None:
 
 def test_a_spell_just_opened_is_not_closed() -> None:
     young = replace(PERSON, open_spell=OpenSpell("s", NOW - 14 * DAY + 1), readings=readings(*[True] * 14))
-    assert decide(young, RULES, NOW) == Stay()
+    assert decide(young, RULES, NOW) == Wait(NOW + 1)  # looked at again when it is old enough
+    assert decide(replace(young, readings=()), RULES, NOW) == Stay()
 
 
 def test_nobody_leaves_where_the_model_has_no_line() -> None:
