@@ -11,8 +11,8 @@
     d  its worker died: the periodic task `rescue` of any other gives it back when no heartbeat came for
        `rescue_after` seconds. A worker that only stood still finds that the account's lease is lost.
 
-Periodic tasks are deferred once however many workers there are (the library's own table sees to it). They
-have a worker of their own in each process, so that no account's turn holds them up. A worker that is told
+Periodic tasks are deferred once however many workers there are (the library's own table sees to it, and a
+guard of ours for those who lag behind). They have a worker of their own in each process, so that no account's turn holds them up. A worker that is told
 to stop interrupts its turns between two pages or batches and puts them back for the others. While the
 queue's PostgreSQL is away it waits: a turn under way comes to its end, by what its own mirror allows, and
 its job is given back as those of the dead are.
@@ -51,6 +51,21 @@ POLL: Final = 1.0  # seconds between two looks for turns that have come due
 BREATH: Final = 5.0  # seconds before a queue that failed is asked again
 SHORTEST_WAIT: Final = 1.0  # seconds until a connection of the pool must be had
 
+DEFERRED_ONCE: Final = """
+CREATE FUNCTION mqlsync_deferred_once() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  PERFORM pg_advisory_xact_lock(hashtext(TG_TABLE_SCHEMA), hashtext(NEW.task_name));
+  PERFORM 1 FROM procrastinate_periodic_defers AS known
+    WHERE known.task_name = NEW.task_name AND known.periodic_id = NEW.periodic_id
+    AND known.defer_timestamp >= NEW.defer_timestamp;
+  IF FOUND THEN RETURN NULL; END IF;
+  RETURN NEW;
+END $$;
+CREATE TRIGGER mqlsync_deferred_once BEFORE INSERT ON procrastinate_periodic_defers
+FOR EACH ROW EXECUTE FUNCTION mqlsync_deferred_once();
+"""
+"""The library remembers only the latest moment that a periodic task was deferred for, so a worker that lags
+behind would defer an earlier one once more. Nothing is deferred for a moment that is over."""
 
 Take = Callable[[str, int], Next | None]
 """(account, failures so far) → its next turn; None: this worker knows no such account. Runs in a thread."""
@@ -260,8 +275,10 @@ def prepare(url: str, world: World) -> None:
     try:
         with queue.write(durable=True) as conn:
             have_schema(conn)
+            driver: Any = conn.connection.driver_connection
             if conn.exec_driver_sql("SELECT to_regclass('procrastinate_jobs')").scalar_one() is None:
-                driver: Any = conn.connection.driver_connection
                 driver.execute(SchemaManager.get_schema())
+            if conn.exec_driver_sql("SELECT to_regproc('mqlsync_deferred_once')").scalar_one() is None:
+                driver.execute(DEFERRED_ONCE)
     finally:
         queue.close()

@@ -158,6 +158,32 @@ def test_the_queue_is_made_once_however_many_workers_begin(queue: str) -> None:
     assert found == [(queue_schema(),)]
 
 
+DEFER = "SELECT procrastinate_defer_periodic_job_v2('q', NULL, NULL, %s, 0, '', %s, '{}'::jsonb)"
+
+
+def test_a_periodic_task_is_deferred_once_for_each_moment_also_by_those_who_lag_behind(queue: str) -> None:
+    for _ in range(2):  # a second worker finds the guard there
+        prepare(queue, SimulatedWorld())
+    deferred: list[tuple[str, int]] = []
+
+    def lag(number: int) -> None:
+        with psycopg.connect(queue, autocommit=True, options=f"-csearch_path={queue_schema()}") as conn:
+            for moment in (1, 2, 1, 3, 2 + number, 1):
+                for task in ("look", "rescue"):
+                    found = conn.execute(DEFER, (task, moment)).fetchone()
+                    assert found is not None
+                    if found[0] is not None:
+                        deferred.append((task, moment))
+
+    threads = [threading.Thread(target=lag, args=(number,)) for number in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(set(deferred)) == len(deferred)
+    assert {("look", 7), ("rescue", 7)} <= set(deferred), "the latest is never held up"
+
+
 def test_log_lines_carry_the_account_and_its_run() -> None:
     stream = StringIO()
     log = logging.getLogger("sync.test")
