@@ -12,10 +12,10 @@
        `rescue_after` seconds. A worker that only stood still finds that the account's lease is lost.
 
 Periodic tasks are deferred once however many workers there are (the library's own table sees to it, and a
-guard of ours for those who lag behind). They have a worker of their own in each process, so that no account's turn holds them up. A worker that is told
-to stop interrupts its turns between two pages or batches and puts them back for the others. While the
-queue's PostgreSQL is away it waits: a turn under way comes to its end, by what its own mirror allows, and
-its job is given back as those of the dead are.
+guard of ours for those who lag behind). They have a worker of their own in each process, so that no
+account's turn holds them up. A worker that is told to stop interrupts its turns between two pages or
+batches and puts them back for the others. While the queue's PostgreSQL is away it waits: a turn under way
+comes to its end, by what its own mirror allows, and its job is given back as those of the dead are.
 
 The queue lives in a schema named after the library's own schema version: a newer library begins a new queue,
 which `look` fills. The jobs hold an account's name and nothing else of it.
