@@ -45,8 +45,8 @@ FACTS: Final = (
 
 SCOPE: Final = _scope()
 """Whom a run scores. `first_sight`: never scored by a live model and never in a spell; `in_spell`: in one
-now, or when the run began; `stage_read` (the stage that models read; blank when everybody is scored) and
-`stage_shown` (the stored one) are as they were before this run."""
+now, or when the run began; `stage_read` (the stage that models read) and `stage_shown` (the stored one) are
+as they were before this run, and blank when everybody is scored."""
 
 SCOPE_WITH_FACTS: Final = _scope(*FACTS)
 """The same table when only some are scored: their rows lie anywhere in the mirror, and are read once."""

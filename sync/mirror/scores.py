@@ -116,8 +116,8 @@ def fill_scope(conn: Connection, clock: Clock, *, everybody: bool, new_day: bool
     )
     few = not everybody
     # a run over everybody reads the stage where it needs it: here it would cost a look at every row
-    stage = stage_now(few=True) if few else literal("")
-    query = select(PERSON.c.person_id, not_(known), in_spell(few=few), stage, PERSON.c.stage)
+    stages = (stage_now(few=True), PERSON.c.stage) if few else (literal(""), literal(""))
+    query = select(PERSON.c.person_id, not_(known), in_spell(few=few), *stages)
     table = SCOPE_WITH_FACTS if few else SCOPE
     if few:
         query = query.add_columns(*(PERSON.c[name] for name in FACTS))
