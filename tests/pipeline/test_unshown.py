@@ -245,6 +245,18 @@ def test_who_shows_the_score_is_not_looked_at_again(here: Small) -> None:
     assert len(stand(here)) == 1
 
 
+def test_our_field_that_somebody_edits_is_compared_again(here: Small) -> None:
+    told = Story(here)
+    told.put(("Lead", 1), "a@x.com", None)
+    told.sync()
+    told.settle()
+    assert stand(here) == []
+    told.edit(("Lead", 1), "5")
+    told.sync()
+    told.decide()
+    assert len(stand(here)) == 1
+
+
 @pytest.mark.sqlite("the plans of SQLite")
 def test_nothing_new_goes_through_no_records(here: Small) -> None:
     told = Story(here)
