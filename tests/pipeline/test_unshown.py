@@ -257,6 +257,23 @@ def test_our_field_that_somebody_edits_is_compared_again(here: Small) -> None:
     assert len(stand(here)) == 1
 
 
+def test_spells_follow_people_who_go_or_become_others(here: Small) -> None:
+    told = Story(here)
+    for number, address in ((1, "a@x.com"), (2, "c@x.com")):
+        told.put(("contacts", number), address, None)
+    told.sync()
+    told.decide()
+    told.merge(("contacts", 2), 1)
+    told.sync()
+    told.decide()
+    spells = "SELECT left_why FROM spell ORDER BY 1"
+    assert sorted(str(row[0]) for row in here.select(spells)) == ["None", "merged"]
+    told.delete(("contacts", 1))
+    told.sync()
+    told.decide()
+    assert sorted(str(row[0]) for row in here.select(spells)) == ["gone", "merged"]
+
+
 @pytest.mark.sqlite("the plans of SQLite")
 def test_nothing_new_goes_through_no_records(here: Small) -> None:
     told = Story(here)
