@@ -142,8 +142,9 @@ def test_a_clock_that_is_set_by_minutes_holds_up_nothing(jumped: Jumping, off: f
     jumped.clock.set(off)
     ben = jumped.site.pair("ben@acme.example")
     jumped.until(lambda: jumped.is_mql(ben), "the next MQL")
+    jumped.runs_of(4)  # what came due by the jump, one after the other
     reports, took = jumped.runs_of(2)
-    assert took > 0.5
+    assert took > 0.5, "no busy loop"
     assert {report["outcome"] for report in reports} == {"ok"}
     jumped.end()
 
