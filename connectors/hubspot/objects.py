@@ -83,6 +83,8 @@ class Objects:
         for step in walk.steps(cursor):
             calls, before = self._account.calls - before, self._account.calls
             page = self.page(feed, step.rows, step.cursor, step.server_ms, step.complete, calls)
+            if step.left is not None:
+                page = replace(page, left=step.left)
             if known is not None:
                 known.add(row.id for row in page.people)
                 known.add(row.id for row in page.poison if row.id)

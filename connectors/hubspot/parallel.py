@@ -260,13 +260,13 @@ class ParallelPass:
         if not self._missing:
             state = {**self._notes, "deep": self._until}
             cursor = Cursor(since_ms=self._until, state=state_text(state))
-            return Step(rows, cursor, server_ms, True)
+            return Step(rows, cursor, server_ms, True, 0)
         state = {**self._notes, MISSING: list(self._missing), LEFT: self._left}
         token = self._token if self._missing.starts_at(self._token_at) else None
         if token is not None:
             state[GOES_ON_AT] = self._token_at
         cursor = Cursor(until_ms=self._until, position=token, state=state_text(state))
-        return Step(rows, cursor, server_ms, False)
+        return Step(rows, cursor, server_ms, False, self._left)
 
     def _readers(self) -> tuple[Board, list[Work]]:
         """The ranges, and what the threads do."""

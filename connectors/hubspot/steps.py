@@ -12,12 +12,16 @@ from connectors.records import Cursor
 
 
 class Step(NamedTuple):
-    """One page of rows and where to go on after it; the last step of a pass has `complete` set."""
+    """One page of rows and where to go on after it; the last step of a pass has `complete` set.
+
+    `left`: about how many rows come after it; None where that is not known.
+    """
 
     rows: Sequence[msgspec.Raw]
     cursor: Cursor
     server_ms: int
     complete: bool
+    left: int | None = None
 
 
 def gathered(steps: Iterable[Step], rows: int, page: int) -> Iterator[Step]:

@@ -75,6 +75,7 @@ class Page:
     `seen` counts the rows the CRM showed as live (rows delivered as deleted or archived are tombstones
     and are not in `seen`); seen = stored + unchanged + parked. `complete` marks the last page of the pass.
     `lists`, at the end of a pass over lists: those that are followed; what is known of others is dropped.
+    `left`: about how many rows of this pass come after it; None where the CRM does not tell.
     """
 
     feed: Feed
@@ -94,3 +95,4 @@ class Page:
     list_parts: tuple[ListPart, ...] = ()
     lists: tuple[str, ...] | None = None
     dismissed: tuple[Dismissed, ...] = ()
+    left: int | None = None

@@ -84,11 +84,13 @@ class _Lost(Exception):
 
 
 class Part(NamedTuple):
-    """Some rows, the cursor to be stored with them, and whether they were the last."""
+    """Some rows, the cursor to be stored with them, and whether they were the last. `left`: how many more
+    the job has; None where it does not say."""
 
     rows: list[Row]
     cursor: Cursor
     last: bool
+    left: int | None = None
 
 
 class _Result(NamedTuple):
@@ -155,10 +157,11 @@ class Bulk:
         for rows, following in self._results(job, types, processed):
             if following is not None:
                 job = following
-                yield Part(rows, windows.by_job(cursor, job), False)
+                left = None if processed is None else max(0, processed - job.rows - job.skip)
+                yield Part(rows, windows.by_job(cursor, job), False, left)
             else:
                 newest = _newest(job, rows)
-                yield Part(rows, windows.close_window(cursor, newest_ms=newest, asked=True), True)
+                yield Part(rows, windows.close_window(cursor, newest_ms=newest, asked=True), True, 0)
 
     # -- the job -------------------------------------------------------------------------------------------
 

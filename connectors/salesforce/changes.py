@@ -124,11 +124,12 @@ class Changes:
     def _by_bulk(self, plan: Plan, cursor: Cursor, calls: int, count: int | None = None) -> Iterator[Page]:
         """The whole object by a Bulk job; by queries, from the beginning, where that is refused."""
         try:
-            for rows, after, last in self._bulk.parts(plan, cursor):
+            for rows, after, last, left in self._bulk.parts(plan, cursor):
                 found = self.sort(plan, rows, first=True)
                 spent, calls = self._api.calls - calls, self._api.calls
                 server_ms = self._api.server_ms()
-                yield found.page(plan.spec.feed, after, server_ms, complete=last, calls=spent)
+                page = found.page(plan.spec.feed, after, server_ms, complete=last, calls=spent)
+                yield replace(page, left=left)
         except Refused:
             yield from self._window(plan, windows.by_job(cursor, None), calls, count)
 
@@ -162,7 +163,9 @@ class Changes:
             else:
                 after = cursor = windows.advance(cursor, _last_key(rows))
             spent, calls = self._api.calls - calls, self._api.calls
-            yield found.page(plan.spec.feed, after, self._api.server_ms(), complete=last_page, calls=spent)
+            page = found.page(plan.spec.feed, after, self._api.server_ms(), complete=last_page, calls=spent)
+            left = 0 if last_page else max(0, count - read) if count is not None else None
+            yield replace(page, left=left)
             if last_page:
                 return
 

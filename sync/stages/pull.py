@@ -274,7 +274,9 @@ def _add(this: Pass, page: Page, counts: FeedCounts) -> None:
     counts.calls = 0  # counted by the connector itself, see `Pass.calling`
     total = this.of(page.feed.object)
     total.add(counts)
-    this.ctx.progress.step(f"pull {page.feed.crm} {page.feed.object}", total.seen)
+    done = total.seen
+    of = None if page.left is None else done + page.left
+    this.ctx.progress.step(f"pull {page.feed.crm} {page.feed.object}", done, of)
 
 
 def _remember_skipped(this: Pass, feed: Feed, error: ConnectorError) -> None:

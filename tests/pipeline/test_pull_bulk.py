@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from connectors.salesforce.connector import SalesforceConnector
 from connectors.sandbox.sandbox import Sandbox
 from connectors.throttle import UnlimitedBudget
 from sync.mirror.engine import Mirror
+from sync.stages.pull import pull
 from tests.databases import mirror_url
 from tests.pipeline.small import Small
 from tests.unit.salesforce.helpers import sandbox_settings
@@ -68,6 +70,32 @@ def content(here: Small) -> list[list[tuple[Any, ...]]]:
 
 def jobs(sandbox: Sandbox) -> int:
     return sum(1 for one in sandbox.requests if one.method == "POST" and one.path.endswith("/jobs/query"))
+
+
+class Said:
+    """What a pull says of its progress: (what, done, of how many)."""
+
+    def __init__(self) -> None:
+        self.steps: list[tuple[str, int, int | None]] = []
+
+    def step(self, what: str, done: int, total: int | None = None) -> None:
+        self.steps.append((what, done, total))
+
+
+@pytest.mark.parametrize("above", [0, BY_QUERIES], ids=["bulk", "queries"])
+def test_how_much_is_still_to_come_is_told(
+    peopled: Sandbox, world: SimulatedWorld, tmp_path: Path, above: int
+) -> None:
+    """A first pull takes long: who waits is told of how many rows, not only how many there were."""
+    here, said = over(peopled, world, tmp_path / "m", above), Said()
+    ctx = replace(here.run(), progress=said)
+    counts = pull(ctx, "salesforce", on_problem=here.problems.append)["Contact"]
+    told = [(done, total) for what, done, total in said.steps if what == "pull salesforce Contact"]
+    known = [(done, total) for done, total in told if done > 0 and total is not None]
+    assert len(known) >= 2
+    # tombstones are rows that nobody sees live
+    assert {total for _, total in known} <= set(range(counts.seen, counts.seen + 5))
+    assert known[-1] == (counts.seen, counts.seen)
 
 
 def test_both_roads_make_the_same_mirror(peopled: Sandbox, world: SimulatedWorld, tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -74,6 +75,17 @@ def passed(made: HubSpotConnector, cursor: Cursor | None = None, pages: int | No
         if len(found) == pages:
             break
     return found
+
+
+def test_how_many_rows_are_still_to_come_is_told(sandbox: Sandbox, world: SimulatedWorld) -> None:
+    fill(sandbox, 900)
+    found = passed(connector(sandbox, world))
+    known = [(page.seen, page.left) for page in found if page.left is not None]
+    assert len(known) >= 3
+    assert known[-1][1] == 0
+    left = [number for _, number in known]
+    assert left == sorted(left, reverse=True)
+    assert all(before - after == seen for (_, before), (seen, after) in pairwise(known))
 
 
 def collect(made: HubSpotConnector, into: list[Page]) -> None:
