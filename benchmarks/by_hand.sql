@@ -129,5 +129,5 @@ SELECT person_id, 'b2b-default', 1, :hash, fit + engagement, fit, engagement,
        AND stage IN ('subscriber', 'lead', 'mql', 'recycled'),
        fit + engagement >= 100000 AND fit >= 15000 AND engagement >= 40000,
        CASE WHEN demo AND fit >= 15000 THEN 'demo' END,
-       fit + engagement < 80000 AND NOT (demo AND fit >= 15000), :as_of, :as_of
+       fit + engagement < 80000 AND NOT (demo AND fit >= 15000), :as_of, :as_of, NULL
 FROM hand_person;
