@@ -49,7 +49,7 @@ SYNC_LAYERS = (
 )
 
 HOMES = {
-    "simple_salesforce": {"connectors/salesforce/client.py"},
+    "simple_salesforce": {"connectors/salesforce/client.py", "connectors/salesforce/sign_in.py"},
     "hubspot": {"connectors/hubspot/client.py"},
     "requests": {"connectors/salesforce/client.py", "connectors/hubspot/client.py"},
     "urllib3": {"connectors/salesforce/client.py", "connectors/hubspot/client.py"},

@@ -57,14 +57,7 @@ class Activities:
     def archived_pages(self, feed: Feed, cursor: Cursor | None) -> Iterator[Page]:
         """What was archived since the last pass is over, whoever took part."""
         for step in archive_pages(self._account, feed.object, (), cursor, ARCHIVED_OVERLAP):
-            yield Page(
-                feed=feed,
-                cursor=step.cursor,
-                server_ms=step.server_ms,
-                complete=step.complete,
-                calls=step.calls,
-                dismissed=tuple(over for row, _ in step.rows for over in _over(feed, row)),
-            )
+            yield step.page(feed, dismissed=(over for row, _ in step.rows for over in _over(feed, row)))
 
     def properties(self, object_name: str) -> tuple[str, ...]:
         """What is asked for: the fields of the source and of its rules."""

@@ -8,7 +8,7 @@ Source: HubSpot's "Objects API" pages (`archived`).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -19,7 +19,7 @@ from connectors.hubspot.reader import Row
 from connectors.hubspot.records import archived, read_row
 from connectors.hubspot.replies import CRM
 from connectors.hubspot.walk import Walk
-from connectors.records import Cursor, Tombstone
+from connectors.records import Cursor, Dismissed, Feed, Page, Tombstone
 
 
 class ArchivePage(NamedTuple):
@@ -30,6 +30,20 @@ class ArchivePage(NamedTuple):
     server_ms: int
     complete: bool
     calls: int
+
+    def page(
+        self, feed: Feed, tombstones: Iterable[Tombstone] = (), dismissed: Iterable[Dismissed] = ()
+    ) -> Page:
+        """As a page of its feed, with what the rows mean there."""
+        return Page(
+            feed=feed,
+            cursor=self.cursor,
+            server_ms=self.server_ms,
+            complete=self.complete,
+            calls=self.calls,
+            tombstones=tuple(tombstones),
+            dismissed=tuple(dismissed),
+        )
 
 
 def archive_pages(

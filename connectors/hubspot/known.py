@@ -32,10 +32,9 @@ class KnownIds:
         """The ids of a page, if a pass over everything is under way."""
         if self._file is None or self._until is not None:
             return
-        for record_id in ids:
-            if record_id.isprintable():  # one a line
-                self._file.write(f"{record_id}\n")
-                self._count += 1
+        lines = [f"{record_id}\n" for record_id in ids if record_id.isprintable()]  # one a line
+        self._file.write("".join(lines))
+        self._count += len(lines)
 
     def end(self, until_ms: int) -> None:
         """All were read that there were at `until_ms`."""

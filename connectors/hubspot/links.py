@@ -22,9 +22,8 @@ from connectors.hubspot.walk import OVERLAP, Walk
 from connectors.options import PullOptions
 from connectors.records import Cursor, Feed, LinkSet, Page
 
-KNOWN: Final = (
-    "known"  # in the cursor: a pass over ids that were known is under way, the n-th batch is stored
-)
+KNOWN: Final = "known"
+"""In the cursor: a pass over ids that were known is under way, so many batches of it are stored."""
 ROTATE_EVERY: Final = 3600  # seconds between two shares
 ROTATE_PAGES: Final = BATCH // LIST_PAGE  # listing pages of one share
 

@@ -82,9 +82,7 @@ class Objects:
             known.begin()
         for step in walk.steps(cursor):
             calls, before = self._account.calls - before, self._account.calls
-            page = self.page(feed, step.rows, step.cursor, step.server_ms, step.complete, calls)
-            if step.left is not None:
-                page = replace(page, left=step.left)
+            page = self.page(feed, step.rows, step.cursor, step.server_ms, step.complete, calls, step.left)
             if known is not None:
                 known.add(row.id for row in page.people)
                 known.add(row.id for row in page.poison if row.id)
@@ -98,14 +96,7 @@ class Objects:
             stones: list[Tombstone] = []
             for row, stone in step.rows:
                 stones += [stone, *merged_into(row, feed.object, stone.at_ms)]
-            yield Page(
-                feed=feed,
-                cursor=step.cursor,
-                server_ms=step.server_ms,
-                complete=step.complete,
-                calls=step.calls,
-                tombstones=tuple(stones),
-            )
+            yield step.page(feed, tombstones=stones)
 
     def fetch(self, feed: Feed, ids: Sequence[str]) -> Page:
         """The rows of these ids now; those that are gone as tombstones, with the survivor's row too."""
@@ -200,6 +191,7 @@ class Objects:
         server_ms: int,
         complete: bool,
         calls: int,
+        left: int | None = None,
     ) -> Page:
         """Raw rows → a page; rows that cannot be read are parked, the others go on."""
         sorts: tuple[type[Entry], ...] = (PersonRecord, CompanyRecord, DealRecord, Poison, Tombstone)
@@ -217,6 +209,7 @@ class Objects:
             server_ms=server_ms,
             complete=complete,
             calls=calls,
+            left=left,
             seen=sum(len(found[sort]) for sort in sorts if sort is not Tombstone),
             people=tuple(found[PersonRecord]),
             companies=tuple(found[CompanyRecord]),

@@ -22,7 +22,6 @@ from config.settings import SalesforceSettings
 from config.world import World
 from connectors.errors import (
     AuthFailed,
-    BrokenReply,
     ConnectorError,
     Fatal,
     NotOffered,
@@ -34,17 +33,17 @@ from connectors.errors import (
 from connectors.records import Identity, Limits
 from connectors.retry import NOT_SENT, Retrier, RetryPolicy
 from connectors.salesforce.auth import choose_flow, ids_in_identity_url, origin_of
-from connectors.salesforce.client import Timeouts, Transport, get_token, open_session, secure
+from connectors.salesforce.client import Timeouts, Transport, open_session, secure
 from connectors.salesforce.http import (
     CRM,
-    SESSION_CODES,
     Reply,
     api_usage,
     decode,
-    error_details,
     error_of,
+    says_dead_session,
     server_time,
 )
+from connectors.salesforce.sign_in import get_token
 from connectors.throttle import Budget
 
 T = TypeVar("T")
@@ -343,7 +342,7 @@ class Api:
         """One call, after the token was renewed if need be; a second refusal of it comes back as it is."""
         session, token = self._ensure_session()
         reply = self._once(session, token, method, path, kind, headers, body, into)
-        if self._flow.renewable and _says_dead_session(reply):
+        if self._flow.renewable and says_dead_session(reply):
             self._renew(token)
             session, token = self._ensure_session()
             reply = self._once(session, token, method, path, kind, headers, body, into)
@@ -390,14 +389,3 @@ class Api:
             ours, self._unreported = self._unreported, 0
             self._limits = Limits(*usage)
         self._budget.observe(*usage, ours=ours)
-
-
-def _says_dead_session(reply: Reply) -> bool:
-    """401, whatever its body; or another refusal that names the session."""
-    if reply.status not in (400, 403):
-        return reply.status == 401
-    try:
-        details = error_details(decode(reply.body))
-    except BrokenReply:
-        return False
-    return bool(details) and details[0].code in SESSION_CODES

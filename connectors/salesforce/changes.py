@@ -35,7 +35,7 @@ from connectors.records import (
 from connectors.salesforce import records, soql, windows
 from connectors.salesforce.api import LONGEST_URL, Api
 from connectors.salesforce.bulk import Bulk, Refused
-from connectors.salesforce.ends import Ends
+from connectors.salesforce.ends import Ends, page_limit, rows_left
 from connectors.salesforce.feeds import Plan, Spec, make_plan
 from connectors.salesforce.http import CRM
 from connectors.salesforce.links import Links
@@ -64,7 +64,16 @@ class Sorted:
     poison: list[Poison] = field(default_factory=list)
     dismissed: list[Dismissed] = field(default_factory=list)
 
-    def page(self, feed: Feed, cursor: Cursor, server_ms: int, *, complete: bool, calls: int) -> Page:
+    def page(
+        self,
+        feed: Feed,
+        cursor: Cursor,
+        server_ms: int,
+        *,
+        complete: bool,
+        calls: int,
+        left: int | None = None,
+    ) -> Page:
         """As a page; what is gone is not in `seen`."""
         live = (self.people, self.companies, self.deals, self.engagements, self.owners)
         seen = sum(len(rows) for rows in live) + len(self.links) + len(self.poison)
@@ -74,6 +83,7 @@ class Sorted:
             server_ms=server_ms,
             complete=complete,
             calls=calls,
+            left=left,
             seen=seen,
             people=tuple(self.people),
             companies=tuple(self.companies),
@@ -128,8 +138,8 @@ class Changes:
                 found = self.sort(plan, rows, first=True)
                 spent, calls = self._api.calls - calls, self._api.calls
                 server_ms = self._api.server_ms()
-                page = found.page(plan.spec.feed, after, server_ms, complete=last, calls=spent)
-                yield replace(page, left=left)
+                feed = plan.spec.feed
+                yield found.page(feed, after, server_ms, complete=last, calls=spent, left=left)
         except Refused:
             yield from self._window(plan, windows.by_job(cursor, None), calls, count)
 
@@ -142,7 +152,7 @@ class Changes:
         newest: int | None = None
         while True:
             planned = plan
-            plan, rows, last_page = self._rows(plan, cursor, _limit(count, read))
+            plan, rows, last_page = self._rows(plan, cursor, page_limit(count, read))
             if plan is not planned:
                 cursor = windows.read_with(cursor, plan.fields)
             if not last_page and not asked:
@@ -163,9 +173,8 @@ class Changes:
             else:
                 after = cursor = windows.advance(cursor, _last_key(rows))
             spent, calls = self._api.calls - calls, self._api.calls
-            page = found.page(plan.spec.feed, after, self._api.server_ms(), complete=last_page, calls=spent)
-            left = 0 if last_page else max(0, count - read) if count is not None else None
-            yield replace(page, left=left)
+            now, left = self._api.server_ms(), 0 if last_page else rows_left(count, read)
+            yield found.page(plan.spec.feed, after, now, complete=last_page, calls=spent, left=left)
             if last_page:
                 return
 
@@ -300,16 +309,6 @@ class Changes:
                 found.engagements.append(record)
             else:
                 found.dismissed.append(Dismissed(CRM, spec.source, record.id))
-
-
-def _limit(count: int | None, read: int) -> int:
-    """The most rows of the next page, where so many of `count` are read: as many as an answer holds.
-
-    Where it will be the last one, by the count, it is asked for one more: only a page with fewer rows than
-    were asked for is known to be the last. Did the count mislead, a cursor is left open once.
-    """
-    ends = count is not None and read > 0 and 0 < count - read <= soql.PAGE_ROWS
-    return soql.PAGE_ROWS + 1 if ends else soql.PAGE_ROWS
 
 
 def _sort_people(

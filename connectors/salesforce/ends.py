@@ -102,3 +102,18 @@ def _answers(body: Any) -> dict[str, Any]:
         and isinstance(entry.get("referenceId"), str)
         and entry.get("httpStatusCode") == 200
     }
+
+
+def rows_left(count: int | None, read: int) -> int | None:
+    """About how many rows are still to come, where so many of `count` are read."""
+    return None if count is None else max(0, count - read)
+
+
+def page_limit(count: int | None, read: int) -> int:
+    """The most rows of the next page, where so many of `count` are read: as many as an answer holds.
+
+    Where it will be the last one, by the count, it is asked for one more: only a page with fewer rows than
+    were asked for is known to be the last. Did the count mislead, a cursor is left open once.
+    """
+    ends = count is not None and read > 0 and 0 < count - read <= soql.PAGE_ROWS
+    return soql.PAGE_ROWS + 1 if ends else soql.PAGE_ROWS

@@ -219,3 +219,14 @@ def _http_date(text: str) -> datetime | None:
     except (ValueError, TypeError, IndexError):
         return None
     return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
+
+
+def says_dead_session(reply: Reply) -> bool:
+    """401, whatever its body; or another refusal that names the session."""
+    if reply.status not in (400, 403):
+        return reply.status == 401
+    try:
+        details = error_details(decode(reply.body))
+    except BrokenReply:
+        return False
+    return bool(details) and details[0].code in SESSION_CODES

@@ -28,7 +28,8 @@ from connectors.salesforce.auth import (
     soap_version,
     token_origin,
 )
-from connectors.salesforce.client import Timeouts, Transport, get_token
+from connectors.salesforce.client import Timeouts, Transport
+from connectors.salesforce.sign_in import get_token
 from tests.unit.salesforce.helpers import (
     ORG_ID,
     ORIGIN,
