@@ -18,8 +18,9 @@ from typing import Any, Final
 from config.world import World, epoch, iso_z
 from sync.core.harmless import clean
 from sync.messengers import Deliver, Undelivered
-from sync.mirror.engine import DatabaseUnusable, Mirror
+from sync.mirror.engine import Mirror
 from sync.mirror.runs import meta_like, set_meta
+from sync.mirror.unusable import DatabaseUnusable
 from sync.reports import RunReport
 from sync.status import Status
 

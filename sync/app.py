@@ -39,7 +39,7 @@ def build(settings: Settings, world: World, config_dir: Path) -> App:
     """The app of one configuration, its mirror brought up to date; nothing is asked of a CRM yet.
 
     Raises ConfigError for a model file or a routing rule that cannot be used, and the errors of
-    `sync.mirror.engine`.
+    `sync.mirror.unusable`.
     """
     collect_less_often()
     models = load_models(config_dir)

@@ -15,7 +15,8 @@ from config.world import World
 from connectors.base import Connector
 from scoring.model import Model
 from sync.mirror.budget import MirrorBudget
-from sync.mirror.engine import DatabaseUnusable, Mirror
+from sync.mirror.engine import Mirror
+from sync.mirror.unusable import DatabaseUnusable
 
 log = logging.getLogger(__name__)
 

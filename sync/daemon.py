@@ -26,10 +26,10 @@ from sync.chores import chore
 from sync.context import App, Interrupted, Progress
 from sync.jobs import covered_by, mark_begun, move_begun, overdue, request_of, schedules
 from sync.mirror import requests
-from sync.mirror.engine import DatabaseDamaged, DatabaseNewer, DatabaseUnusable
 from sync.mirror.lease import DAEMON, Lease, LeaseLost
 from sync.mirror.outbox import OutboxRaced
 from sync.mirror.requests import RequestView
+from sync.mirror.unusable import DatabaseDamaged, DatabaseNewer, DatabaseUnusable
 from sync.pipeline import cut_short, run_under_lease
 from sync.reload import refresh
 from sync.reports import RunProblem, RunReport

@@ -15,7 +15,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
-from sync.mirror.engine import DatabaseUnusable
+from sync.mirror.unusable import DatabaseUnusable
 from sync.reports import RunReport
 from sync.status import Status
 from sync.vitals import Vitals

@@ -19,10 +19,10 @@ from connectors.base import Connector
 from connectors.errors import ConnectorError
 from sync.context import App, Context, Interrupted, Progress, RunClock, Silent
 from sync.mirror import plans
-from sync.mirror.engine import DatabaseLocked, DatabaseUnreachable, DatabaseUnusable, DiskFull
 from sync.mirror.lease import Lease
 from sync.mirror.runs import begin_run, close_killed, finish_run, set_meta
 from sync.mirror.undoing import Written
+from sync.mirror.unusable import DatabaseLocked, DatabaseUnreachable, DatabaseUnusable, DiskFull
 from sync.reports import EXIT_PRECEDENCE, RunProblem, RunReport
 from sync.stages import retention
 from sync.stages.decide import decide

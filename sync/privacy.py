@@ -25,10 +25,11 @@ from sync.core.lookup import wanted
 from sync.mirror import audit, copies, erased, marks_file, personal, pseudonyms
 from sync.mirror.audit import Entry
 from sync.mirror.copies import Copy, Holding
-from sync.mirror.engine import Connection, DatabaseLocked, Mirror
+from sync.mirror.engine import Connection, Mirror
 from sync.mirror.marks_file import Marks
 from sync.mirror.personal import Subject
 from sync.mirror.runs import get_meta, set_meta
+from sync.mirror.unusable import DatabaseLocked
 from sync.pipeline import leased, run_of
 from sync.reports import SCHEMA_VERSION
 

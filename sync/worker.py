@@ -38,7 +38,8 @@ from procrastinate.schema import SchemaManager
 
 from config.accounts import in_schema
 from config.world import World
-from sync.mirror.engine import DatabaseUnusable, Mirror, connect_options, have_schema
+from sync.mirror.engine import Mirror, connect_options, have_schema
+from sync.mirror.unusable import DatabaseUnusable
 from sync.stopping import StopSwitch
 from sync.turns import Next
 from sync.vitals import Vitals
@@ -98,7 +99,7 @@ class Worker:
         self._is_away = False
 
     def run(self, switch: StopSwitch) -> None:
-        """Serve. Raises the errors of `sync.mirror.engine` when the queue cannot be had at the start.
+        """Serve. Raises the errors of `sync.mirror.unusable` when the queue cannot be had at the start.
 
         A queue that goes away later is waited for; should it be gone for good, it is made anew.
         """
@@ -270,7 +271,7 @@ def queue_schema() -> str:
 
 
 def prepare(url: str, world: World) -> None:
-    """Make the queue's tables where there are none. Raises the errors of `sync.mirror.engine`."""
+    """Make the queue's tables where there are none. Raises the errors of `sync.mirror.unusable`."""
     queue = Mirror(in_schema(url, queue_schema()), world)
     try:
         with queue.write(durable=True) as conn:

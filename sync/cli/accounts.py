@@ -23,8 +23,9 @@ from sync.cli.session import Session
 from sync.cli.state import CHECK_CODES
 from sync.cli.times import ago
 from sync.cli.words import crm_name
-from sync.mirror.engine import DatabaseUnusable, Mirror
+from sync.mirror.engine import Mirror
 from sync.mirror.runs import get_meta
+from sync.mirror.unusable import DatabaseUnusable
 from sync.redaction import Redactor
 from sync.reports import SCHEMA_VERSION, exit_code_of
 from sync.status import status_of

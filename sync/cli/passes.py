@@ -24,8 +24,8 @@ from sync.context import App
 from sync.health import Pages, serving
 from sync.messengers import roads
 from sync.metrics import Metrics
-from sync.mirror.engine import DatabaseUnusable
 from sync.mirror.requests import Ask
+from sync.mirror.unusable import DatabaseUnusable
 from sync.pipeline import STAGES, SyncRequest
 from sync.redaction import Redactor
 from sync.reports import RunReport

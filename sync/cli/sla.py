@@ -14,8 +14,9 @@ from sync.cli.session import Session
 from sync.cli.times import shown
 from sync.core.counted import some
 from sync.core.owner import normal_email
-from sync.mirror import handoffs
-from sync.mirror.handoffs import DAY, Clock, OfOwner
+from sync.mirror import clocks
+from sync.mirror.clocks import Clock, OfOwner
+from sync.mirror.handoffs import DAY
 from sync.reports import SCHEMA_VERSION
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False)
@@ -41,10 +42,10 @@ def sla(
     """Who was handed MQLs, until when somebody ought to have acted, and who did."""
     now = epoch(session.world.now())
     with session.app() as opened, opened.mirror.read() as conn:
-        found = handoffs.clocks(conn, now - days * DAY)
+        found = clocks.listed(conn, now - days * DAY)
     if owner is not None:
         found = [clock for clock in found if clock.owner == normal_email(owner)]
-    counted = handoffs.by_owner(found, now)
+    counted = clocks.by_owner(found, now)
     if session.options.json:
         session.out.json(
             {

@@ -29,8 +29,8 @@ from sync.daemon import LOST
 from sync.health import Pages, serving
 from sync.metrics import WorkerMetrics
 from sync.mirror.claims import Claims
-from sync.mirror.engine import DatabaseUnreachable, DatabaseUnusable
 from sync.mirror.lease import LeaseHeld
+from sync.mirror.unusable import DatabaseUnreachable, DatabaseUnusable
 from sync.redaction import Redactor
 from sync.stopping import StoppingWorld, StopSwitch
 from sync.turns import Next, Turn, pause, take_turn

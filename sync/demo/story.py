@@ -20,7 +20,7 @@ from sync.core.counted import some
 from sync.demo.judgement import Judgement, judge
 from sync.demo.site import opened, representatives
 from sync.demo.telling import DemoFailed, DemoOptions, Edit, Narrator
-from sync.mirror import books, outbox, plans, queries
+from sync.mirror import books, outbox, plans, queries, sending
 from sync.mirror.explain import explain_person
 from sync.pipeline import STAGES, SyncRequest
 from sync.reports import SCHEMA_VERSION, RunReport
@@ -231,8 +231,8 @@ class Demo:
         self._tell.chapter("5. A week later: somebody edits a record at the very moment we write it")
         self._move_to(sandbox, timedelta(days=-4))
         self._sync(app, SyncRequest(only=STAGES - {"write"}))
-        with app.mirror.read() as conn:
-            waiting = outbox.open_rows(conn, ("queued",))
+        queued = sending.open_ones(app.connectors, (), ("queued",))
+        waiting = [row for rows in sending.pages(app.mirror, queued) for row in rows]
         self._edit_while_writing(sandbox, waiting)
         self._count(self._pass(app))
 

@@ -22,12 +22,13 @@ from sqlalchemy import text
 from config.world import World, epoch
 from sync.mirror import copies, health, marks_file
 from sync.mirror.copies import Copy
-from sync.mirror.engine import Connection, DatabaseDamaged, DatabaseUnusable, Mirror
+from sync.mirror.engine import Connection, Mirror
 from sync.mirror.lease import NAME as LEASE_NAME
 from sync.mirror.lease import Lease
 from sync.mirror.marks_file import Marks
 from sync.mirror.presence import lock_file
 from sync.mirror.runs import get_meta, set_meta
+from sync.mirror.unusable import DatabaseDamaged, DatabaseUnusable
 
 ALONE: Final = 60  # seconds of the lease by which it is seen that nobody else is there
 FAR: Final = 1_000_000

@@ -29,7 +29,7 @@ CLAIM: Final = Table(
 
 
 class Claims:
-    """The claims on the PostgreSQL of that URL. Raises the errors of `sync.mirror.engine`."""
+    """The claims on the PostgreSQL of that URL. Raises the errors of `sync.mirror.unusable`."""
 
     def __init__(self, queue_url: str, world: World) -> None:
         self._world = world

@@ -20,10 +20,11 @@ from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from config.world import World, epoch
-from sync.mirror.engine import Connection, DatabaseUnusable, Mirror
+from sync.mirror.engine import Connection, Mirror
 from sync.mirror.moved import MirrorMoved, moved_to
 from sync.mirror.presence import known_dead, presence_at
 from sync.mirror.tables import LeaseRow
+from sync.mirror.unusable import DatabaseUnusable
 
 LEASE: Final[Table] = LeaseRow.metadata.tables["lease"]
 NAME: Final = "writer"

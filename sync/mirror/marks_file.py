@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Final
 
 from sync.mirror import erased, pseudonyms
-from sync.mirror.engine import Connection, DatabaseDamaged
+from sync.mirror.engine import Connection
+from sync.mirror.unusable import DatabaseDamaged
 
 SUFFIX: Final = ".erased"
 VERSION: Final = 1

@@ -14,6 +14,7 @@ from sqlalchemy import ColumnElement, Table, and_, bindparam, func, insert, or_,
 
 from connectors.records import RecordRef
 from sync.core.cases import REPAIR, Why
+from sync.core.codes import prefixed
 from sync.core.steps import Step
 from sync.mirror.engine import Connection
 from sync.mirror.tables import Intent, PauseRow
@@ -208,13 +209,6 @@ def mark_sent(conn: Connection, rows: Sequence[Row], sendings: Mapping[str, Send
     move_all(conn, moves, "sent")
 
 
-def open_rows(conn: Connection, states: Sequence[str]) -> list[Row]:
-    """Every intent in one of these states."""
-    order = (INTENT.c.crm, INTENT.c.object, INTENT.c.record_id, INTENT.c.field, INTENT.c.id)
-    query = select(*COLUMNS).where(INTENT.c.state.in_(states)).order_by(*order)
-    return [Row(*row) for row in conn.execute(query)]
-
-
 def busy(conn: Connection, refs: Collection[RecordRef]) -> set[RecordRef]:
     """Those of these records for which a write is under way or its fate unknown."""
     found: set[RecordRef] = set()
@@ -348,10 +342,6 @@ REMEDIES: Final[Mapping[str, str]] = {
 }
 
 
-PREFIXES: Final = {"salesforce": "SF", "hubspot": "HS"}
-"""What the cause of a failure begins with, by CRM."""
-
-
 class Failed(NamedTuple):
     """One intent that ended badly, as `failed list` shows it."""
 
@@ -376,11 +366,10 @@ def failed(conn: Connection) -> list[Failed]:
     )
     found = []
     for one in conn.execute(query.order_by(INTENT.c.done_at, INTENT.c.id)):
-        prefix = PREFIXES.get(one.crm, one.crm.upper())
         found.append(
             Failed(
                 intent_id=one.id,
-                cause=f"{prefix}-{one.code or (one.why or 'unknown').upper()}",
+                cause=prefixed(one.crm, one.code or (one.why or "unknown").upper()),
                 crm=one.crm,
                 object=one.object,
                 id=one.record_id,

@@ -28,7 +28,6 @@ APPROVAL_ROWS: Final = Upsert(Approval, ("model_hash", "mapping_hash", "at"))
 KEPT_SECONDS: Final = 7 * 86_400
 """A plan that nobody released for so long is no longer offered."""
 
-
 ROWS: Final = 5000
 """Items that are stored by one statement."""
 

@@ -14,7 +14,8 @@ from typing import Final, Protocol
 
 from sqlalchemy import text
 
-from sync.mirror.engine import Connection, DatabaseUnusable, Mirror
+from sync.mirror.engine import Connection, Mirror
+from sync.mirror.unusable import DatabaseUnusable
 
 LONGEST_NAME: Final = 1000  # bytes of a holder's name
 KEYS: Final = 0x6D716C73 << 32  # where the advisory locks of holders begin

@@ -11,10 +11,9 @@ from connectors.records import RecordRef
 from sync.mirror.dialect import in_batches
 from sync.mirror.engine import Connection
 from sync.mirror.outbox import COLUMNS, INTENT, Row, of_records
-from sync.mirror.wants import MEMBER, PERSON, RECORD, SCORE, SPELL, open_spells
+from sync.mirror.wants import MEMBER, PERSON, RECORD, SCORE, SPELL, is_member, open_spells
 
 BATCH: Final = 5_000
-SAME_RECORD: Final = and_(*(MEMBER.c[name] == RECORD.c[name] for name in ("crm", "object", "id")))
 
 
 class Linked(NamedTuple):
@@ -40,7 +39,7 @@ class Linked(NamedTuple):
 def people(conn: Connection, objects: Mapping[str, Collection[str]]) -> Iterator[str]:
     """Every person who has a live record of one of these objects (by CRM), some thousands in memory."""
     wanted = (and_(MEMBER.c.crm == crm, MEMBER.c.object.in_(sorted(names))) for crm, names in objects.items())
-    alive = exists(select(RECORD.c.id).where(SAME_RECORD, not_(RECORD.c.gone)))
+    alive = exists(select(RECORD.c.id).where(is_member(), not_(RECORD.c.gone)))
     theirs = (
         select(MEMBER.c.id)
         .where(MEMBER.c.person_id == PERSON.c.person_id, or_(false(), *wanted))
@@ -81,7 +80,7 @@ def linked(
             SPELL.c.id,
         )
         .select_from(RECORD)
-        .join(MEMBER, SAME_RECORD)
+        .join(MEMBER, is_member())
         .join(PERSON, PERSON.c.person_id == MEMBER.c.person_id)
         .outerjoin(SCORE, and_(SCORE.c.person_id == PERSON.c.person_id, SCORE.c.shown))
         .outerjoin(SPELL, and_(SPELL.c.person_id == PERSON.c.person_id, *open_spells(models), first))

@@ -48,7 +48,6 @@ BASIS: Final = "score_basis"
 CODE: Final = 2
 """Grows when the same model over the same rows gives other rows than before."""
 
-
 MANY: Final = 50_000
 """Up to so many touched people are scored by themselves, whatever the population."""
 

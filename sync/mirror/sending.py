@@ -14,9 +14,10 @@ from sqlalchemy import ColumnElement, and_, exists, func, not_, or_, select, tup
 
 from sync.core.cases import MACHINE, REPAIR, RESTORING
 from sync.mirror import rowhash
-from sync.mirror.engine import Connection, DatabaseDamaged, Mirror
+from sync.mirror.engine import Connection, Mirror
 from sync.mirror.outbox import COLUMNS, IN_FLIGHT, INTENT, Row
 from sync.mirror.tables.outbox import WAITING_STATES
+from sync.mirror.unusable import DatabaseDamaged
 
 PAGE: Final = 10_000
 """Intents in memory at once; a page of them takes some 10 MiB."""
@@ -82,7 +83,7 @@ def pages(mirror: Mirror, picked: Picked, size: int = PAGE) -> Iterator[list[Row
     """The intents that are meant, about so many at a time and never only some of a record's."""
     last: tuple[Any, ...] | None = None
     with mirror.read() as conn:
-        many = conn.execute(select(func.count()).where(*picked(INTENT.c.state))).scalar_one() > size
+        many = count(conn, picked) > size
     # few are found by their state; of many each page begins where the last one ended, by the index of records
     state = func.coalesce(INTENT.c.state, "") if many else INTENT.c.state
     while True:

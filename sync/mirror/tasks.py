@@ -13,9 +13,10 @@ from sqlalchemy import Table, and_, exists, func, insert, not_, or_, select, upd
 
 from connectors.records import RecordRef
 from sync.core.cases import REPAIR, RESTORING
+from sync.core.codes import prefixed
 from sync.mirror.engine import Connection
 from sync.mirror.handoffs import HAND_OFF, SPELL
-from sync.mirror.outbox import CHUNK, INTENT, PREFIXES, Failed, OutboxRaced
+from sync.mirror.outbox import CHUNK, INTENT, Failed, OutboxRaced
 from sync.mirror.runs import current_round
 from sync.mirror.tables import EngagementRow, HandOffTask, Score
 
@@ -159,11 +160,10 @@ def failed(conn: Connection) -> list[Failed]:
     query = select(*(TASK.c[name] for name in names)).where(TASK.c.state == "parked")
     found = []
     for one in conn.execute(query.order_by(TASK.c.done_at, TASK.c.mark)):
-        prefix = PREFIXES.get(one.crm, one.crm.upper())
         found.append(
             Failed(
                 intent_id=one.mark.partition(":")[2],
-                cause=f"{prefix}-{one.kind.upper()}-{one.code or 'UNKNOWN'}",
+                cause=prefixed(one.crm, f"{one.kind.upper()}-{one.code or 'UNKNOWN'}"),
                 crm=one.crm,
                 object=one.object,
                 id=one.record_id,
@@ -181,15 +181,16 @@ def failed(conn: Connection) -> list[Failed]:
 def retry(conn: Connection, ids: Collection[str]) -> int:
     """Let tasks that were given up be made after all; how many. They are looked for before they are sent."""
     fresh = {"code": None, "message": None, "next_at": None, "done_at": None}
-    return _end(conn, ids, {"state": "planned", **fresh})
+    return _settle_parked(conn, ids, {"state": "planned", **fresh})
 
 
 def skip(conn: Connection, ids: Collection[str], reason: str, now: int) -> int:
     """Give tasks up for good, with the reason; how many."""
-    return _end(conn, ids, {"state": "dropped", "message": reason, "done_at": now})
+    return _settle_parked(conn, ids, {"state": "dropped", "message": reason, "done_at": now})
 
 
-def _end(conn: Connection, ids: Collection[str], values: dict[str, Any]) -> int:
+def _settle_parked(conn: Connection, ids: Collection[str], values: dict[str, Any]) -> int:
+    """Set these columns of the parked ones among them; how many."""
     marks = [f"{MARK}:{one}" for one in sorted(set(ids)) if one]
     changed = 0
     for start in range(0, len(marks), CHUNK):

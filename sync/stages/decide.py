@@ -10,20 +10,20 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from itertools import chain
 
-from config.world import from_epoch
 from connectors.errors import ConnectorError
 from connectors.records import Author, Live, RecordRef
 from sync.context import Context
 from sync.core.cases import AskPerson, Known, SetField, Target
-from sync.core.reason import LONGEST, SHORT, Did, HandOffFacts, hand_off_text
+from sync.core.reason import LONGEST, SHORT
 from sync.core.writes import decide as decide_field
-from sync.mirror import handoffs, outbox, pins, plans, proofs, routing, scored, wants
+from sync.mirror import outbox, pins, plans, proofs, routing, scored, unwanted, wants
 from sync.mirror.engine import Connection
 from sync.mirror.outbox import NewIntent
 from sync.mirror.runs import get_meta, set_meta
 from sync.mirror.unshown import SCORED
 from sync.mirror.wants import Held, Want
 from sync.stages.assign import Assigner
+from sync.stages.beside import day_of, hand_off_words
 from sync.stages.passing import pass_on
 from sync.stages.sla import keep_clocks
 from sync.stages.targets import Place, Targets, live_models, our_users, places, scored_fields
@@ -38,7 +38,7 @@ def decide(ctx: Context) -> None:
     lengths = _reason_lengths(ctx)
     with ctx.mirror.write(durable=True) as conn:
         plans.expire(conn, ctx.run.run_id, ctx.run.now)
-        wants.drop_unneeded(conn, ctx.run.run_id, ctx.run.now)
+        unwanted.drop_unneeded(conn, ctx.run.run_id, ctx.run.now)
         _reopen(ctx, conn)
         routing.give_back_orphans(conn)
         targets = Targets(ctx.settings, routing.owners(conn), our_users(conn))
@@ -55,7 +55,7 @@ def decide(ctx: Context) -> None:
 def _reopen(ctx: Context, conn: Connection) -> None:
     """What was refused is asked again only when the record or the mapping changed."""
     before = get_meta(conn, DECIDED_UNDER)
-    wants.reopen_refused(conn, before not in (None, ctx.mapping_hash), ctx.run.run_id, ctx.run.now)
+    unwanted.reopen_refused(conn, before not in (None, ctx.mapping_hash), ctx.run.run_id, ctx.run.now)
     set_meta(conn, DECIDED_UNDER, ctx.mapping_hash)
     for place in places(ctx.settings, ctx.connectors):
         if place.policy.policy == "human_wins" and place.policy.pinned_for is not None:
@@ -221,19 +221,17 @@ class _Decider:
     def _text(self, want: Want) -> str:
         """What a representative reads beside the lead."""
         names = {model.hash: model.name for model in self._ctx.models}
-        hits = wants.top_hits(self._conn, want.person_id, names.get(want.model_hash, ""))
-        deeds = handoffs.last_deeds(self._conn, want.person_id, self._ctx.run.now)
-        source = wants.person_facts(self._conn, [want.person_id])[want.person_id].get("lead_source")
-        facts = HandOffFacts(
-            since=_date(want),
+        return hand_off_words(
+            self._conn,
+            want.person_id,
+            names.get(want.model_hash, ""),
+            since=want.entered_at or 0,
             entered_by=want.entered_by or "",
-            points=None if want.total is None else want.total / wants.POINT,
+            total=want.total,
             grade=want.grade,
-            rules=[(rule, points / wants.POINT) for rule, points in hits],
-            did=[Did(deed.kind, deed.asset, _day(deed.at)) for deed in deeds],
-            source=str(source) if source else None,
+            now=self._ctx.run.now,
+            length=self._lengths.get((want.crm, want.object), SHORT),
         )
-        return hand_off_text(facts, self._lengths.get((want.crm, want.object), SHORT))
 
 
 def _reason_lengths(ctx: Context) -> dict[tuple[str, str], int]:
@@ -251,7 +249,7 @@ def _reason_lengths(ctx: Context) -> dict[tuple[str, str], int]:
 
 
 def _because(want: Want | Held) -> str:
-    day = _day(want.entered_at or 0)
+    day = day_of(want.entered_at or 0)
     total = "" if want.total is None else f" ({want.total / wants.POINT:g} points, {want.grade})"
     return f"became an MQL on {day} by {want.entered_by}{total}"
 
@@ -261,11 +259,7 @@ def _desired(want: Want) -> str | None:
 
 
 def _date(want: Want) -> str:
-    return _day(want.entered_at or 0)
-
-
-def _day(at: int) -> str:
-    return from_epoch(at).date().isoformat()
+    return day_of(want.entered_at or 0)
 
 
 def _score_reason(want: Want) -> str:

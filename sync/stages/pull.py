@@ -21,6 +21,7 @@ from connectors.base import Connector
 from connectors.errors import ConnectorError, NotOffered, RightMissing
 from connectors.records import Cursor, Feed, FeedKind, Identity, Page
 from sync.context import Context
+from sync.core.codes import prefixed
 from sync.core.window import PagesInCircles, PageTurner, beginning, shape
 from sync.mirror import cursors, store, tasks
 from sync.mirror.budget import pulling
@@ -28,7 +29,7 @@ from sync.mirror.engine import Connection
 from sync.mirror.runs import get_meta, set_meta
 from sync.reports import FeedCounts, RunProblem
 from sync.stages import renormalise, sweep
-from sync.stages.trouble import Trouble, judge, prefixed
+from sync.stages.trouble import Trouble, judge
 
 OnProblem = Callable[[RunProblem], None]
 

@@ -14,10 +14,10 @@ from connectors.base import Connector
 from connectors.errors import NotOffered, RightMissing
 from connectors.records import Feed
 from sync.context import Context
+from sync.core.codes import prefixed
 from sync.mirror import store, sweeps
 from sync.mirror.runs import get_meta, set_meta
 from sync.reports import FeedCounts, RunProblem
-from sync.stages.trouble import prefixed
 
 BATCH: Final = 100
 """Records asked for at once."""

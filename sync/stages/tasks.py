@@ -19,8 +19,8 @@ from connectors.base import Connector
 from connectors.errors import AuthFailed, NotOffered, QuotaSpent, RecordRejected, Retriable, RightMissing
 from connectors.records import NewTask, Outcome, OutcomeKind, RecordRef, RefusalClass
 from sync.context import Context
-from sync.core.reason import LONGEST, Did, HandOffFacts, hand_off_text
-from sync.mirror import audit, handoffs, outbox, tasks, wants
+from sync.core.reason import LONGEST
+from sync.mirror import audit, handoffs, outbox, tasks
 from sync.mirror.backup import RESTORE_EPOCH
 from sync.mirror.engine import Connection
 from sync.mirror.lease import LeaseLost, current_epoch
@@ -28,6 +28,7 @@ from sync.mirror.outbox import scopes_of
 from sync.mirror.runs import get_meta, set_meta
 from sync.mirror.tasks import MARK, PAUSED_AS, Proved, Row
 from sync.reports import RunProblem
+from sync.stages.beside import hand_off_words
 from sync.stages.sla import hours_of
 from sync.stages.targets import Targets
 
@@ -119,18 +120,17 @@ class _Tasks:
 
     def _text(self, conn: Connection, person: str, model: str, entered_at: int, entered_by: str) -> str:
         total, grade = tasks.standing(conn, person, model) or (None, None)
-        deeds = handoffs.last_deeds(conn, person, self._ctx.run.now)
-        source = wants.person_facts(conn, [person])[person].get("lead_source")
-        facts = HandOffFacts(
-            since=_day(entered_at),
+        return hand_off_words(
+            conn,
+            person,
+            model,
+            since=entered_at,
             entered_by=entered_by,
-            points=None if total is None else total / wants.POINT,
+            total=total,
             grade=grade,
-            rules=[(rule, points / wants.POINT) for rule, points in wants.top_hits(conn, person, model)],
-            did=[Did(deed.kind, deed.asset, _day(deed.at)) for deed in deeds],
-            source=str(source) if source else None,
+            now=self._ctx.run.now,
+            length=LONGEST,
         )
-        return hand_off_text(facts, LONGEST)
 
     # -- what was sent and not answered
 
@@ -258,7 +258,3 @@ def _new_task(row: Row) -> NewTask:
 
 def _since_key(crm: str) -> str:
     return f"writeback.hand_off_since:{crm}"
-
-
-def _day(at: int) -> str:
-    return from_epoch(at).date().isoformat()

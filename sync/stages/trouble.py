@@ -17,11 +17,9 @@ from connectors.errors import (
     Retriable,
     RightMissing,
 )
+from sync.core.codes import prefixed
 from sync.core.window import PagesInCircles
 from sync.reports import RunProblem
-
-PREFIX: Final = {"salesforce": "SF", "hubspot": "HS"}
-"""How codes of a CRM begin."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,8 +100,3 @@ def _is_a_no(error: ConnectorError | PagesInCircles) -> bool:
     """A definite answer to this one request that no other family explains."""
     status = error.status if isinstance(error, (Conflict, Fatal)) else None
     return status is not None and 400 <= status < 500
-
-
-def prefixed(crm: str, code: str) -> str:
-    """A code with its CRM in front, as lists and alerts show it."""
-    return f"{PREFIX.get(crm, crm.upper())}-{code}"

@@ -19,6 +19,7 @@ from connectors.errors import AuthFailed, ConnectorError, QuotaSpent
 from connectors.records import WARNING, Live, Outcome, OutcomeKind, RecordRef, RefusalClass, Write
 from sync.context import Context
 from sync.core.cases import MACHINE, Decision, SetField, Target, Why
+from sync.core.codes import prefixed
 from sync.core.steps import Step, next_step, sent_value
 from sync.mirror import failures, outbox, sending
 from sync.mirror.engine import Connection
@@ -31,7 +32,6 @@ from sync.stages.late import Applier, decide_late, load_facts, read_live
 from sync.stages.readback import ReadBack, Settled
 from sync.stages.reroute import owner_comes, reroute
 from sync.stages.targets import Targets
-from sync.stages.trouble import prefixed
 
 TRIES = 3
 """How often one intent is sent, or answered with a conflict, in one run."""

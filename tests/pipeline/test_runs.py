@@ -16,9 +16,10 @@ from connectors.memory import MemoryConnector
 from connectors.records import Identity
 from sync import pipeline, resync
 from sync.context import App, Context, Silent
-from sync.mirror.engine import DatabaseLocked, Mirror
+from sync.mirror.engine import Mirror
 from sync.mirror.lease import LeaseLost, holder
 from sync.mirror.runs import last_run
+from sync.mirror.unusable import DatabaseLocked
 from sync.pipeline import SyncRequest
 from sync.reports import FeedCounts
 from tests.databases import mirror_url

@@ -11,8 +11,8 @@ import pytest
 
 from connectors.records import Author, RecordRef
 from sync.core.cases import REASSIGN
-from sync.mirror import handoffs, routing
-from sync.mirror.handoffs import Clock
+from sync.mirror import clocks, routing
+from sync.mirror.clocks import Clock
 from tests.pipeline.write_bench import FIRST_TOUCH, Bench, both
 from tests.world import SimulatedWorld
 
@@ -30,7 +30,7 @@ def bench(tmp_path: Path, world: SimulatedWorld) -> Iterator[Bench]:
 
 def clock(bench: Bench) -> Clock:
     with bench.mirror.read() as conn:
-        (found,) = handoffs.clocks(conn, 0)
+        (found,) = clocks.listed(conn, 0)
     return found
 
 
@@ -70,7 +70,7 @@ def test_it_goes_on_once_it_has_lain_for_long_enough(bench: Bench) -> None:
     assert (again.owner, again.due_at) == ("bob@example.com", again.started_at + FIRST_TOUCH)
     (past,) = json.loads(again.earlier or "")
     assert (past["owner"], past["due_at"] < again.started_at) == ("ann@example.com", True)
-    counted = {one.owner: (one.handed, one.breached) for one in handoffs.by_owner([again], again.started_at)}
+    counted = {one.owner: (one.handed, one.breached) for one in clocks.by_owner([again], again.started_at)}
     assert counted == {"ann@example.com": (1, 1), "bob@example.com": (1, 0)}
     written = len(bench.all_writes())
     bench.sync()

@@ -11,7 +11,7 @@ import pytest
 
 from connectors.records import EngagementRecord
 from connectors.sandbox.sandbox import Sandbox
-from sync.mirror import handoffs
+from sync.mirror import clocks
 from tests.pipeline.test_write_sandbox import SandboxBench
 from tests.pipeline.write_bench import POOLS
 from tests.world import SimulatedWorld
@@ -94,5 +94,5 @@ def test_whose_call_it_was_is_pulled_and_stops_the_clock(bench: SandboxBench) ->
         bench.add("engagement", **row, person_id="p1")
     bench.sync()
     with bench.mirror.read() as conn:
-        (clock,) = handoffs.clocks(conn, 0)
+        (clock,) = clocks.listed(conn, 0)
     assert (clock.owner, clock.touched_by) == ("ann@example.com", "call")

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from connectors.records import Author
-from sync.mirror import handoffs, queries, routing
+from sync.mirror import clocks, handoffs, queries, routing
 from tests.pipeline.test_write_routing import ANN, BOB, QUEUE, refuses
 from tests.pipeline.write_bench import FIRST_TOUCH, Bench, both
 from tests.world import SimulatedWorld
@@ -73,9 +73,7 @@ def test_the_clocks(bench: Bench) -> None:
     bench.world.advance(FIRST_TOUCH)
     later = int(bench.world.now().timestamp())
     with bench.mirror.read() as conn:
-        found = {
-            clock.person_id: (clock.state(later), clock.touched_by) for clock in handoffs.clocks(conn, 0)
-        }
+        found = {clock.person_id: (clock.state(later), clock.touched_by) for clock in clocks.listed(conn, 0)}
         assert [one.person_id for one in queries.people(conn, overdue_at=later)] == ["p2"]
         assert handoffs.last_deeds(conn, "p0", later)[0].kind == "call"
     assert found == {"p0": ("touched", "call"), "p1": ("touched", "status"), "p2": ("overdue", None)}

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from connectors.records import Author, RecordRef
-from sync.mirror import handoffs, queries
-from sync.mirror.handoffs import Clock
+from sync.mirror import queries
+from sync.mirror.clocks import Clock, by_owner, listed
 from tests.pipeline.write_bench import FIRST_TOUCH, POOLS, Bench, both
 from tests.world import SimulatedWorld
 
@@ -32,7 +32,7 @@ def bench(tmp_path: Path, world: SimulatedWorld) -> Iterator[Bench]:
 
 def clocks(bench: Bench) -> list[Clock]:
     with bench.mirror.read() as conn:
-        return handoffs.clocks(conn, 0)
+        return listed(conn, 0)
 
 
 def now(bench: Bench) -> int:
@@ -69,7 +69,7 @@ def test_the_clock_starts_at_proof_and_runs_out(bench: Bench) -> None:
     assert (states(bench), overdue(bench)) == (["overdue"], ["p1"])
     bench.sync()
     assert clocks(bench) == [clock]
-    (counted,) = handoffs.by_owner(clocks(bench), now(bench))
+    (counted,) = by_owner(clocks(bench), now(bench))
     assert counted == ("ann@example.com", 1, 0, 1, 1, 1)
 
 

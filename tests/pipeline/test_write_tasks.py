@@ -11,7 +11,7 @@ from sqlalchemy import select
 
 from connectors.errors import QuotaSpent, RightMissing
 from connectors.records import EngagementRecord, NewTask, Outcome, OutcomeKind, RecordRef, RefusalClass
-from sync.mirror import audit, handoffs, outbox
+from sync.mirror import audit, clocks, handoffs, outbox
 from sync.mirror.backup import RESTORE_EPOCH
 from sync.mirror.runs import set_meta
 from sync.mirror.tasks import TASK
@@ -54,7 +54,7 @@ def test_one_in_each_crm_for_the_owner_with_the_reason(bench: Bench) -> None:
     assert (task.ref, task.kind, task.owner_id) == (lead, "task", "005000000000001AAA")
     assert (note.ref, note.kind, note.owner_id) == (contact, "note", "11")
     with bench.mirror.read() as conn:
-        (clock,) = handoffs.clocks(conn, 0)
+        (clock,) = clocks.listed(conn, 0)
         acts = [act for act in audit.acts(conn, 50) if act.action == "hand_off"]
     assert clock.due_at == clock.started_at + FIRST_TOUCH == task.due_ms // 1000
     assert task.body.startswith("MQL since ")

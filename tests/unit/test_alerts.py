@@ -15,8 +15,9 @@ import pytest
 
 from sync.alerts import Alerts, problems_now
 from sync.messengers import Undelivered, post_json
-from sync.mirror.engine import DatabaseUnusable, DiskFull, Mirror
+from sync.mirror.engine import Mirror
 from sync.mirror.runs import meta_like, set_meta
+from sync.mirror.unusable import DatabaseUnusable, DiskFull
 from sync.reports import FeedCounts, RunProblem, RunReport
 from sync.status import Status
 from tests.databases import mirror_url

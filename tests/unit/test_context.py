@@ -13,7 +13,8 @@ import pytest
 from config.settings import Settings
 from sync.context import App
 from sync.mirror import engine
-from sync.mirror.engine import DatabaseDamaged, DiskFull, Mirror
+from sync.mirror.engine import Mirror
+from sync.mirror.unusable import DatabaseDamaged, DiskFull
 from tests.world import SimulatedWorld
 
 

@@ -18,10 +18,10 @@ from sync.daemon import RETRY_AFTER, Service, run
 from sync.handover import hand_in
 from sync.jobs import overdue, schedules
 from sync.mirror import personal, requests
-from sync.mirror.engine import DatabaseDamaged, DatabaseLocked, DatabaseUnreachable, DiskFull
 from sync.mirror.lease import DAEMON, Lease, LeaseLost
 from sync.mirror.requests import Ask
 from sync.mirror.runs import RunView, last_run
+from sync.mirror.unusable import DatabaseDamaged, DatabaseLocked, DatabaseUnreachable, DiskFull
 from sync.pipeline import SyncRequest
 from sync.reports import RunReport
 from sync.schedule import Clockwork

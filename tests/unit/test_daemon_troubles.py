@@ -16,7 +16,7 @@ from sync.alerts import Alerts, problems_now
 from sync.app import build
 from sync.cli.exits import ending
 from sync.mirror import engine
-from sync.mirror.engine import DatabaseUnusable
+from sync.mirror.unusable import DatabaseUnusable
 from sync.status import status_of
 from tests.acceptance.site import made
 from tests.unit.test_daemon import Daemon, anna

@@ -12,7 +12,7 @@ import pytest
 from sync.health import Pages, serving
 from sync.metrics import Metrics
 from sync.mirror.budget import BudgetView
-from sync.mirror.engine import DatabaseLocked
+from sync.mirror.unusable import DatabaseLocked
 from sync.reports import FeedCounts, RunProblem, RunReport, ScoreCounts, WriteCounts
 from sync.status import Status
 from sync.vitals import STUCK_AFTER, Notifier, Vitals

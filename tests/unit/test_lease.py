@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from sync.mirror.engine import DatabaseLocked, DatabaseUnreachable, Mirror
+from sync.mirror.engine import Mirror
 from sync.mirror.lease import Lease, LeaseHeld, LeaseLost, current_epoch, holder
 from sync.mirror.presence import known_dead
+from sync.mirror.unusable import DatabaseLocked, DatabaseUnreachable
 from tests.databases import mirror_url
 from tests.unit.mirror.test_postgresql import cut
 from tests.world import SimulatedWorld

@@ -18,7 +18,11 @@ from sync.demo.telling import DemoFailed
 from sync.handover import NotCarriedOut, Relayed
 from sync.mirror.backup import FileInTheWay, MirrorBusy, NotSqlite
 from sync.mirror.copying import Differs, NotEmpty
-from sync.mirror.engine import (
+from sync.mirror.lease import LeaseHeld, LeaseLost
+from sync.mirror.moved import MirrorMoved
+from sync.mirror.outbox import OutboxRaced
+from sync.mirror.plans import NoSuchPlan, PlanOver, SeveralPlans
+from sync.mirror.unusable import (
     DatabaseDamaged,
     DatabaseLocked,
     DatabaseNewer,
@@ -27,10 +31,6 @@ from sync.mirror.engine import (
     DatabaseUnusable,
     DiskFull,
 )
-from sync.mirror.lease import LeaseHeld, LeaseLost
-from sync.mirror.moved import MirrorMoved
-from sync.mirror.outbox import OutboxRaced
-from sync.mirror.plans import NoSuchPlan, PlanOver, SeveralPlans
 from sync.reports import EXIT_PRECEDENCE
 from sync.requests import CrmOff
 from sync.resync import NobodyThere, NoSuchFeed

@@ -20,15 +20,17 @@ from sync.cli.exits import ending
 from sync.mirror import copying
 from sync.mirror import engine as engine_module
 from sync.mirror.dialect import in_batches
-from sync.mirror.engine import (
+from sync.mirror.engine import Mirror
+from sync.mirror.migrations import IN_LOCALE_ORDER, METADATA, belongs_to
+from sync.mirror.unusable import (
+    DatabaseDamaged,
+    DatabaseLocked,
     DatabaseNewer,
     DatabaseRefused,
     DatabaseUnreachable,
     DatabaseUnusable,
     DiskFull,
-    Mirror,
 )
-from sync.mirror.migrations import IN_LOCALE_ORDER, METADATA, belongs_to
 from tests.postgres import Postgres
 from tests.unit.mirror.rows import person, save, select
 from tests.world import SimulatedWorld
@@ -176,9 +178,9 @@ def test_nobody_listens_there() -> None:
         ("53100", DiskFull, 13),
         ("53300", DatabaseUnreachable, 5),
         ("57P03", DatabaseUnreachable, 5),
-        ("40P01", engine_module.DatabaseLocked, 5),
+        ("40P01", DatabaseLocked, 5),
         ("42501", DatabaseRefused, 4),
-        ("XX001", engine_module.DatabaseDamaged, 12),
+        ("XX001", DatabaseDamaged, 12),
         ("25006", DatabaseUnusable, 2),
     ],
 )

@@ -13,9 +13,10 @@ from sqlalchemy import text
 from connectors.records import Cursor, Feed, FeedKind
 from sync.mirror import audit, cursors, health, outbox, rowhash, sending
 from sync.mirror.audit import Entry
-from sync.mirror.engine import DatabaseDamaged, Mirror
+from sync.mirror.engine import Mirror
 from sync.mirror.outbox import NewIntent
 from sync.mirror.sending import Sendable
+from sync.mirror.unusable import DatabaseDamaged
 
 FEED = Feed("salesforce.Lead", "salesforce", "Lead", FeedKind.PEOPLE)
 

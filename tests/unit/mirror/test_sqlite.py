@@ -15,16 +15,9 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import text
 
 from sync.mirror import engine as engine_module
-from sync.mirror.engine import (
-    DatabaseDamaged,
-    DatabaseLocked,
-    DatabaseNewer,
-    DatabaseUnusable,
-    DiskFull,
-    Mirror,
-    register_math,
-)
+from sync.mirror.engine import Mirror, register_math
 from sync.mirror.migrations import METADATA, belongs_to
+from sync.mirror.unusable import DatabaseDamaged, DatabaseLocked, DatabaseNewer, DatabaseUnusable, DiskFull
 from tests.world import SimulatedWorld
 
 pytestmark = pytest.mark.sqlite("its own file; see test_postgresql for the other")
