@@ -13,7 +13,7 @@ from scoring.model import Model
 from sync.mirror import plans
 from sync.mirror.plans import NoSuchPlan, PlanOver
 from sync.stages.plan import approve, make_plan, reject
-from tests.pipeline.write_bench import MODEL, Bench, both
+from tests.pipeline.write_bench import MODEL, Bench, both, scored
 from tests.world import SimulatedWorld
 
 
@@ -52,6 +52,16 @@ def test_approving_carries_out_the_plan_and_is_remembered(bench: Bench) -> None:
     assert (bench.value(lead, "Status"), bench.value(contact, "hs_lead_status")) == ("MQL", "OPEN")
     both(bench, "p2", "2")
     assert bench.sync().verified == 3
+
+
+def test_a_first_run_that_would_write_nothing_but_scores_waits_as_well(bench: Bench) -> None:
+    """They count against no limit, and are changes all the same."""
+    scored(bench)
+    lead, contact = bench.lead(MQL_Score__c="0"), bench.contact(mql_grade="D4")
+    bench.person("p1", lead, contact, mql=False)
+    assert bench.sync().waiting == 2
+    assert (bench.codes(), bench.all_writes()) == (["APPROVAL_NEEDED"], [])
+    assert bench.approve().verified == 2
 
 
 def test_another_model_needs_approval_again(bench: Bench) -> None:

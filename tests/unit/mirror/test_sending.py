@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import delete
 
+from sync.core.cases import UNDO
 from sync.mirror import outbox, sending
 from sync.mirror.engine import Mirror
 from sync.mirror.outbox import NewIntent
@@ -86,8 +87,9 @@ def test_records_that_people_work_by_come_first(mirror: Mirror) -> None:
 
 def test_how_many_records_get_a_field(mirror: Mirror) -> None:
     drawn: list[Drawn] = [("hubspot", "contacts", name, 0, "machine") for name in "abc"]
-    fill(mirror, [*drawn, ("hubspot", "contacts", "a", 1, "last_supplied")])
+    restored = ("hubspot", "contacts", "d", 0, UNDO)  # a value that we do not supply is no proof of ours
+    fill(mirror, [*drawn, ("hubspot", "contacts", "a", 1, "last_supplied"), restored])
     with mirror.read() as conn:
         where = Sendable("hubspot", 5).where
-        assert sending.count(conn, where) == 4
+        assert sending.count(conn, where) == 5
         assert sending.records_per_field(conn, where) == {("contacts", "f0"): 3, ("contacts", "f1"): 1}
