@@ -61,6 +61,8 @@ class _Scorer:
             spells.take_over(conn, self._live)
         if everybody or get_meta(conn, PEOPLE_WENT):
             self._follow_people()
+            if not everybody:  # of everybody all scores are dropped below
+                scores.forget_gone(conn)
         overrides.expire(conn, clock.now)
         spells.hear_again(conn)
         with temporary(conn, (SCOPE if everybody else SCOPE_WITH_FACTS,)):
@@ -87,12 +89,11 @@ class _Scorer:
         return self._counts
 
     def _follow_people(self) -> None:
-        """People went, or became part of others: their spells, scores and overrides end or go along."""
+        """People went, or became part of others: their spells and overrides end or go along."""
         conn, now = self._conn, self._clock.now
         self._counts.mql_left += spells.adopt_merged(conn, now)
         self._counts.mql_left += spells.close_gone(conn, now)
         overrides.adopt_merged(conn, now)
-        scores.forget_gone(conn)
         set_meta(conn, PEOPLE_WENT, "yes" if spells.any_orphan(conn) else None)
 
     def _score_by(self, model: Model, everybody: bool) -> list[Candidate]:
