@@ -167,12 +167,20 @@ class Fleet:
 
     def jobs(self) -> list[tuple[str, str]]:
         """(account, state) of every turn in the queue."""
+        return [(str(lock), str(state)) for lock, state, _, _ in self._jobs()]
+
+    def under_way(self) -> set[tuple[int, int]]:
+        """(id, attempts so far) of every turn that a worker is at, or was when it died."""
+        return {(number, attempts) for _, state, number, attempts in self._jobs() if state == "doing"}
+
+    def _jobs(self) -> list[tuple[Any, ...]]:
         with psycopg.connect(self.queue) as conn:
             found = conn.execute(QUEUE_TABLES).fetchone()
             if found is None:
                 return []
-            query = f"SELECT lock, status::text FROM {found[0]}.procrastinate_jobs WHERE lock IS NOT NULL"
-            return [(str(lock), str(state)) for lock, state in conn.execute(query.encode())]
+            table = f"{found[0]}.procrastinate_jobs"
+            query = f"SELECT lock, status::text, id, attempts FROM {table} WHERE lock IS NOT NULL"
+            return conn.execute(query.encode()).fetchall()
 
     def close(self) -> None:
         """End everything."""
