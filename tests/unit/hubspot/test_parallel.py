@@ -261,7 +261,7 @@ def test_cursors_that_lie_after_the_proof(sandbox: Sandbox, world: SimulatedWorl
     answering(sandbox, change)
     pages = passed(connector(sandbox, world))
     assert set(ids(pages)) == wanted
-    # Lists bring 400 rows before and the last 100 at most, the first search 200: 1,300 are left to the others.
+    # Lists bring 400 rows before and the last 100 at most, the first search 200: 1,300 are left to others.
     assert searches(sandbox) >= 1 + 6
 
 
