@@ -117,7 +117,7 @@ def _save_people(
     computed = list(person_columns(rows))
     store_domains(conn, set(domains_of(computed)))
     ours = (False, round_, run.now)
-    full = [(*row, *own, *ours) for row, own in zip(rows, computed, strict=True)]
+    full = [row + own + ours for row, own in zip(rows, computed, strict=True)]
     changed, bad = upsert(conn, PEOPLE, full)
     _count(counts, rows, changed, bad, poison)
     upsert(conn, ENGAGEMENTS, [(*row, *engagement_columns(row), round_, run.now) for row in flags])

@@ -128,8 +128,10 @@ def _stored(conn: Connection, how: Upsert, rows: Sequence[tuple[Any, ...]]) -> i
     name, changed, start = conn.dialect.name, 0, 0
     for size in _sizes(conn, len(how.columns)):
         while start + size <= len(rows):
-            values = tuple(itertools.chain.from_iterable(rows[start : start + size]))
-            changed += conn.exec_driver_sql(_sql(name, how, size), values).rowcount
+            values: list[Any] = []
+            for row in rows[start : start + size]:
+                values += row
+            changed += conn.exec_driver_sql(_sql(name, how, size), tuple(values)).rowcount
             start += size
     if start < len(rows):
         changed += conn.exec_driver_sql(_sql(name, how), list(rows[start:])).rowcount
