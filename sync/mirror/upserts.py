@@ -7,7 +7,6 @@ statement changed is exactly what the driver counts, so "stored" needs no second
 from __future__ import annotations
 
 import functools
-import itertools
 import re
 import sqlite3
 from collections.abc import Sequence
